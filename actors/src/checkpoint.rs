@@ -1,0 +1,293 @@
+//! What is remembered of a job, and what it may become: the status only moves forward, progress never goes back.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::job::JobId;
+use crate::plan::Fingerprint;
+use crate::task::WorkUnit;
+
+/// An instant, shown as RFC 3339.
+pub type Timestamp = DateTime<Utc>;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Known, not begun.
+    Queued,
+    /// The input is being cut.
+    Splitting,
+    /// Chunks and audio are being encoded.
+    Encoding,
+    /// Outputs are being joined and verified.
+    Assembling,
+    /// Every output is published and was verified.
+    Completed,
+    /// It cannot be done.
+    Failed,
+    /// Somebody asked to stop it.
+    Cancelled,
+}
+
+impl JobStatus {
+    /// Whether nothing follows.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The name used in the checkpoint and in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Splitting => "splitting",
+            Self::Encoding => "encoding",
+            Self::Assembling => "assembling",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Position in the order of a job's life; terminal ones share the last.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Splitting => 1,
+            Self::Encoding => 2,
+            Self::Assembling => 3,
+            Self::Completed | Self::Failed | Self::Cancelled => 4,
+        }
+    }
+}
+
+impl std::str::FromStr for JobStatus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        use JobStatus::{Assembling, Cancelled, Completed, Encoding, Failed, Queued, Splitting};
+        [Queued, Splitting, Encoding, Assembling, Completed, Failed, Cancelled]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is not a job status"))
+    }
+}
+
+/// The checkpoint of a job: the hash at `transcode:checkpoint:{job_id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The job.
+    pub job_id: JobId,
+    /// Digest of the job's content: the same id with another digest is another job and refused.
+    pub content: String,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// 0 to 100, never less than before.
+    pub progress: f64,
+    /// Sequence number of the last report.
+    pub sequence: u64,
+    /// First seen.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// First work on it.
+    pub started_at: Option<Timestamp>,
+    /// Reached a terminal status.
+    pub completed_at: Option<Timestamp>,
+    /// The plan in force.
+    pub fingerprint: Option<Fingerprint>,
+    /// Chunks of the plan, 0 before there is one.
+    pub chunks_total: u32,
+    /// Chunks with a recorded part.
+    pub chunks_done: u32,
+    /// Somebody asked to stop it.
+    pub cancel_requested: bool,
+    /// Why it failed.
+    pub error: Option<Failure>,
+}
+
+/// A step forward of a job that is not its end. Fields that are `None` stay as they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Advance {
+    /// Ignored where it would be a step back.
+    pub status: Option<JobStatus>,
+    /// Ignored where it would be less than before.
+    pub progress: Option<f64>,
+    /// The plan in force from now on, with its number of chunks.
+    pub plan: Option<(Fingerprint, u32)>,
+    /// Asks every worker to stop the job.
+    pub cancel: bool,
+    /// Take a sequence number for a report, unless one was taken in the last second.
+    pub report: bool,
+}
+
+/// Answer to an [`Advance`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advanced {
+    /// The checkpoint after the step.
+    pub checkpoint: Checkpoint,
+    /// The sequence number for a report, where one was asked for and is due.
+    pub sequence: Option<u64>,
+}
+
+impl Checkpoint {
+    /// A job that was just seen.
+    pub fn queued(job_id: JobId, content: String, now: Timestamp) -> Self {
+        Self {
+            job_id,
+            content,
+            status: JobStatus::Queued,
+            progress: 0.0,
+            sequence: 0,
+            created_at: now,
+            updated_at: now,
+            started_at: None,
+            completed_at: None,
+            fingerprint: None,
+            chunks_total: 0,
+            chunks_done: 0,
+            cancel_requested: false,
+            error: None,
+        }
+    }
+
+    /// Applies everything of a step but its report. A terminal checkpoint does not change.
+    pub fn advance(&mut self, step: &Advance, now: Timestamp) {
+        if self.status.is_terminal() {
+            return;
+        }
+        if let Some(status) = step.status.filter(|status| status.rank() > self.status.rank()) {
+            self.status = status;
+        }
+        if self.status != JobStatus::Queued && self.started_at.is_none() {
+            self.started_at = Some(now);
+        }
+        if let Some(progress) = step.progress {
+            self.progress = self.progress.max(progress.clamp(0.0, 100.0));
+        }
+        if let Some((fingerprint, chunks)) = &step.plan {
+            if self.fingerprint.as_ref() != Some(fingerprint) {
+                self.fingerprint = Some(fingerprint.clone());
+                self.chunks_done = 0;
+            }
+            self.chunks_total = *chunks;
+        }
+        self.cancel_requested |= step.cancel;
+        self.updated_at = now;
+    }
+}
+
+/// One file of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartFile {
+    /// File name under the plan's `parts/`; contains the digest.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// Of the whole file, in hex.
+    pub sha256: String,
+    /// Encoded access units (frames or audio packets).
+    pub access_units: u32,
+    /// Access units that are random access points.
+    pub key_units: u32,
+    /// Audio only: samples per channel that are heard.
+    #[serde(default)]
+    pub samples: u64,
+    /// Audio only: samples at the beginning that the encoder added and a player must drop.
+    #[serde(default)]
+    pub priming: u32,
+}
+
+/// The result of one unit of work: one file for each rendition, in the plan's order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// What it is the result of.
+    pub unit: WorkUnit,
+    /// The worker that made it.
+    pub worker: String,
+    /// Seconds that the encode took.
+    pub encode_seconds: f64,
+    /// The files.
+    pub files: Vec<PartFile>,
+}
+
+/// What a published output is, and how it was checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputReport {
+    /// Its name.
+    pub uri: String,
+    /// Size.
+    pub bytes: u64,
+    /// Length in seconds.
+    pub duration: f64,
+    /// Of the whole file, in hex.
+    pub sha256: String,
+    /// What was checked.
+    pub verification: Verification,
+}
+
+/// What was read back from an output before it got its final name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Frames found; equal to the plan's.
+    pub frames: u64,
+    /// Random access points found; equal to the parts'.
+    pub key_frames: u64,
+    /// Samples of audio that are heard; 0 without audio.
+    pub audio_samples: u64,
+    /// Start of the audio less start of the video, in nanoseconds; that of the source.
+    pub av_offset_ns: i64,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All outputs are published.
+    Completed(Vec<OutputReport>),
+    /// It cannot be done.
+    Failed(Failure),
+    /// Somebody asked to stop it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The status that it gives the job.
+    pub const fn status(&self) -> JobStatus {
+        match self {
+            Self::Completed(_) => JobStatus::Completed,
+            Self::Failed(_) => JobStatus::Failed,
+            Self::Cancelled => JobStatus::Cancelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        DateTime::from_timestamp(seconds, 0).expect("an instant")
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_in_whatever_order_nothing_goes_back(
+            steps in proptest::collection::vec((0usize..7, -10.0f64..120.0, any::<bool>()), 0..40),
+        ) {
+            use JobStatus::{Assembling, Cancelled, Completed, Encoding, Failed, Queued, Splitting};
+            let all = [Queued, Splitting, Encoding, Assembling, Completed, Failed, Cancelled];
+            let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
+            for (now, (status, progress, cancel)) in steps.into_iter().enumerate() {
+                let before = checkpoint.clone();
+                let step = Advance { status: Some(all[status]), progress: Some(progress), cancel, ..Advance::default() };
+                checkpoint.advance(&step, at(now as i64));
+                prop_assert!(checkpoint.status.rank() >= before.status.rank());
+                prop_assert!(checkpoint.progress >= before.progress && checkpoint.progress <= 100.0);
+                prop_assert!(checkpoint.cancel_requested >= before.cancel_requested);
+                prop_assert!(!before.status.is_terminal() || checkpoint == before);
+            }
+        }
+    }
+}

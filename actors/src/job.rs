@@ -1,0 +1,316 @@
+//! What is asked for. A [`JobSpec`] that was parsed is valid: every rule that can be checked
+//! without reading the input is checked here, and every error names its field.
+//! Must never look at files or at the network.
+
+mod units;
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+pub use units::{Bitrate, Crf, Dimension, JobId, MediaUri};
+
+/// The largest job message that is looked at, in bytes. A job names media by reference; a real one has 1 to 4 kB.
+pub const MAX_JOB_BYTES: usize = 256 * 1024;
+/// The most outputs of one job: more than any published ladder has.
+pub const MAX_OUTPUTS: usize = 32;
+
+/// A job as the Transcoding Service asks for it: the value of a message on `KAFKA_TOPIC`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// Names the job everywhere. The same id with the same content is the same job.
+    pub job_id: JobId,
+    /// What to read.
+    pub input: Input,
+    /// What to make, 1 to 32 outputs.
+    pub outputs: Vec<Output>,
+    /// Whether a GPU is used.
+    #[serde(default)]
+    pub gpu: GpuMode,
+    /// Replace outputs that exist and were not made by this job.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overwrite: bool,
+}
+
+/// Where the source is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// An absolute URI, for example `file:///media/in.mp4`.
+    pub uri: MediaUri,
+}
+
+/// One file to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// The final name; it appears only after the output was verified.
+    pub uri: MediaUri,
+    /// The container format.
+    pub container: Container,
+    /// The video rendition.
+    pub video: VideoSpec,
+    /// The audio rendition. Without it the output has no audio; a source without audio gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioSpec>,
+}
+
+/// How the video is encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VideoSpec {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// Width of the picture in pixels, even. With `height`: the box that the picture is fitted into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<Dimension>,
+    /// Height of the picture in pixels, even.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<Dimension>,
+    /// Average bits per second. Not together with `crf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<Bitrate>,
+    /// Constant quality, 0 to 51, lower is better. Not together with `bitrate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crf: Option<Crf>,
+    /// Effort of the encoder.
+    #[serde(default)]
+    pub preset: Preset,
+    /// Make the picture larger than the source where width or height ask for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upscale: bool,
+}
+
+/// How the audio is encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AudioSpec {
+    /// The codec.
+    #[serde(default)]
+    pub codec: AudioCodec,
+    /// Bits per second for the whole track.
+    #[serde(default = "default_audio_bitrate")]
+    pub bitrate: Bitrate,
+}
+
+fn default_audio_bitrate() -> Bitrate {
+    AudioSpec::DEFAULT_BITRATE
+}
+
+impl AudioSpec {
+    /// Transparent for stereo AAC-LC.
+    pub const DEFAULT_BITRATE: Bitrate = Bitrate::from_bits(128_000);
+}
+
+/// Video codecs that can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VideoCodec {
+    /// H.264, MPEG-4 part 10.
+    H264,
+    /// H.265, HEVC.
+    H265,
+}
+
+impl VideoCodec {
+    /// The name used in jobs, metrics and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+        }
+    }
+}
+
+/// Audio codecs that can be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioCodec {
+    /// AAC-LC.
+    #[default]
+    Aac,
+}
+
+/// Container formats that can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Container {
+    /// MPEG-2 transport stream, `.ts`.
+    Mpegts,
+    /// MP4 with `moov` in front (fast start), `.mp4`.
+    Mp4,
+}
+
+/// Effort of the encoder; the names and their order are those of x264 and x265.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Least effort.
+    Ultrafast,
+    /// See x264.
+    Superfast,
+    /// See x264.
+    Veryfast,
+    /// See x264.
+    Faster,
+    /// See x264.
+    Fast,
+    /// The default of x264 and x265.
+    #[default]
+    Medium,
+    /// See x264.
+    Slow,
+    /// See x264.
+    Slower,
+    /// Most effort that pays.
+    Veryslow,
+}
+
+impl Preset {
+    /// The name that x264 and x265 know it by.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ultrafast => "ultrafast",
+            Self::Superfast => "superfast",
+            Self::Veryfast => "veryfast",
+            Self::Faster => "faster",
+            Self::Fast => "fast",
+            Self::Medium => "medium",
+            Self::Slow => "slow",
+            Self::Slower => "slower",
+            Self::Veryslow => "veryslow",
+        }
+    }
+}
+
+/// Whether a GPU is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuMode {
+    /// Where one was proven to work.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Only; the job fails without one.
+    Require,
+}
+
+/// How many bits a rendition gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rate {
+    /// Average bits per second.
+    Bitrate(Bitrate),
+    /// Constant quality.
+    Crf(Crf),
+}
+
+impl VideoSpec {
+    /// Constant quality where the job asks for no rate; the default of x264.
+    pub const DEFAULT_CRF: Crf = Crf::from_const(23);
+
+    /// The rate that was asked for. A parsed job has at most one of `bitrate` and `crf`.
+    pub fn rate(&self) -> Rate {
+        match (self.bitrate, self.crf) {
+            (Some(bitrate), _) => Rate::Bitrate(bitrate),
+            (None, crf) => Rate::Crf(crf.unwrap_or(Self::DEFAULT_CRF)),
+        }
+    }
+}
+
+/// Why a message is not a valid job: one sentence that names the field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{problem}", field_prefix(field))]
+pub struct JobError {
+    /// Path of the field, for example `outputs[0].video.width`; empty for the message as a whole.
+    pub field: String,
+    /// What is wrong there, and what is accepted.
+    pub problem: String,
+    /// The job id, where one could still be read.
+    pub job_id: Option<JobId>,
+}
+
+fn field_prefix(field: &str) -> String {
+    if field.is_empty() { "not a valid job: ".into() } else { format!("not a valid job: {field}: ") }
+}
+
+impl JobSpec {
+    /// Parses and validates a job.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the path of its field, and the job id where one could be read.
+    pub fn parse(json: &[u8]) -> Result<Self, JobError> {
+        if json.len() > MAX_JOB_BYTES {
+            let problem = format!("{} bytes are too many, a job has at most {MAX_JOB_BYTES}", json.len());
+            return Err(JobError { field: String::new(), problem, job_id: None });
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let job: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| JobError {
+            field: match error.path().to_string() {
+                path if path == "." => String::new(),
+                path => path,
+            },
+            problem: error.inner().to_string(),
+            job_id: salvage_job_id(json),
+        })?;
+        deserializer.end().map_err(|error| job.error("", format!("text after the job: {error}")))?;
+        job.check()?;
+        Ok(job)
+    }
+
+    /// SHA-256 of the job's canonical JSON, in hex: equal for two messages that ask for the same.
+    pub fn content_digest(&self) -> String {
+        // Serialising plain structs to memory cannot fail.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex(&Sha256::digest(json))
+    }
+
+    fn error(&self, field: &str, problem: impl Into<String>) -> JobError {
+        JobError { field: field.into(), problem: problem.into(), job_id: Some(self.job_id.clone()) }
+    }
+
+    fn check(&self) -> Result<(), JobError> {
+        if self.outputs.is_empty() || self.outputs.len() > MAX_OUTPUTS {
+            return Err(
+                self.error("outputs", format!("{} outputs, 1 to {MAX_OUTPUTS} are accepted", self.outputs.len()))
+            );
+        }
+        let mut names = HashSet::new();
+        for (index, output) in self.outputs.iter().enumerate() {
+            let field = |name: &str| format!("outputs[{index}].{name}");
+            if output.video.bitrate.is_some() && output.video.crf.is_some() {
+                return Err(self.error(&field("video"), "bitrate and crf exclude each other, give one of them"));
+            }
+            if output.uri == self.input.uri {
+                return Err(self.error(&field("uri"), "is the input itself, choose another name"));
+            }
+            if !names.insert(&output.uri) {
+                return Err(self.error(&field("uri"), format!("{} is the name of two outputs", output.uri)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The job id of a message that is not a valid job, so that its failure can be reported.
+fn salvage_job_id(json: &[u8]) -> Option<JobId> {
+    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+    value.get("job_id")?.as_str()?.parse().ok()
+}
+
+/// Lower-case hex of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,349 @@
+//! The plan of a job: everything that affects the bytes, fixed once when the job is split.
+//! Times are nanoseconds on the presentation timeline (running time after edit lists).
+//! Must never depend on the worker that reads it: two workers with different settings do the same work.
+
+mod cut;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::failure::Failure;
+use crate::geometry::{Orientation, display_size, rendition_size};
+use crate::job::{AudioCodec, AudioSpec, Bitrate, JobSpec, Preset, Rate, VideoCodec, VideoSpec, hex};
+
+pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
+
+/// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// Hash of job, input identity and plan: parts live under it, and parts of two fingerprints never meet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What tells one input from another under the same URI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SourceIdentity {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Last change, in nanoseconds since 1970.
+    pub modified_unix_ns: u64,
+    /// The storage's own version tag, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// What the split stage learned about the video track.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoFacts {
+    /// The caps of the access units, for logs and for the choice of a decoder.
+    pub caps: String,
+    /// Width of the coded picture in pixels.
+    pub width: u32,
+    /// Height of the coded picture in pixels.
+    pub height: u32,
+    /// Shape of a pixel, width to height.
+    pub pixel_aspect: (u32, u32),
+    /// Frames per second as a fraction; `(0, 1)` where the distances of the frames differ.
+    pub frame_rate: (u32, u32),
+    /// Bits of a luma sample.
+    pub bit_depth: u8,
+    /// Whether pictures consist of two fields.
+    pub interlaced: bool,
+    /// How to turn the picture upright.
+    pub orientation: Orientation,
+    /// Whether each access unit gives exactly one frame (VP8, VP9 and AV1 have hidden ones).
+    pub one_frame_per_unit: bool,
+    /// End of the last frame.
+    pub end_ns: u64,
+    /// The chunks, in order, without gap or overlap.
+    pub chunks: Vec<ChunkFacts>,
+}
+
+/// A chunk as the split stage cut it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkFacts {
+    /// File name of the chunk source. Chunks that share one long GOP share its source.
+    pub source: String,
+    /// The frames of the chunk.
+    pub window: Window,
+}
+
+/// What the split stage learned about the audio track.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioFacts {
+    /// File name of the audio source.
+    pub source: String,
+    /// The caps of the access units.
+    pub caps: String,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Channels of the source.
+    pub channels: u32,
+    /// Time of the first sample that is heard.
+    pub start_ns: u64,
+    /// End of the last sample that is heard.
+    pub end_ns: u64,
+}
+
+/// What the split stage learned about the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFacts {
+    /// The video track.
+    pub video: VideoFacts,
+    /// The first audio track, if there is one and an output wants it.
+    pub audio: Option<AudioFacts>,
+}
+
+/// A chunk of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Position, from 0.
+    pub index: u32,
+    /// File name of the chunk source.
+    pub source: String,
+    /// The frames of the chunk.
+    pub window: Window,
+    /// Rate of each rendition in this chunk, in the order of [`VideoPlan::renditions`].
+    pub rates: Vec<Rate>,
+}
+
+/// The encoder that makes a rendition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderFamily {
+    /// x264 on the CPU, one thread.
+    X264,
+    /// x265 on the CPU, one thread.
+    X265,
+}
+
+impl EncoderFamily {
+    /// The name used in metrics and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X264 => "x264",
+            Self::X265 => "x265",
+        }
+    }
+}
+
+/// One encoded version of the video. Outputs that ask for the same share it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoRendition {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// The encoder.
+    pub encoder: EncoderFamily,
+    /// Width in square pixels.
+    pub width: u32,
+    /// Height in square pixels.
+    pub height: u32,
+    /// Bits of a luma sample, 8 or 10.
+    pub bit_depth: u8,
+    /// Effort.
+    pub preset: Preset,
+    /// The rate of the whole rendition; what a chunk gets stands in the chunk.
+    pub rate: Rate,
+    /// The most frames from one IDR to the next.
+    pub keyframe_interval: u32,
+}
+
+/// One encoded version of the audio.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioRendition {
+    /// The codec.
+    pub codec: AudioCodec,
+    /// Bits per second of the track.
+    pub bitrate: Bitrate,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Channels, 1 to 6.
+    pub channels: u32,
+}
+
+/// The video part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoPlan {
+    /// What is known of the source; its chunks are moved to `chunks`.
+    pub facts: VideoFacts,
+    /// The chunks, in order.
+    pub chunks: Vec<Chunk>,
+    /// What is made of each chunk.
+    pub renditions: Vec<VideoRendition>,
+}
+
+/// The audio part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioPlan {
+    /// What is known of the source.
+    pub facts: AudioFacts,
+    /// What is made of the track.
+    pub renditions: Vec<AudioRendition>,
+}
+
+/// Which renditions an output of the job holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPlan {
+    /// Index into [`VideoPlan::renditions`].
+    pub video: usize,
+    /// Index into [`AudioPlan::renditions`].
+    pub audio: Option<usize>,
+}
+
+/// The plan of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`] of the worker that made it.
+    pub format: u32,
+    /// The job.
+    pub job: JobSpec,
+    /// The input that was split.
+    pub source: SourceIdentity,
+    /// How many chunk tasks of the job may be in the queue. Not part of the fingerprint: it does not affect the bytes.
+    pub parallelism: u32,
+    /// Creation time in the headers of the containers, in seconds since 1970: that of the input, so that the same job gives the same bytes.
+    pub created_unix: u64,
+    /// The video.
+    pub video: VideoPlan,
+    /// The audio, if source and job have it.
+    pub audio: Option<AudioPlan>,
+    /// One for each output of the job, in its order.
+    pub outputs: Vec<OutputPlan>,
+}
+
+/// Distance of key frames in seconds: what HLS and DASH packagers expect.
+const KEYFRAME_SECONDS: u32 = 2;
+/// Frames per second assumed for the key frame distance where the rate varies.
+const VARIABLE_RATE_FRAMES: u32 = 30;
+/// Sample rates of AAC-LC up to 48 kHz (ISO/IEC 14496-3, table 1.18); others are resampled to 48 kHz.
+const AAC_SAMPLE_RATES: [u32; 9] = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
+/// AAC encoders of GStreamer take up to 5.1.
+const MAX_AUDIO_CHANNELS: u32 = 6;
+
+impl Plan {
+    /// Makes the plan of `job` for an input with these `facts`.
+    ///
+    /// # Errors
+    /// `permanent` where the facts cannot be made into an output (no frame at all).
+    pub fn build(
+        job: JobSpec,
+        source: SourceIdentity,
+        mut facts: SourceFacts,
+        parallelism: u32,
+    ) -> Result<Self, Failure> {
+        if facts.video.chunks.iter().all(|chunk| chunk.window.frames == 0) {
+            return Err(Failure::permanent("the video track has no frame that can be shown"));
+        }
+        let mut video = Vec::new();
+        let mut audio = Vec::new();
+        let outputs = job.outputs.iter().map(|output| OutputPlan {
+            video: position_of(&mut video, video_rendition(&output.video, &facts.video)),
+            audio: output
+                .audio
+                .as_ref()
+                .zip(facts.audio.as_ref())
+                .map(|(asked, facts)| position_of(&mut audio, audio_rendition(asked, facts))),
+        });
+        let outputs: Vec<_> = outputs.collect();
+        let rates: Vec<Rate> = video.iter().map(|rendition| rendition.rate).collect();
+        let chunks = std::mem::take(&mut facts.video.chunks).into_iter().zip(0..).map(|(chunk, index)| Chunk {
+            index,
+            source: chunk.source,
+            window: chunk.window,
+            rates: rates.clone(),
+        });
+        let chunks = chunks.collect();
+        Ok(Self {
+            format: PLAN_FORMAT,
+            created_unix: source.modified_unix_ns / 1_000_000_000,
+            job,
+            source,
+            parallelism: parallelism.max(1),
+            video: VideoPlan { facts: facts.video, chunks, renditions: video },
+            audio: facts.audio.filter(|_| !audio.is_empty()).map(|facts| AudioPlan { facts, renditions: audio }),
+            outputs,
+        })
+    }
+
+    /// Hash of everything in the plan that affects the bytes.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let plan = Self { parallelism: 0, ..self.clone() };
+        // Serialising plain structs to memory cannot fail.
+        let json = serde_json::to_vec(&plan).unwrap_or_default();
+        Fingerprint(hex(&Sha256::digest(json)[..16]))
+    }
+
+    /// Frames of the whole video.
+    pub fn frames(&self) -> u64 {
+        self.video.chunks.iter().map(|chunk| u64::from(chunk.window.frames)).sum()
+    }
+
+    /// Length of the presentation: the end of the longest track.
+    pub fn duration_ns(&self) -> u64 {
+        let audio = self.audio.as_ref().map_or(0, |audio| audio.facts.end_ns);
+        self.video.facts.end_ns.max(audio)
+    }
+
+    /// Units of work that need a part: the chunks, and the audio track if there is one.
+    pub fn units(&self) -> u32 {
+        self.num_chunks() + u32::from(self.audio.is_some())
+    }
+
+    /// Number of chunks.
+    pub fn num_chunks(&self) -> u32 {
+        u32::try_from(self.video.chunks.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn position_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    if let Some(index) = list.iter().position(|known| *known == item) {
+        return index;
+    }
+    list.push(item);
+    list.len() - 1
+}
+
+fn video_rendition(asked: &VideoSpec, facts: &VideoFacts) -> VideoRendition {
+    let shown = display_size(facts.width, facts.height, facts.pixel_aspect, facts.orientation);
+    let size = rendition_size(shown, asked);
+    let (encoder, bit_depth) = match asked.codec {
+        // High 10 plays nearly nowhere.
+        VideoCodec::H264 => (EncoderFamily::X264, 8),
+        VideoCodec::H265 => (EncoderFamily::X265, if facts.bit_depth > 8 { 10 } else { 8 }),
+    };
+    let keyframe_interval = match facts.frame_rate {
+        (0, _) | (_, 0) => VARIABLE_RATE_FRAMES * KEYFRAME_SECONDS,
+        (num, den) => (KEYFRAME_SECONDS * num).div_ceil(den).max(1),
+    };
+    VideoRendition {
+        codec: asked.codec,
+        encoder,
+        width: size.width,
+        height: size.height,
+        bit_depth,
+        preset: asked.preset,
+        rate: asked.rate(),
+        keyframe_interval,
+    }
+}
+
+fn audio_rendition(asked: &AudioSpec, facts: &AudioFacts) -> AudioRendition {
+    AudioRendition {
+        codec: asked.codec,
+        bitrate: asked.bitrate,
+        sample_rate: if AAC_SAMPLE_RATES.contains(&facts.sample_rate) { facts.sample_rate } else { 48_000 },
+        channels: facts.channels.clamp(1, MAX_AUDIO_CHANNELS),
+    }
+}
+
+#[cfg(test)]
+mod tests;

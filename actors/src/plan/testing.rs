@@ -1,0 +1,66 @@
+//! Plans for tests.
+
+use super::{AudioFacts, ChunkFacts, Plan, SourceFacts, SourceIdentity, VideoFacts, Window};
+use crate::geometry::Orientation;
+use crate::job::JobSpec;
+
+const FRAME_NS: u64 = 40_000_000;
+const FRAMES: u32 = 250;
+
+/// Facts of a 25 fps film of `chunks` chunks of 10 s each.
+pub fn facts_of(chunks: u32, audio: bool) -> SourceFacts {
+    let chunk_ns = FRAME_NS * u64::from(FRAMES);
+    let end_ns = chunk_ns * u64::from(chunks);
+    SourceFacts {
+        video: VideoFacts {
+            caps: "video/x-h264".into(),
+            width: 1920,
+            height: 1080,
+            pixel_aspect: (1, 1),
+            frame_rate: (25, 1),
+            bit_depth: 8,
+            interlaced: false,
+            orientation: Orientation::Rotate0,
+            one_frame_per_unit: true,
+            end_ns,
+            chunks: (0..chunks)
+                .map(|index| ChunkFacts {
+                    source: format!("v{index:05}.gdp"),
+                    window: Window {
+                        start_ns: u64::from(index) * chunk_ns,
+                        end_ns: u64::from(index + 1) * chunk_ns,
+                        frames: FRAMES,
+                    },
+                })
+                .collect(),
+        },
+        audio: audio.then(|| AudioFacts {
+            source: "audio.gdp".into(),
+            caps: "audio/mpeg".into(),
+            sample_rate: 48_000,
+            channels: 2,
+            start_ns: 0,
+            end_ns,
+        }),
+    }
+}
+
+/// A job with one output with audio.
+pub fn job(job_id: &str) -> JobSpec {
+    let json = format!(
+        r#"{{"job_id": "{job_id}", "input": {{"uri": "file:///media/in.mp4"}}, "outputs": [{{"uri": "file:///media/{job_id}.ts",
+            "container": "mpegts", "video": {{"codec": "h264", "height": 720, "bitrate": 5000000}}, "audio": {{"codec": "aac"}}}}]}}"#
+    );
+    JobSpec::parse(json.as_bytes()).unwrap_or_else(|error| panic!("the job of the tests: {error}"))
+}
+
+/// Identity of an input.
+pub fn identity() -> SourceIdentity {
+    SourceIdentity { bytes: 1, modified_unix_ns: 1_700_000_000_000_000_000, etag: None }
+}
+
+/// A plan of `chunks` chunks.
+pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> Plan {
+    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism)
+        .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
+}

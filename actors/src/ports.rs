@@ -1,0 +1,309 @@
+//! What the worker needs from the outside, as small traits. Adapters live in the root package, fakes in `testing`.
+//! Every error is a [`Failure`] with its class; every call has an end (adapters set their own timeouts).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, OutputReport, PartRecord, Timestamp};
+use crate::failure::Failure;
+use crate::job::{JobId, JobSpec, MediaUri, VideoCodec};
+use crate::plan::{EncoderFamily, Fingerprint, Plan, SourceIdentity};
+use crate::progress::Report;
+use crate::task::WorkUnit;
+
+/// Answer of a port.
+pub type Answer<T> = BoxFuture<'static, Result<T, Failure>>;
+
+/// The clock for time stamps that people and other programs see. (Delays use tokio's clock.)
+pub trait Clock: Send + Sync {
+    /// The current instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now()
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- Kafka
+
+/// The topics, by what they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    /// Jobs (`KAFKA_TOPIC`).
+    Jobs,
+    /// Tasks for any worker.
+    Cpu,
+    /// Tasks for workers with a GPU.
+    Gpu,
+    /// What could not be done.
+    DeadLetter,
+    /// Cancellations, read by every worker.
+    Control,
+}
+
+/// Names one delivery of one record in one assignment of its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryTag {
+    /// The topic.
+    pub queue: Queue,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// Grows with each assignment of the partition: an answer from an older one changes nothing.
+    pub epoch: u64,
+}
+
+/// A record that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its name.
+    pub tag: DeliveryTag,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` for a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Its headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// A record to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// The topic.
+    pub queue: Queue,
+    /// The key: decides the partition.
+    pub key: Vec<u8>,
+    /// The value; `None` only to pass on a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// The headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// What a [`TaskSource`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceEvent {
+    /// A record to work on; one credit is used.
+    Delivered(Delivery),
+    /// Somebody asked to cancel a job (from the control topic; needs no answer).
+    Cancelled(JobId),
+    /// The group gave partitions to this worker; it may now take work.
+    Assigned {
+        /// How many partitions it has now, over all topics.
+        partitions: usize,
+    },
+    /// Partitions went to another worker: deliveries of them that were not started are to be dropped,
+    /// running ones go on, their answers change nothing.
+    Revoked(Vec<(Queue, i32)>),
+    /// Records of a partition that are not committed yet.
+    Lag {
+        /// The topic.
+        queue: Queue,
+        /// The partition.
+        partition: i32,
+        /// High watermark less committed offset.
+        records: u64,
+    },
+    /// The consumer left the group after [`TaskSource::leave`]; nothing follows.
+    Left,
+    /// The consumer cannot go on; the worker has to be restarted.
+    Broken(Failure),
+}
+
+/// Records in, offsets out. All calls return at once: the work is done by a thread of its own, which polls at all times.
+pub trait TaskSource: Send + Sync {
+    /// Allows `count` more deliveries.
+    fn grant(&self, count: usize);
+    /// The work of a delivery is finished: its offset counts towards the commit watermark.
+    fn finished(&self, tag: DeliveryTag);
+    /// Commits what is finished, leaves the group, then says [`SourceEvent::Left`].
+    fn leave(&self);
+}
+
+/// Records out.
+pub trait TaskPublisher: Send + Sync {
+    /// Sends a record; the answer comes when all in-sync replicas have it.
+    fn publish(&self, record: Publication) -> Answer<()>;
+}
+
+// ---------------------------------------------------------------------------------------------- store
+
+/// The checkpoints of jobs.
+pub trait JobStore: Send + Sync {
+    /// Creates the checkpoint of a job that is not known, and returns the one in force.
+    fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Checkpoint>;
+    /// Reads a checkpoint.
+    fn read(&self, job_id: JobId) -> Answer<Option<Checkpoint>>;
+    /// Moves a job forward by the rules of [`Checkpoint::advance`]; `None` where the job is not known.
+    fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>>;
+    /// Ends a job and puts its last report into the outbox, in one step. `report` is given the checkpoint's
+    /// sequence number by the store. The first end wins: the answer is whether it was this one.
+    fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool>;
+}
+
+/// The results of the units of a job.
+pub trait PartStore: Send + Sync {
+    /// Records a part if none is recorded for its unit, and returns the one in force and how many units have one.
+    fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded>;
+    /// All recorded parts of a plan.
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>>;
+    /// Forgets the part of a unit, because its file is missing or damaged.
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()>;
+    /// Counts an attempt of a task when it starts, and returns how many there were with this one.
+    /// `task` is [`crate::task::Task::key`], or `{job_id}/split`.
+    fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32>;
+}
+
+/// Answer to [`PartStore::record`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The part in force: the first one.
+    pub part: PartRecord,
+    /// Whether it is the one that was given.
+    pub first: bool,
+    /// Units of the plan that have a part.
+    pub units_done: u32,
+}
+
+/// Who works on what. Leases only avoid doing work twice; nothing is wrong when one is lost.
+pub trait LeaseStore: Send + Sync {
+    /// Takes or renews the lease of `task` for `owner`; `false` where another owner has it.
+    fn hold(&self, task: String, owner: String, ttl: Duration) -> Answer<bool>;
+    /// Gives a lease back, if `owner` still has it.
+    fn release(&self, task: String, owner: String) -> Answer<()>;
+    /// Tells the fleet of this worker: `info` at `transcode:worker:{worker}` for `ttl`.
+    fn announce(&self, worker: String, info: WorkerInfo, ttl: Duration) -> Answer<()>;
+    /// The workers that announced themselves.
+    fn workers(&self) -> Answer<Vec<WorkerInfo>>;
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its name.
+    pub worker: String,
+    /// Encoders of its pool.
+    pub slots: usize,
+    /// What it can encode.
+    pub capabilities: Capabilities,
+    /// When it said so.
+    pub updated_at: Timestamp,
+}
+
+/// Last reports of jobs that the Transcoding Service has not confirmed.
+pub trait Outbox: Send + Sync {
+    /// The oldest ones.
+    fn pending(&self, limit: usize) -> Answer<Vec<Report>>;
+    /// The service confirmed the last report of a job.
+    fn delivered(&self, job_id: JobId) -> Answer<()>;
+}
+
+/// Everything that a checkpoint store has to do.
+pub trait Store: JobStore + PartStore + LeaseStore + Outbox {}
+impl<T: JobStore + PartStore + LeaseStore + Outbox> Store for T {}
+
+// ---------------------------------------------------------------------------------------------- storage and stages
+
+/// The work storage of jobs, and the identity of inputs.
+pub trait WorkStorage: Send + Sync {
+    /// What tells this input from another one of the same name. `permanent` where it cannot be read.
+    fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity>;
+    /// The plan of a job, if it is there.
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>>;
+    /// The parts that lie in the work storage, by their records: what is needed where the store was emptied.
+    fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>>;
+    /// Removes everything of a job from the work storage. Outputs stay.
+    fn remove(&self, job_id: JobId) -> Answer<()>;
+}
+
+/// A pipeline to run.
+#[derive(Clone, Debug)]
+pub enum StageRequest {
+    /// Cut the input, write chunk sources and the plan.
+    Split {
+        /// The job.
+        job: Arc<JobSpec>,
+        /// The input as it was when the task began; a change in between fails as `retryable`.
+        source: SourceIdentity,
+    },
+    /// Encode a unit into all its renditions.
+    Unit {
+        /// The plan.
+        plan: Arc<Plan>,
+        /// The unit.
+        unit: WorkUnit,
+    },
+    /// Join the parts, verify and publish the outputs.
+    Assemble {
+        /// The plan.
+        plan: Arc<Plan>,
+        /// A part for each unit of the plan.
+        parts: BTreeMap<WorkUnit, PartRecord>,
+    },
+}
+
+/// What a pipeline gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StageOutcome {
+    /// The plan, durable in the work storage with all its chunk sources.
+    Split(Arc<Plan>),
+    /// The part, durable in the work storage with all its files.
+    Unit(PartRecord),
+    /// The outputs, published.
+    Assembled(Vec<OutputReport>),
+    /// Files of these units are missing or damaged: they have to be encoded again.
+    PartsLost(Vec<WorkUnit>),
+}
+
+/// Called with the media time that a running stage has done, in nanoseconds.
+pub type OnProgress = Box<dyn Fn(u64) + Send>;
+
+/// Runs pipelines, each in a child process.
+pub trait StageRunner: Send + Sync {
+    /// Runs one to its end. Cancelling `stop` ends the child and gives `interrupted`. A stage whose media time does not
+    /// move is killed by the runner and classified. Dropping the future kills the child.
+    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome>;
+}
+
+// ---------------------------------------------------------------------------------------------- the rest
+
+/// What a machine was seen to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Encoders that made a picture.
+    pub encoders: Vec<EncoderCapability>,
+    /// What is missing, one sentence each.
+    pub findings: Vec<String>,
+}
+
+/// An encoder that works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncoderCapability {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// The encoder.
+    pub encoder: EncoderFamily,
+}
+
+/// Finds out what the machine can do.
+pub trait CapabilityProbe: Send + Sync {
+    /// Looks at the machine as it is now.
+    fn probe(&self) -> Answer<Capabilities>;
+}
+
+/// The Transcoding Service.
+pub trait StatusSink: Send + Sync {
+    /// Delivers one report. `permanent` where the service refused this report for good (4xx), `retryable` otherwise.
+    fn deliver(&self, report: Report) -> Answer<()>;
+}

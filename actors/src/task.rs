@@ -1,0 +1,223 @@
+//! The units of work on Kafka and what follows each of them: chains, no scheduler.
+//!
+//! A job message is the *split* task. Split emits the audio task and the first `parallelism` chunk tasks;
+//! chunk *i*, when done, emits chunk *i + parallelism*; whoever completes the last unit emits *assemble*.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobId;
+use crate::plan::{Fingerprint, Plan};
+
+/// A task as it travels on the tasks topics. (Split has no task message: the job itself is it.)
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Task {
+    /// Encode one chunk into all renditions.
+    Encode {
+        /// The job.
+        job_id: JobId,
+        /// The plan.
+        fingerprint: Fingerprint,
+        /// Index of the chunk.
+        chunk: u32,
+    },
+    /// Encode the audio track into all its renditions.
+    Audio {
+        /// The job.
+        job_id: JobId,
+        /// The plan.
+        fingerprint: Fingerprint,
+    },
+    /// Join the parts into the outputs, verify and publish them.
+    Assemble {
+        /// The job.
+        job_id: JobId,
+        /// The plan.
+        fingerprint: Fingerprint,
+    },
+}
+
+/// The kinds of work, as named in metrics, logs and the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Demux and cut.
+    Split,
+    /// Encode a chunk.
+    Encode,
+    /// Encode an audio track.
+    Audio,
+    /// Join and verify.
+    Assemble,
+}
+
+impl Stage {
+    /// The name used in metrics, logs and headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Encode => "encode",
+            Self::Audio => "audio",
+            Self::Assemble => "assemble",
+        }
+    }
+
+    /// Whether the stage waits for disks and not for a CPU: such stages have slots of their own.
+    pub const fn is_io_bound(self) -> bool {
+        matches!(self, Self::Split | Self::Assemble)
+    }
+}
+
+/// What a part is the result of: a chunk or the audio track. Its text form is the field name in the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum WorkUnit {
+    /// Chunk of the video.
+    Chunk(u32),
+    /// The audio track.
+    Audio,
+}
+
+impl std::fmt::Display for WorkUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Chunk(index) => write!(f, "v{index:05}"),
+            Self::Audio => f.write_str("audio"),
+        }
+    }
+}
+
+impl From<WorkUnit> for String {
+    fn from(unit: WorkUnit) -> Self {
+        unit.to_string()
+    }
+}
+
+impl TryFrom<String> for WorkUnit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "audio" {
+            return Ok(Self::Audio);
+        }
+        let index = text.strip_prefix('v').and_then(|digits| digits.parse().ok());
+        index.map(Self::Chunk).ok_or_else(|| format!("`{text}` is neither `audio` nor a chunk such as `v00003`"))
+    }
+}
+
+impl Task {
+    /// The job that the task belongs to.
+    pub fn job_id(&self) -> &JobId {
+        match self {
+            Self::Encode { job_id, .. } | Self::Audio { job_id, .. } | Self::Assemble { job_id, .. } => job_id,
+        }
+    }
+
+    /// The plan that the task belongs to.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        match self {
+            Self::Encode { fingerprint, .. } | Self::Audio { fingerprint, .. } | Self::Assemble { fingerprint, .. } => {
+                fingerprint
+            }
+        }
+    }
+
+    /// The kind of work.
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::Encode { .. } => Stage::Encode,
+            Self::Audio { .. } => Stage::Audio,
+            Self::Assemble { .. } => Stage::Assemble,
+        }
+    }
+
+    /// The part that the task makes, if it makes one.
+    pub const fn unit(&self) -> Option<WorkUnit> {
+        match self {
+            Self::Encode { chunk, .. } => Some(WorkUnit::Chunk(*chunk)),
+            Self::Audio { .. } => Some(WorkUnit::Audio),
+            Self::Assemble { .. } => None,
+        }
+    }
+
+    /// Key of the message: spreads the tasks of one job over all partitions.
+    pub fn key(&self) -> String {
+        match self.unit() {
+            Some(unit) => format!("{}/{unit}", self.job_id()),
+            None => format!("{}/assemble", self.job_id()),
+        }
+    }
+
+    /// The task for one unit of a plan.
+    pub fn for_unit(job_id: &JobId, fingerprint: &Fingerprint, unit: WorkUnit) -> Self {
+        let (job_id, fingerprint) = (job_id.clone(), fingerprint.clone());
+        match unit {
+            WorkUnit::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk },
+            WorkUnit::Audio => Self::Audio { job_id, fingerprint },
+        }
+    }
+}
+
+/// What follows a split: the audio track first (one long task), then the heads of the chunk chains.
+pub fn after_split(plan: &Plan) -> Vec<WorkUnit> {
+    let audio = plan.audio.is_some().then_some(WorkUnit::Audio);
+    audio.into_iter().chain((0..plan.num_chunks().min(plan.parallelism)).map(WorkUnit::Chunk)).collect()
+}
+
+/// What follows a finished unit in its chain: the chunk `parallelism` further on, if there is one.
+pub fn after_unit(plan: &Plan, unit: WorkUnit) -> Option<WorkUnit> {
+    match unit {
+        WorkUnit::Chunk(index) => {
+            index.checked_add(plan.parallelism).filter(|next| *next < plan.num_chunks()).map(WorkUnit::Chunk)
+        }
+        WorkUnit::Audio => None,
+    }
+}
+
+/// All units of a plan.
+pub fn units(plan: &Plan) -> impl Iterator<Item = WorkUnit> {
+    plan.audio.is_some().then_some(WorkUnit::Audio).into_iter().chain((0..plan.num_chunks()).map(WorkUnit::Chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::plan_of;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_chains_reach_every_unit_once_and_never_have_more_than_parallelism_chunks_open(
+            chunks in 1u32..60, parallelism in 1u32..20, audio: bool,
+        ) {
+            let plan = plan_of(chunks, parallelism, audio);
+            let mut open = after_split(&plan);
+            let mut seen = Vec::new();
+            while let Some(unit) = open.pop() {
+                let open_chunks = open.iter().filter(|unit| **unit != WorkUnit::Audio).count();
+                prop_assert!(open_chunks < parallelism as usize);
+                seen.push(unit);
+                open.extend(after_unit(&plan, unit));
+            }
+            seen.sort();
+            let mut all: Vec<_> = units(&plan).collect();
+            all.sort();
+            prop_assert_eq!(seen, all);
+        }
+
+        #[test]
+        fn a_unit_reads_back_from_its_text(index: u32) {
+            let unit = WorkUnit::Chunk(index);
+            prop_assert_eq!(WorkUnit::try_from(unit.to_string()), Ok(unit));
+        }
+    }
+
+    #[test]
+    fn a_task_is_small_json_that_names_its_kind() {
+        let job_id: JobId = "movie-42".parse().expect("a job id");
+        let task = Task::for_unit(&job_id, &Fingerprint("ab".into()), WorkUnit::Chunk(3));
+        let json = serde_json::to_string(&task).expect("json");
+        assert_eq!(json, r#"{"task":"encode","job_id":"movie-42","fingerprint":"ab","chunk":3}"#);
+        assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), task);
+    }
+}

@@ -1,0 +1,1 @@
+//! Fakes, conformance suites and a harness for tests, here and in the root package.

@@ -1,0 +1,1 @@
+//! Kafka: jobs and tasks in, offsets and tasks out, and the embedded broker.

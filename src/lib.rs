@@ -1,0 +1,14 @@
+//! gstreamer-worker: VOD jobs from Kafka, encoded in chunks with GStreamer, verified before they are called completed.
+//!
+//! This package holds how things are done (adapters, pipelines, command line); what is decided stands in `actors`.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod kafka;
+pub mod media;
+pub mod service;
+pub mod stage;
+pub mod storage;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! The pipelines: split, encode, audio, assemble. Runs in stage processes only.

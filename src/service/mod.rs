@@ -1,0 +1,1 @@
+//! The Transcoding Service: reports over HTTP.

@@ -1,0 +1,1 @@
+//! Objects behind URIs: inputs, outputs and work files.

@@ -1,0 +1,1 @@
+//! Checkpoint stores: Redis, and one embedded in the process.

@@ -1,0 +1,1 @@
+//! Kafka adapter on a real broker and on the embedded one.

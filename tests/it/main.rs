@@ -1,0 +1,6 @@
+//! Integration tests: real Kafka, real Redis, real film.
+
+mod kafka;
+mod media;
+mod store;
+mod support;

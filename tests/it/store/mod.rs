@@ -1,0 +1,1 @@
+//! Checkpoint stores against the conformance suite.
