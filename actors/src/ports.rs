@@ -131,6 +131,11 @@ pub trait TaskSource: Send + Sync {
     fn leave(&self);
 }
 
+/// Joins the consumer group and starts its thread; what the source says comes through the sender. The channel is not
+/// bounded, the credits are.
+pub type ConnectSource =
+    Arc<dyn Fn(tokio::sync::mpsc::UnboundedSender<SourceEvent>) -> Result<Arc<dyn TaskSource>, Failure> + Send + Sync>;
+
 /// Records out.
 pub trait TaskPublisher: Send + Sync {
     /// Sends a record; the answer comes when all in-sync replicas have it.

@@ -62,7 +62,7 @@ impl FromStr for MediaUri {
         match text.split_once("://") {
             Some((scheme, rest))
                 if scheme_ok(scheme)
-                    && rest.trim_matches('/').len() > 0
+                    && !rest.trim_matches('/').is_empty()
                     && !text.chars().any(char::is_control)
                     && text.len() <= 4096 =>
             {
