@@ -1,1 +1,4 @@
 //! Pipelines on real and generated media.
+
+mod encode;
+mod split;
