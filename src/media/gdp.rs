@@ -26,6 +26,8 @@ use super::pipeline::element;
 
 /// What is added to a presentation time to get the time in a file: 1000 hours.
 pub const BASE_NS: u64 = 1000 * 3600 * 1_000_000_000;
+/// `GST_BUFFER_OFFSET_NONE`: a place in the input means nothing in another file.
+pub const NO_OFFSET: u64 = u64::MAX;
 /// Bytes read at once.
 const BLOCK_BYTES: usize = 128 * 1024;
 

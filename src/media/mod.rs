@@ -2,11 +2,13 @@
 //!
 //! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
+//! * [`codec`]: which element reads or writes a codec
 //! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
 //! * [`probe`]: which encoders really work here
 
 pub mod assemble;
 pub mod audio;
+pub mod codec;
 pub mod encode;
 pub mod gdp;
 pub mod pipeline;

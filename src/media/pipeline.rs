@@ -36,6 +36,8 @@ pub enum BusEvent {
     Failed(Failure),
     /// There is no element for a stream; the text names what is missing.
     Missing(String),
+    /// Somebody in this program asks the one who waits to look.
+    Nudged,
     /// Something is wrong and it goes on.
     Warned(String),
     /// Nothing that concerns us.
@@ -53,6 +55,7 @@ pub fn interpret(message: &gst::MessageRef) -> BusEvent {
         MessageView::Warning(warning) => {
             BusEvent::Warned(format!("{}: {}", source_name(message.src()), warning.error().message()))
         }
+        MessageView::Application(_) => BusEvent::Nudged,
         MessageView::Element(element) => match element.structure() {
             Some(said) if said.name() == "missing-plugin" => BusEvent::Missing(missing(said)),
             _ => BusEvent::Other,
@@ -119,6 +122,18 @@ fn source_name(from: Option<&gst::Object>) -> String {
     let Some(object) = from else { return "the pipeline".into() };
     let factory = object.downcast_ref::<gst::Element>().and_then(|element| element.factory());
     factory.map_or_else(|| object.name().to_string(), |factory| factory.name().to_string())
+}
+
+/// Wakes the one who waits for a pipeline, from any thread.
+#[derive(Clone, Debug)]
+pub struct Nudge(gst::Bus);
+
+impl Nudge {
+    /// Wakes it.
+    pub fn send(&self) {
+        // A bus that is flushed has nobody who waits.
+        let _ = self.0.post(gst::message::Application::new(gst::Structure::new_empty("look")));
+    }
 }
 
 /// What a wait ended with.
@@ -200,8 +215,13 @@ impl Pipeline {
         })
     }
 
+    /// What wakes [`Self::wait`].
+    pub fn nudge(&self) -> Nudge {
+        Nudge(self.bus.clone())
+    }
+
     /// Waits for the end. `movement` gives a number that changes while anything moves; `tick` is called about five
-    /// times a second and returns `false` to stop; `heard` is told everything that the bus says beside that.
+    /// times a second and after every [`Nudge`] and returns `false` to stop; `heard` is told everything that the bus says beside that.
     ///
     /// # Errors
     /// The first error on the bus, or `retryable` where `movement` stood still for [`PATIENCE`].
@@ -215,16 +235,18 @@ impl Pipeline {
         let mut moved_at = Instant::now();
         let mut ticked_at = Instant::now();
         loop {
+            let mut nudged = false;
             let rest = TICK.saturating_sub(ticked_at.elapsed());
             let rest = gst::ClockTime::from_nseconds(u64::try_from(rest.as_nanos()).unwrap_or(0));
             if let Some(message) = self.bus.timed_pop(rest) {
                 match interpret(&message) {
                     BusEvent::Ended => return Ok(Wait::Ended),
                     BusEvent::Failed(failure) => return Err(failure),
+                    BusEvent::Nudged => nudged = true,
                     other => heard(other),
                 }
             }
-            if ticked_at.elapsed() >= TICK {
+            if nudged || ticked_at.elapsed() >= TICK {
                 ticked_at = Instant::now();
                 if !tick() {
                     return Ok(Wait::Stopped);
