@@ -1,1 +1,3 @@
 //! Pipelines on real and generated media.
+
+mod clips;

@@ -1,5 +1,6 @@
 //! Servers, films and judges that the tests start themselves.
 
+pub mod clip;
 pub mod kafka;
 pub mod media;
 pub mod redis;
