@@ -25,7 +25,8 @@ pub fn judge(args: &[&str]) -> (Vec<u8>, String) {
 
 /// What the judge complains about when it reads the whole file.
 pub fn warnings(path: &Path) -> String {
-    judge(&["-v", "warning", "-i", text(path), "-map", "0", "-f", "null", "-"]).1
+    let null = ["-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-"];
+    judge(&[&["-v", "warning", "-i", text(path), "-map", "0"][..], &null].concat()).1
 }
 
 /// Luma PSNR in dB of each frame of `made` against the judge's own decode and scale of `source`.

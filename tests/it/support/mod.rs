@@ -4,3 +4,4 @@ pub mod clip;
 pub mod kafka;
 pub mod media;
 pub mod redis;
+pub mod transcode;
