@@ -5,3 +5,4 @@ pub mod kafka;
 pub mod media;
 pub mod redis;
 pub mod transcode;
+pub mod worker;
