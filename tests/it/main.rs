@@ -1,5 +1,6 @@
 //! Integration tests: real Kafka, real Redis, real film.
 
+mod jobs;
 mod kafka;
 mod media;
 mod store;

@@ -1,5 +1,8 @@
 //! Servers, films and judges that the tests start themselves.
 
+pub mod clip;
 pub mod kafka;
 pub mod media;
 pub mod redis;
+pub mod transcode;
+pub mod worker;

@@ -1,0 +1,111 @@
+//! The real film, through ladders, both codecs and both containers.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::media::{audio_samples, av_offset, film, frame_times, luma_psnr, text, warnings};
+use crate::support::transcode::{Bench, uri};
+
+const FRAMES: usize = 720;
+/// A frame of AAC at 48 kHz.
+const AUDIO_FRAME: f64 = 1024.0 / 48_000.0;
+/// Samples that the judge decodes of the film itself.
+const FILM_SAMPLES: u64 = 1_440_000;
+
+/// Width, height, bits per second.
+const LADDER: [(u32, u32, u64); 3] = [(1280, 720, 5_000_000), (854, 480, 2_500_000), (640, 360, 1_200_000)];
+
+/// One output in each container for each rung.
+fn job(bench: &Bench, codec: &str, preset: &str, ladder: &[(u32, u32, u64)]) -> Value {
+    let mut outputs = Vec::new();
+    for (_, height, bitrate) in ladder {
+        for (container, extension) in [("mpegts", "ts"), ("mp4", "mp4")] {
+            outputs.push(json!({
+                "uri": uri(&bench.path(&format!("{height}.{extension}"))),
+                "container": container,
+                "video": {"codec": codec, "height": height, "bitrate": bitrate, "preset": preset},
+                "audio": {"codec": "aac", "bitrate": 192_000},
+            }));
+        }
+    }
+    json!({"job_id": format!("film-{codec}-{}", ladder.len()), "input": {"uri": uri(&film())}, "outputs": outputs})
+}
+
+fn check(path: &Path, width: u32, height: u32) {
+    let name = path.display();
+    assert_eq!(warnings(path), "", "{name}");
+    let times = frame_times(path);
+    assert_eq!(times.len(), FRAMES, "{name}");
+    let first = times[0];
+    for (n, time) in times.iter().enumerate() {
+        assert!((time - first - n as f64 / 24.0).abs() < 0.0005, "frame {n} of {name} comes at {time}");
+    }
+    let psnr = luma_psnr(path, &film(), width, height);
+    assert_eq!(psnr.len(), FRAMES, "{name}");
+    let (worst, value) = psnr.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).expect("frames");
+    assert!(value >= 30.0, "frame {worst} of {name} has {value} dB");
+    let drift = av_offset(path) - av_offset(&film());
+    assert!(drift.abs() <= AUDIO_FRAME, "audio of {name} is off by {drift} s");
+    let samples = audio_samples(path);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("mp4") => assert_eq!(samples, FILM_SAMPLES, "{name}"),
+        // A transport stream cannot say how much of the first and the last packet is heard.
+        _ => assert!(samples.abs_diff(FILM_SAMPLES) <= 2 * 1024, "{name}: {samples}"),
+    }
+}
+
+fn film_to(codec: &str, preset: &str, ladder: &[(u32, u32, u64)]) {
+    let bench = Bench::new();
+    let job = bench.job(&job(&bench, codec, preset, ladder));
+    bench.transcode(&["--job", text(&job)]);
+    for (width, height, _) in ladder {
+        for extension in ["ts", "mp4"] {
+            check(&bench.path(&format!("{height}.{extension}")), *width, *height);
+        }
+    }
+}
+
+#[test]
+fn the_film_as_h264_has_every_frame_once_and_in_order() {
+    film_to("h264", "fast", &LADDER[..1]);
+}
+
+#[test]
+fn the_film_as_a_ladder_of_h264_has_every_frame_once_and_in_order() {
+    film_to("h264", "veryfast", &LADDER);
+}
+
+#[test]
+fn the_film_as_hevc_has_every_frame_once_and_in_order() {
+    film_to("h265", "superfast", &LADDER[..1]);
+}
+
+#[test]
+fn the_film_as_a_ladder_of_hevc_has_every_frame_once_and_in_order() {
+    film_to("h265", "ultrafast", &LADDER);
+}
+
+#[test]
+fn the_same_job_gives_the_same_bytes_with_any_pool_size() {
+    let made = ["1", "3"].map(|pool| {
+        let bench = Bench::new();
+        let (ts, mp4) = (bench.path("a.ts"), bench.path("a.mp4"));
+        for path in [&ts, &mp4] {
+            bench.transcode(&[
+                text(&film()),
+                text(path),
+                "--height",
+                "360",
+                "--bitrate",
+                "1M",
+                "--preset",
+                "veryfast",
+                "--pool-size",
+                pool,
+            ]);
+        }
+        [ts, mp4].map(|path| std::fs::read(path).expect("an output"))
+    });
+    assert!(made[0] == made[1], "pool sizes 1 and 3 give different bytes");
+}
