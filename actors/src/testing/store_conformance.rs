@@ -1,0 +1,1 @@
+//! What every checkpoint store has to do, run on each of them.
