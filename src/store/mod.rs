@@ -3,6 +3,8 @@
 //! Both keep the rules of [`actors::checkpoint::Checkpoint`] and pass the same conformance suite. The fake store of
 //! `actors::testing` is what they are held against.
 
+pub mod embedded;
 pub mod redis;
 
+pub use self::embedded::EmbeddedStore;
 pub use self::redis::{RedisSettings, RedisStore};
