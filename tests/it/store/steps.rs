@@ -18,8 +18,10 @@ pub fn agrees_with_the_fake(store: Arc<dyn Store>, cases: u32) {
     static JOBS: AtomicU32 = AtomicU32::new(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let lives = proptest::collection::vec(step(), 1..30);
-    let result = TestRunner::new(config).run(&lives, |steps| {
+    let opened = proptest::bool::weighted(0.9).prop_map(|opened| opened.then_some(Step::Open));
+    let lives = (opened, proptest::collection::vec(step(), 1..30));
+    let result = TestRunner::new(config).run(&lives, |(opened, steps)| {
+        let steps: Vec<Step> = opened.into_iter().chain(steps).collect();
         let job_id: JobId = format!("life-{}", JOBS.fetch_add(1, Ordering::Relaxed)).parse().expect("a job id");
         let fake = Arc::new(FakeStore::new());
         runtime.block_on(agree(store.clone(), fake, &job_id, &steps)).map_err(TestCaseError::fail)
