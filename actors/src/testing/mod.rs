@@ -1,1 +1,4 @@
 //! Fakes, conformance suites and a harness for tests, here and in the root package.
+
+pub mod store;
+pub mod store_conformance;
