@@ -47,6 +47,19 @@ impl Pending {
         &self.temporary
     }
 
+    /// How much was written so far.
+    ///
+    /// # Errors
+    /// Where the file was removed.
+    pub async fn bytes(&self) -> Result<u64, Failure> {
+        let (path, attempt) = (self.temporary.to_path_buf(), self.attempt);
+        faults::small(move || match std::fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) => Err(failure(attempt, &path, &error)),
+        })
+        .await
+    }
+
     /// Gives it another final name in the same directory.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
@@ -108,8 +121,11 @@ fn directory_of(target: &Path) -> &Path {
 
 fn prefix(target: &Path, tag: &str) -> String {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let stem = &name[..name.floor_char_boundary(MAX_STEM_BYTES)];
-    format!(".{stem}.{tag}-")
+    let mut end = name.len().min(MAX_STEM_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!(".{}.{tag}-", &name[..end])
 }
 
 #[cfg(test)]

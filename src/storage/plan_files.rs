@@ -215,7 +215,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 async fn file_size(path: PathBuf) -> Result<Option<u64>, Failure> {
     faults::small(move || match std::fs::metadata(Path::new(&path)) {
-        Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+        Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failure(Attempt::Work, &path, &error)),
     })

@@ -2,5 +2,7 @@
 
 mod kafka;
 mod media;
+mod stage;
+mod storage;
 mod store;
 mod support;
