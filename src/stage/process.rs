@@ -91,7 +91,10 @@ impl StageProcess {
                     let (reason, failure) = exit::without_result(stage, status, at, &log.last_words());
                     (reason, Err(failure))
                 }
-                None => (Reason::Stalled, Err(Failure::retryable(format!("the {stage} stage does not end")))),
+                None => {
+                    let message = format!("the {stage} stage closed its output at {at:.1} s of media and did not end");
+                    (Reason::Stalled, Err(Failure::retryable(message)))
+                }
             },
             End::Garbage(line) => {
                 let message = format!("garbage on the protocol of the {stage} stage at {at:.1} s of media: `{line}`");

@@ -26,22 +26,21 @@ impl Ladder {
     pub(super) const QUICK: Self =
         Self { end_of_input: Duration::from_millis(500), terminate: Duration::from_millis(500) };
 
-    /// Stops and reaps `child`, whose standard input is closed. `None` where even SIGKILL did not end it in time.
+    /// Stops and reaps `child`, whose standard input is closed. `None` where it did not end by itself.
     pub(super) async fn stop(self, child: &mut Child) -> Option<ExitStatus> {
         if let Some(status) = ended(child, self.end_of_input).await {
             return Some(status);
         }
         terminate(child);
-        if let Some(status) = ended(child, self.terminate).await {
-            return Some(status);
+        if ended(child, self.terminate).await.is_some() {
+            return None;
         }
         // Fails only where the process has ended already.
         let _ = child.start_kill();
-        let status = ended(child, KILL_TIMEOUT).await;
-        if status.is_none() {
+        if ended(child, KILL_TIMEOUT).await.is_none() {
             tracing::error!(pid = child.id(), "a stage process does not end after SIGKILL, look at its drivers");
         }
-        status
+        None
     }
 }
 

@@ -43,6 +43,13 @@ impl Storage {
             if path.is_dir() {
                 return Err(Failure::permanent(format!("the output {} is a directory, name a file", path.display())));
             }
+            // Replacing a device would be a disaster.
+            if path.exists() && !path.is_file() {
+                return Err(Failure::permanent(format!(
+                    "the output {} is no ordinary file, name another one",
+                    path.display()
+                )));
+            }
             Pending::create(path.clone(), "check", Attempt::WriteOutput)?;
             path.try_exists().map_err(|error| failure(Attempt::WriteOutput, &path, &error))
         })

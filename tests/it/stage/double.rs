@@ -152,13 +152,13 @@ fn stubborn() -> i32 {
     hang()
 }
 
-/// A worker that runs one stage and tells the process id of it.
+/// A worker that runs one stage and tells its progress, which may be a process id, and its result.
 fn parent(mode: &str) -> i32 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let process = StageProcess::new(launcher(mode), Duration::from_secs(600));
     let mut gauge = Gauge::new(Box::new(|pid| {
         raw(format!("{pid}\n").as_bytes());
     }));
-    let _ = runtime.block_on(process.run(&StageSpec::Probe, &mut gauge, &CancellationToken::new()));
-    0
+    let result = runtime.block_on(process.run(&StageSpec::Probe, &mut gauge, &CancellationToken::new()));
+    raw(format!("{result:?}\n").as_bytes())
 }

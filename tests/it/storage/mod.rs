@@ -74,7 +74,7 @@ async fn an_output_is_proven_writable_and_leaves_nothing() {
     assert!(permanent(storage.check_output(&uri(&path.join("out.ts"))).await).contains("a part of its name is a file"));
     let long = dir.path().join("x".repeat(300)).join("out.ts");
     assert!(permanent(storage.check_output(&uri(&long)).await).contains("too long"));
-    assert!(permanent(storage.check_output(&uri(Path::new("/proc/out/out.ts"))).await).contains("/proc/out"));
+    assert!(permanent(storage.check_output(&uri(Path::new("/dev/null"))).await).contains("no ordinary file"));
 }
 
 #[tokio::test]
@@ -82,8 +82,7 @@ async fn outputs_are_compared_by_content() {
     let dir = tempfile::tempdir().expect("a directory");
     let storage = open(dir.path());
     let path = dir.path().join("out.ts");
-    // SHA-256 of `film`.
-    let digest = "4f3a85dc5cf3f6c43e4f5b8d0b51b5f0";
+    let digest = "0123456789abcdef";
     assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Nothing));
     std::fs::write(&path, "film").expect("written");
     assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Other));
