@@ -13,6 +13,10 @@ use actors::failure::Failure;
 use actors::job::Container;
 use actors::plan::{AudioPlan, Chunk, Plan, SourceFacts, VideoFacts, VideoRendition};
 
+/// Begins the message of a failure of an assemble stage that found a part missing, cut short or altered; the part's file
+/// name follows, then the end of the message, a space or a colon. The unit of that part is encoded again.
+pub const DAMAGED_PART: &str = "damaged part: ";
+
 /// What a child has to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "lowercase")]
@@ -27,6 +31,19 @@ pub enum StageSpec {
     Assemble(Box<AssembleSpec>),
     /// Find out which encoders work.
     Probe,
+}
+
+impl StageSpec {
+    /// The name used in logs and messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Split(_) => "split",
+            Self::Encode(_) => "encode",
+            Self::Audio(_) => "audio",
+            Self::Assemble(_) => "assemble",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 /// Cut `input` into chunk sources and an audio source in `directory`.

@@ -3,5 +3,7 @@
 mod jobs;
 mod kafka;
 mod media;
+mod stage;
+mod storage;
 mod store;
 mod support;
