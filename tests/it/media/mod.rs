@@ -1,3 +1,5 @@
 //! Pipelines on real and generated media.
 
 mod clips;
+mod encode;
+mod split;

@@ -1,0 +1,1 @@
+//! Reads an output back and compares it with the plan.

@@ -1,0 +1,1 @@
+//! The encode stage on real and generated media.

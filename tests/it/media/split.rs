@@ -1,0 +1,1 @@
+//! The split stage on real and generated media.
