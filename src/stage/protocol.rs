@@ -144,6 +144,12 @@ pub enum StageResult {
     },
     /// An output that was verified.
     Assemble(Assembled),
+    /// Nothing was assembled: these parts (by [`PartFile::name`]) are missing or not what their records say, and
+    /// have to be encoded again.
+    PartsLost {
+        /// All of them, in the order of the spec.
+        names: Vec<String>,
+    },
     /// Encoders by element name that made a picture, or the reason why not.
     Probe {
         /// Element name to reason; `None` where it works.
