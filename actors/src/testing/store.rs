@@ -264,6 +264,15 @@ impl PartStore for FakeStore {
             *attempts
         })
     }
+
+    fn return_attempt(&self, job_id: JobId, task: String) -> Answer<()> {
+        self.call(Operation::ReturnAttempt, move |state, _| {
+            let Some(job) = state.jobs.get_mut(&job_id) else { return };
+            if let Some(attempts) = job.attempts.get_mut(&task) {
+                *attempts = attempts.saturating_sub(1);
+            }
+        })
+    }
 }
 
 impl LeaseStore for FakeStore {

@@ -17,6 +17,7 @@ pub enum Operation {
     Parts,
     Forget,
     CountAttempt,
+    ReturnAttempt,
     Hold,
     Release,
     Announce,
