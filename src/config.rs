@@ -19,7 +19,7 @@ use read::Reader;
 pub use read::{ConfigError, ConfigErrors};
 pub use values::{Brokers, Gpu, LogFormat, Secret, Shown};
 use variables::*;
-pub use variables::{KAFKA_CONFIG_PREFIX, Need, VARIABLES, Variable, markdown_table};
+pub use variables::{KAFKA_CONFIG_PREFIX, Need, VARIABLES, Variable, markdown_table, variable};
 
 /// Everything that an operator can set, valid once it exists.
 #[derive(Clone, Debug)]

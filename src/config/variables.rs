@@ -213,3 +213,8 @@ pub fn markdown_table() -> String {
     }
     table
 }
+
+/// The variable of this name.
+pub fn variable(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}

@@ -150,6 +150,18 @@ impl Caller {
     }
 }
 
+/// Asks for the base URL and returns the status of the answer: whatever it is, somebody is there.
+///
+/// # Errors
+/// `retryable` where nobody answers in time. Has to run on a local task set, as every actix thread has one.
+pub async fn reach(settings: ServiceSettings) -> Result<u16, Failure> {
+    let url = settings.url.clone();
+    let caller = Caller::new(settings);
+    let call = format!("GET {}", Shown(&url));
+    let answer = caller.client.get(url.as_str()).send().await.map_err(|error| caller.not_sent(&call, &error))?;
+    Ok(answer.status().as_u16())
+}
+
 /// `{base}/jobs/{job_id}/progress`. A job id needs no escaping; a query of the base is kept.
 fn progress_url(base: &Url, job_id: &JobId) -> Url {
     let mut url = base.clone();

@@ -13,7 +13,7 @@ use actors::ports::{Answer, StatusSink};
 use actors::progress::Report;
 use url::Url;
 
-pub use client::HttpService;
+pub use client::{HttpService, reach};
 
 use crate::config::Secret;
 
