@@ -19,7 +19,7 @@ use read::Reader;
 pub use read::{ConfigError, ConfigErrors};
 pub use values::{Brokers, Gpu, LogFormat, Secret, Shown};
 use variables::*;
-pub use variables::{KAFKA_CONFIG_PREFIX, Need, VARIABLES, Variable, markdown_table, variable};
+pub use variables::{KAFKA_CONFIG_PREFIX, Need, VARIABLES, Variable, counts_locally, markdown_table, variable};
 
 /// Everything that an operator can set, valid once it exists.
 #[derive(Clone, Debug)]
@@ -92,15 +92,20 @@ pub struct Service {
     pub token: Option<Secret>,
 }
 
+/// The environment of the process. What is not Unicode gets marks in place of the bad bytes: its variable then fails
+/// to parse.
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
 impl Config {
     /// Reads the environment of the process.
     ///
     /// # Errors
     /// Everything that is wrong, together.
     pub fn from_env() -> Result<Self, ConfigErrors> {
-        // A value that is not Unicode is kept with marks in place of the bad bytes: its variable then fails to parse.
-        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self::from_vars(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::from_vars(environment())
     }
 
     /// Reads variables given as pairs. Those that are not this worker's are passed over.
@@ -128,8 +133,7 @@ impl Config {
         overrides: &[(&Variable, String)],
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        let mut vars: BTreeMap<String, String> =
-            env.into_iter().filter(|(name, _)| LOCAL.iter().any(|variable| variable.name == name)).collect();
+        let mut vars: BTreeMap<String, String> = env.into_iter().filter(|(name, _)| counts_locally(name)).collect();
         vars.insert(KAFKA_BROKERS.name.into(), values::EMBEDDED.into());
         let url = Url::from_directory_path(work_dir).map_or_else(|()| String::new(), String::from);
         vars.insert(WORK_URL.name.into(), url);

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::status::{read, shared_store};
-use super::{Exit, Trouble, Wiring, say};
+use super::{Context, Exit, Trouble, say};
 
 #[derive(Debug, Args)]
 pub(super) struct CancelArgs {
@@ -16,8 +16,9 @@ pub(super) struct CancelArgs {
     job_id: JobId,
 }
 
-pub(super) async fn cancel(args: CancelArgs, json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
-    let config = shared_store()?;
+pub(super) async fn cancel(args: CancelArgs, context: &Context<'_>) -> Result<Exit, Trouble> {
+    let Context { json, wiring, .. } = *context;
+    let config = shared_store(context)?;
     let CancelArgs { job_id } = args;
     let jobs = wiring.jobs(&config).await?;
     let before = read(jobs.as_ref(), &job_id).await?;

@@ -14,6 +14,7 @@ mod submit;
 mod transcode;
 mod wiring;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ use clap::{Parser, Subcommand};
 pub use exit::{Exit, Trouble};
 pub use progress::Progress;
 pub use wiring::{LocalJob, Wiring};
+
+use crate::config::{Config, ConfigErrors, environment};
 
 /// Transcodes video in chunks with GStreamer: resumable, byte-identical, verified.
 #[derive(Debug, Parser)]
@@ -63,18 +66,41 @@ pub fn main(wiring: &dyn Wiring) -> ExitCode {
     if matches!(command, Command::Stage) {
         return wiring.stage();
     }
-    let outcome = actix_rt::System::new().block_on(execute(command, json, wiring));
-    exit::finish(outcome, json)
+    let context = Context { json, env: environment(), wiring };
+    exit::finish(actix_rt::System::new().block_on(execute(command, &context)), json)
 }
 
-async fn execute(command: Command, json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+/// Runs a command inside a program that has an actix runtime, with the given arguments (the first is the program's
+/// name) and environment.
+///
+/// # Errors
+/// Why the command could not do what it was asked for; nothing was printed about it.
+pub async fn command(args: &[&str], env: BTreeMap<String, String>, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+    let Cli { command, json } = Cli::try_parse_from(args).map_err(|error| Trouble::usage(error.to_string()))?;
+    execute(command, &Context { json, env, wiring }).await
+}
+
+/// What every command is given.
+struct Context<'a> {
+    json: bool,
+    env: BTreeMap<String, String>,
+    wiring: &'a dyn Wiring,
+}
+
+impl Context<'_> {
+    fn config(&self) -> Result<Config, ConfigErrors> {
+        Config::from_vars(self.env.clone())
+    }
+}
+
+async fn execute(command: Command, context: &Context<'_>) -> Result<Exit, Trouble> {
     match command {
-        Command::Run => run::run(wiring).await,
-        Command::Transcode(args) => transcode::transcode(*args, json, wiring).await,
-        Command::Submit(args) => submit::submit(args, json, wiring).await,
-        Command::Status(args) => status::status(args, json, wiring).await,
-        Command::Cancel(args) => cancel::cancel(args, json, wiring).await,
-        Command::Doctor => doctor::doctor(json, wiring).await,
+        Command::Run => run::run(context).await,
+        Command::Transcode(args) => transcode::transcode(*args, context).await,
+        Command::Submit(args) => submit::submit(args, context).await,
+        Command::Status(args) => status::status(args, context).await,
+        Command::Cancel(args) => cancel::cancel(args, context).await,
+        Command::Doctor => doctor::doctor(context).await,
         Command::Schema | Command::Stage => schema::schema(),
     }
 }

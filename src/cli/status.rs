@@ -7,7 +7,7 @@ use actors::ports::JobStore;
 use clap::Args;
 
 use super::exit::cannot;
-use super::{Exit, Trouble, Wiring, say};
+use super::{Context, Exit, Trouble, say};
 use crate::config::{Config, ConfigError, ConfigErrors, Store};
 
 #[derive(Debug, Args)]
@@ -16,10 +16,10 @@ pub(super) struct StatusArgs {
     job_id: JobId,
 }
 
-pub(super) async fn status(args: StatusArgs, json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
-    let jobs = wiring.jobs(&shared_store()?).await?;
+pub(super) async fn status(args: StatusArgs, context: &Context<'_>) -> Result<Exit, Trouble> {
+    let jobs = context.wiring.jobs(&shared_store(context)?).await?;
     let checkpoint = read(jobs.as_ref(), &args.job_id).await?;
-    let text = if json { serde_json::to_string(&checkpoint) } else { Ok(describe(&checkpoint)) };
+    let text = if context.json { serde_json::to_string(&checkpoint) } else { Ok(describe(&checkpoint)) };
     say(&text.map_err(|error| cannot("the checkpoint cannot be printed", error))?);
     Ok(exit_of(checkpoint.status))
 }
@@ -37,8 +37,8 @@ pub(super) const fn exit_of(status: JobStatus) -> Exit {
 }
 
 /// The configuration, where it names a store that other processes can read.
-pub(super) fn shared_store() -> Result<Config, Trouble> {
-    let config = Config::from_env()?;
+pub(super) fn shared_store(context: &Context<'_>) -> Result<Config, Trouble> {
+    let config = context.config()?;
     match config.store {
         Store::Redis { .. } => Ok(config),
         Store::Embedded => Err(Trouble::Config(ConfigErrors(vec![ConfigError {

@@ -4,7 +4,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actors::failure::FailureClass;
+use actors::checkpoint::Checkpoint;
+use actors::failure::{Failure, FailureClass};
 use actors::job::{JobSpec, MAX_JOB_BYTES};
 use actors::ports::{Clock as _, JobStore, Publication, Queue, SystemClock};
 use actors::progress::Report;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
 use super::status::{exit_of, shared_store};
-use super::{Exit, Progress, Trouble, Wiring, note, say};
+use super::{Context, Exit, Progress, Trouble, note, say};
 use crate::config::{Brokers, Config, ConfigError, ConfigErrors};
 use crate::telemetry;
 
@@ -32,9 +33,10 @@ pub(super) struct SubmitArgs {
     wait: bool,
 }
 
-pub(super) async fn submit(args: SubmitArgs, json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+pub(super) async fn submit(args: SubmitArgs, context: &Context<'_>) -> Result<Exit, Trouble> {
+    let Context { json, wiring, .. } = *context;
     let job = read_job(&args.job)?;
-    let config = if args.wait { shared_store()? } else { Config::from_env()? };
+    let config = if args.wait { shared_store(context)? } else { context.config()? };
     refuse_embedded(&config)?;
     let progress = Progress::new(json);
     telemetry::init_logs(config.log_format, telemetry::COMMAND_FILTER, progress.log_writer());
@@ -76,6 +78,15 @@ fn refuse_embedded(config: &Config) -> Result<(), Trouble> {
     }
 }
 
+/// The id may have been used for something else, whose end is not ours.
+fn same_job(checkpoint: &Checkpoint, job: &JobSpec) -> Result<(), Trouble> {
+    if checkpoint.content == job.content_digest() {
+        return Ok(());
+    }
+    let message = format!("another job has the id {}, and this one is refused: choose another job_id", job.job_id);
+    Err(Failure::permanent(message).into())
+}
+
 /// Shows the checkpoint until the job ended; `None` where `stop` came first.
 async fn follow(
     jobs: &dyn JobStore,
@@ -97,6 +108,7 @@ async fn follow(
         };
         failed_looks = 0;
         let Some(checkpoint) = checkpoint else { continue };
+        same_job(&checkpoint, job)?;
         let mut report = Report::of(&checkpoint, checkpoint.sequence, None, "", SystemClock.now());
         report.error.clone_from(&checkpoint.error);
         progress.show(&report);

@@ -181,7 +181,7 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// Those that also count for one job on this machine.
-pub(super) const LOCAL: &[Variable] = &[
+const LOCAL: &[Variable] = &[
     GPU_ENABLED,
     ENCODER_POOL_SIZE,
     JOB_PARALLELISM,
@@ -217,4 +217,9 @@ pub fn markdown_table() -> String {
 /// The variable of this name.
 pub fn variable(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// Whether the variable also counts for one job on this machine.
+pub fn counts_locally(name: &str) -> bool {
+    LOCAL.iter().any(|variable| variable.name == name)
 }

@@ -17,8 +17,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::exit::cannot;
-use super::{Exit, Trouble, Wiring, say};
-use crate::config::{Config, ConfigErrors, Gpu, VARIABLES};
+use super::{Context, Exit, Trouble, Wiring, say};
+use crate::config::{Config, ConfigErrors, Gpu, counts_locally, variable};
 
 /// For a check of a server, connection included.
 const SERVER_DEADLINE: Duration = Duration::from_secs(15);
@@ -71,8 +71,9 @@ impl Finding {
     }
 }
 
-pub(super) async fn doctor(json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
-    let (config, mut findings) = configuration();
+pub(super) async fn doctor(context: &Context<'_>) -> Result<Exit, Trouble> {
+    let (config, mut findings) = configuration(context);
+    let wiring = context.wiring;
     let for_probe = match &config {
         Some(config) => config.clone(),
         None => Config::local(&std::env::temp_dir(), &[], [])?,
@@ -86,16 +87,17 @@ pub(super) async fn doctor(json: bool, wiring: &dyn Wiring) -> Result<Exit, Trou
     if let Some(config) = &config {
         findings.extend(servers(config, wiring).await);
     }
-    show(&findings, json)?;
+    show(&findings, context.json)?;
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
 /// A machine where nothing is set can still run `transcode`; one where something is set is meant to run a pod.
-fn configuration() -> (Option<Config>, Vec<Finding>) {
+fn configuration(context: &Context<'_>) -> (Option<Config>, Vec<Finding>) {
     let check = "configuration";
-    let anything_set = VARIABLES.iter().any(|variable| std::env::var_os(variable.name).is_some());
-    match Config::from_env() {
+    let for_a_pod = |name: &str| !counts_locally(name) && variable(name).is_some();
+    let anything_set = context.env.keys().any(|name| for_a_pod(name));
+    match context.config() {
         Ok(config) => (Some(config), vec![Finding::ok(check, "accepted")]),
         Err(_) if !anything_set => {
             let advice = "fine for `transcode`; set KAFKA_BROKERS and the rest for `run`, `submit`, `status`, `cancel`";

@@ -7,6 +7,7 @@ mod begun;
 mod options;
 mod paths;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(super) use options::TranscodeArgs;
 use super::exit::cannot;
 use super::signals::Signals;
 use super::status::exit_of;
-use super::{Exit, LocalJob, Progress, Trouble, Wiring, note, say};
+use super::{Context, Exit, LocalJob, Progress, Trouble, Wiring, note, say};
 use crate::config::Config;
 use crate::telemetry;
 use begun::Start;
@@ -34,9 +35,10 @@ const REPORTS: usize = 16;
 /// Beyond the drain timeout, for the worker to take its leave.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) async fn transcode(args: TranscodeArgs, json: bool, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
-    let work_dir = work_dir(args.work_dir.clone())?;
-    let config = Config::local(&work_dir, &args.overrides(), std::env::vars())?;
+pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Result<Exit, Trouble> {
+    let Context { json, wiring, .. } = *context;
+    let work_dir = work_dir(args.work_dir.clone(), &context.env)?;
+    let config = Config::local(&work_dir, &args.overrides(), context.env.clone())?;
     let job = args.job_spec()?;
     paths::check(&job)?;
     std::fs::create_dir_all(&work_dir).map_err(|error| cannot(format!("--work-dir {}", work_dir.display()), error))?;
@@ -131,8 +133,8 @@ impl StatusSink for Screen {
 }
 
 /// `--work-dir`, or the user's cache directory: work files can be made again.
-fn work_dir(given: Option<PathBuf>) -> Result<PathBuf, Trouble> {
-    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+fn work_dir(given: Option<PathBuf>, env: &BTreeMap<String, String>) -> Result<PathBuf, Trouble> {
+    let from = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let directory = given
         .or_else(|| Some(from("XDG_CACHE_HOME")?.join("gstreamer-worker")))
         .or_else(|| Some(from("HOME")?.join(".cache/gstreamer-worker")))

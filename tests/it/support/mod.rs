@@ -3,3 +3,4 @@
 pub mod kafka;
 pub mod media;
 pub mod redis;
+pub mod service;
