@@ -1,8 +1,11 @@
 //! Integration tests: real Kafka, real Redis, real film.
 
+mod cli;
+mod config;
 mod jobs;
 mod kafka;
 mod media;
+mod service;
 mod stage;
 mod storage;
 mod store;

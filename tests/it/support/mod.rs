@@ -4,5 +4,6 @@ pub mod clip;
 pub mod kafka;
 pub mod media;
 pub mod redis;
+pub mod service;
 pub mod transcode;
 pub mod worker;
