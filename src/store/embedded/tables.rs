@@ -2,6 +2,7 @@
 //! Times to live are judged by the machine's clock, because they outlive the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use actors::checkpoint::{Advance, Checkpoint, Outcome, PartRecord, Timestamp};
@@ -10,7 +11,7 @@ use actors::plan::Fingerprint;
 use actors::ports::Recorded;
 use actors::progress::Report;
 use actors::task::WorkUnit;
-use redb::{Error, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,22 @@ pub(super) const OUTBOX: TableDefinition<u64, &str> = TableDefinition::new("outb
 const PLACES: TableDefinition<&str, u64> = TableDefinition::new("outbox places");
 /// When a job may have to be forgotten, in milliseconds since 1970. Its row decides.
 const EXPIRIES: TableDefinition<(i64, &str), ()> = TableDefinition::new("expiries");
+
+/// What went wrong in the file, as a clause for the end of a sentence. (redb's own errors are too large to pass around.)
+#[derive(Debug)]
+pub(super) struct Problem(String);
+
+impl<E: Into<redb::Error>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into().to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// What is kept of a job beside its parts and attempts, which may be older than its checkpoint.
 #[derive(Default, Serialize, Deserialize)]
@@ -54,12 +71,12 @@ fn beyond(text: &str) -> String {
     format!("{text}\0")
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Corrupted(format!("{what} makes no sense ({error})")))
+pub(super) fn read_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Problem> {
+    serde_json::from_str(json).map_err(|error| Problem(format!("{what} makes no sense ({error})")))
 }
 
-fn json_of<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Corrupted(format!("a value has no JSON ({error})")))
+fn json_of<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|error| Problem(format!("a value has no JSON ({error})")))
 }
 
 /// The parts of a plan, as read by a reader or a writer.
@@ -67,7 +84,7 @@ pub(super) fn parts_of(
     parts: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static str>,
     job_id: &JobId,
     fingerprint: &Fingerprint,
-) -> Result<BTreeMap<WorkUnit, PartRecord>, Error> {
+) -> Result<BTreeMap<WorkUnit, PartRecord>, Problem> {
     let (job, plan, end) = (job_id.as_str(), fingerprint.0.as_str(), beyond(&fingerprint.0));
     let found = parts.range((job, plan, "")..(job, end.as_str(), ""))?;
     found
@@ -83,7 +100,7 @@ pub(super) fn row_of(
     jobs: &impl ReadableTable<&'static str, &'static str>,
     job_id: &JobId,
     time: Timestamp,
-) -> Result<Option<Row>, Error> {
+) -> Result<Option<Row>, Problem> {
     let Some(json) = jobs.get(job_id.as_str())? else { return Ok(None) };
     let row: Row = read_json("a checkpoint", json.value())?;
     Ok((!row.is_expired(time)).then_some(row))
@@ -91,7 +108,7 @@ pub(super) fn row_of(
 
 impl Change<'_> {
     /// Makes the tables of a new file, so that readers find them, and forgets what expired while nothing ran.
-    pub fn prepare(&self) -> Result<(), Error> {
+    pub fn prepare(&self) -> Result<(), Problem> {
         self.transaction.open_table(JOBS)?;
         self.transaction.open_table(PARTS)?;
         self.transaction.open_table(ATTEMPTS)?;
@@ -100,7 +117,7 @@ impl Change<'_> {
         self.forget_expired()
     }
 
-    pub fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Result<Checkpoint, Error> {
+    pub fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Result<Checkpoint, Problem> {
         self.forget_expired()?;
         let mut row = self.row(&job_id)?;
         if row.checkpoint.is_none() {
@@ -122,7 +139,7 @@ impl Change<'_> {
         step: &Advance,
         now: Timestamp,
         due: impl FnOnce() -> bool,
-    ) -> Result<Option<(Checkpoint, Option<u64>)>, Error> {
+    ) -> Result<Option<(Checkpoint, Option<u64>)>, Problem> {
         let mut row = self.row(job_id)?;
         let Some(checkpoint) = &mut row.checkpoint else { return Ok(None) };
         if checkpoint.status.is_terminal() {
@@ -143,7 +160,13 @@ impl Change<'_> {
         Ok(Some(answer))
     }
 
-    pub fn finish(&self, job_id: &JobId, outcome: &Outcome, mut report: Report, now: Timestamp) -> Result<bool, Error> {
+    pub fn finish(
+        &self,
+        job_id: &JobId,
+        outcome: &Outcome,
+        mut report: Report,
+        now: Timestamp,
+    ) -> Result<bool, Problem> {
         self.forget_expired()?;
         let mut row = self.row(job_id)?;
         let checkpoint = row.checkpoint.get_or_insert_with(|| report.checkpoint(now));
@@ -161,7 +184,7 @@ impl Change<'_> {
         Ok(true)
     }
 
-    pub fn delivered(&self, job_id: &JobId) -> Result<(), Error> {
+    pub fn delivered(&self, job_id: &JobId) -> Result<(), Problem> {
         if let Some(place) = self.transaction.open_table(PLACES)?.remove(job_id.as_str())? {
             self.transaction.open_table(OUTBOX)?.remove(place.value())?;
         }
@@ -174,7 +197,7 @@ impl Change<'_> {
         plan: &Fingerprint,
         part: PartRecord,
         now: Timestamp,
-    ) -> Result<Recorded, Error> {
+    ) -> Result<Recorded, Problem> {
         let mut row = self.row(job_id)?;
         let (unit, json) = (part.unit.to_string(), json_of(&part)?);
         let mut parts = self.transaction.open_table(PARTS)?;
@@ -195,7 +218,7 @@ impl Change<'_> {
         Ok(Recorded { part, first, units_done: count.units })
     }
 
-    pub fn forget(&self, job_id: &JobId, plan: &Fingerprint, unit: WorkUnit) -> Result<(), Error> {
+    pub fn forget(&self, job_id: &JobId, plan: &Fingerprint, unit: WorkUnit) -> Result<(), Problem> {
         let mut row = self.row(job_id)?;
         let unit = unit.to_string();
         let key = (job_id.as_str(), plan.0.as_str(), unit.as_str());
@@ -208,7 +231,7 @@ impl Change<'_> {
         self.keep(job_id, &row)
     }
 
-    pub fn count_attempt(&self, job_id: &JobId, task: &str) -> Result<u32, Error> {
+    pub fn count_attempt(&self, job_id: &JobId, task: &str) -> Result<u32, Problem> {
         let row = self.row(job_id)?;
         let mut attempts = self.transaction.open_table(ATTEMPTS)?;
         let key = (job_id.as_str(), task);
@@ -220,7 +243,7 @@ impl Change<'_> {
     }
 
     /// The row of a job. What is left of a job that was to be forgotten goes first.
-    fn row(&self, job_id: &JobId) -> Result<Row, Error> {
+    fn row(&self, job_id: &JobId) -> Result<Row, Problem> {
         if let Some(row) = row_of(&self.transaction.open_table(JOBS)?, job_id, self.time)? {
             return Ok(row);
         }
@@ -228,7 +251,7 @@ impl Change<'_> {
         Ok(Row::default())
     }
 
-    fn keep(&self, job_id: &JobId, row: &Row) -> Result<(), Error> {
+    fn keep(&self, job_id: &JobId, row: &Row) -> Result<(), Problem> {
         if let Some(at) = row.expires_at {
             self.transaction.open_table(EXPIRIES)?.insert((at.timestamp_millis(), job_id.as_str()), ())?;
         }
@@ -237,14 +260,14 @@ impl Change<'_> {
     }
 
     /// Keeps the row after a write to parts or attempts: without a checkpoint they live as long as an ended job.
-    fn keep_side(&self, job_id: &JobId, mut row: Row) -> Result<(), Error> {
+    fn keep_side(&self, job_id: &JobId, mut row: Row) -> Result<(), Problem> {
         if row.checkpoint.is_none() {
             row.expires_at = Some(self.time + self.ttl);
         }
         self.keep(job_id, &row)
     }
 
-    fn count(&self, job_id: &JobId, plan: Option<&Fingerprint>) -> Result<Count, Error> {
+    fn count(&self, job_id: &JobId, plan: Option<&Fingerprint>) -> Result<Count, Problem> {
         let Some(plan) = plan else { return Ok(Count::default()) };
         let parts = self.transaction.open_table(PARTS)?;
         let (job, end) = (job_id.as_str(), beyond(&plan.0));
@@ -256,7 +279,7 @@ impl Change<'_> {
         Ok(count)
     }
 
-    fn forget_expired(&self) -> Result<(), Error> {
+    fn forget_expired(&self) -> Result<(), Problem> {
         let mut expiries = self.transaction.open_table(EXPIRIES)?;
         let mut due = Vec::new();
         for entry in expiries.extract_from_if(..(self.time.timestamp_millis(), ""), |_, ()| true)? {
@@ -274,7 +297,7 @@ impl Change<'_> {
     }
 
     /// Removes everything of a job but its last report.
-    fn wipe(&self, job: &str) -> Result<(), Error> {
+    fn wipe(&self, job: &str) -> Result<(), Problem> {
         let end = beyond(job);
         self.transaction.open_table(JOBS)?.remove(job)?;
         self.transaction.open_table(PARTS)?.retain_in((job, "", "")..(end.as_str(), "", ""), |_, _| false)?;
