@@ -24,6 +24,9 @@ use redb::{Database, Durability, ReadTransaction, ReadableTable};
 use self::memory::Memory;
 use self::tables::{Change, JOBS, OUTBOX, PARTS, Problem};
 
+/// A thousand years: a longer time to live would leave the calendar.
+const LONGEST_TTL: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
 /// The store. Clones share the file; it is given up when the last of them is dropped.
 #[derive(Clone)]
 pub struct EmbeddedStore {
@@ -42,6 +45,7 @@ impl EmbeddedStore {
     /// Fails where another process has it open. Blocks: it reads and writes files.
     pub fn open(dir: &Path, checkpoint_ttl: Duration) -> Result<Self, Failure> {
         let place = format!("the checkpoint store in {}", dir.display());
+        let checkpoint_ttl = checkpoint_ttl.min(LONGEST_TTL);
         let inner = Inner { database: file::open(dir)?, memory: Mutex::default(), checkpoint_ttl, place };
         inner.write(Durability::Immediate, |change| change.prepare()).map_err(|error| inner.failed(&error))?;
         Ok(Self { inner: Arc::new(inner) })

@@ -23,6 +23,9 @@ use crate::task::WorkUnit;
 /// How long finished jobs are kept where a test does not say it.
 pub const CHECKPOINT_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The clock has room for it.
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The fake store. Clones share their contents.
 #[derive(Clone)]
 pub struct FakeStore {
@@ -63,7 +66,7 @@ impl FakeStore {
 
     /// An empty store that forgets finished jobs after `checkpoint_ttl`.
     pub fn with_checkpoint_ttl(checkpoint_ttl: Duration) -> Self {
-        Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl }
+        Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl: checkpoint_ttl.min(LONGEST_TTL) }
     }
 
     /// The next `calls` calls, whatever they are, fail as `retryable` and do nothing.
@@ -272,7 +275,7 @@ impl LeaseStore for FakeStore {
             if state.leases.get(&task).is_some_and(|(holder, _)| *holder != owner) {
                 return false;
             }
-            state.leases.insert(task, (owner, now + ttl));
+            state.leases.insert(task, (owner, now + ttl.min(LONGEST_TTL)));
             true
         })
     }
@@ -287,7 +290,7 @@ impl LeaseStore for FakeStore {
 
     fn announce(&self, worker: String, info: WorkerInfo, ttl: Duration) -> Answer<()> {
         self.call(Operation::Announce, move |state, now| {
-            state.workers.insert(worker, (info, now + ttl));
+            state.workers.insert(worker, (info, now + ttl.min(LONGEST_TTL)));
         })
     }
 
