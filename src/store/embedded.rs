@@ -3,6 +3,7 @@
 //! What a restart needs is on the disk when a call returns; mere progress is handed to the system without waiting for the
 //! disk, so that it outlives the process and costs little. Leases stay in memory: they end with their process.
 
+mod change;
 mod file;
 mod memory;
 mod tables;
@@ -21,8 +22,9 @@ use actors::progress::Report;
 use actors::task::WorkUnit;
 use redb::{Database, Durability, ReadTransaction, ReadableTable};
 
+use self::change::Change;
 use self::memory::Memory;
-use self::tables::{Change, JOBS, OUTBOX, PARTS, Problem};
+use self::tables::{JOBS, OUTBOX, PARTS, Problem};
 
 /// A thousand years: a longer time to live would leave the calendar.
 const LONGEST_TTL: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
