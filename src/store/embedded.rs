@@ -3,6 +3,7 @@
 //! What a restart needs is on the disk when a call returns; mere progress is handed to the system without waiting for the
 //! disk, so that it outlives the process and costs little. Leases stay in memory: they end with their process.
 
+mod change;
 mod file;
 mod memory;
 mod tables;
@@ -19,10 +20,14 @@ use actors::plan::Fingerprint;
 use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, WorkerInfo};
 use actors::progress::Report;
 use actors::task::WorkUnit;
-use redb::{Database, Durability, Error, ReadTransaction, ReadableTable};
+use redb::{Database, Durability, ReadTransaction, ReadableTable};
 
+use self::change::Change;
 use self::memory::Memory;
-use self::tables::{Change, JOBS, OUTBOX, PARTS};
+use self::tables::{JOBS, OUTBOX, PARTS, Problem};
+
+/// A thousand years: a longer time to live would leave the calendar.
+const LONGEST_TTL: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 /// The store. Clones share the file; it is given up when the last of them is dropped.
 #[derive(Clone)]
@@ -42,13 +47,17 @@ impl EmbeddedStore {
     /// Fails where another process has it open. Blocks: it reads and writes files.
     pub fn open(dir: &Path, checkpoint_ttl: Duration) -> Result<Self, Failure> {
         let place = format!("the checkpoint store in {}", dir.display());
+        let checkpoint_ttl = checkpoint_ttl.min(LONGEST_TTL);
         let inner = Inner { database: file::open(dir)?, memory: Mutex::default(), checkpoint_ttl, place };
         inner.write(Durability::Immediate, |change| change.prepare()).map_err(|error| inner.failed(&error))?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Does `work` on a thread that may block.
-    fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static) -> Answer<T> {
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, Problem> + Send + 'static,
+    ) -> Answer<T> {
         let inner = self.inner.clone();
         Box::pin(async move {
             let task = {
@@ -65,20 +74,24 @@ impl EmbeddedStore {
     /// Does `work` in a transaction that is on the disk when it is answered.
     fn durably<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Change<'_>) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&Change<'_>) -> Result<T, Problem> + Send + 'static,
     ) -> Answer<T> {
         self.blocking(|inner| inner.write(Durability::Immediate, work))
     }
 
-    /// Answers from memory, at once.
-    fn from_memory<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Answer<T> {
+    /// Answers from the memory, at once.
+    fn in_memory<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Answer<T> {
         let inner = self.inner.clone();
         Box::pin(async move { Ok(work(&mut inner.memory())) })
     }
 }
 
 impl Inner {
-    fn write<T>(&self, durability: Durability, work: impl FnOnce(&Change<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Change<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(durability);
         let change = Change { transaction: &transaction, time: chrono::Utc::now(), ttl: self.checkpoint_ttl };
@@ -87,7 +100,7 @@ impl Inner {
         Ok(answer)
     }
 
-    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Error>) -> Result<T, Error> {
+    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Problem>) -> Result<T, Problem> {
         work(&self.database.begin_read()?)
     }
 
@@ -96,7 +109,7 @@ impl Inner {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, error: &Error) -> Failure {
+    fn failed(&self, error: &Problem) -> Failure {
         Failure::retryable(format!("{} cannot be used: {error}", self.place))
     }
 }
@@ -161,19 +174,19 @@ impl PartStore for EmbeddedStore {
 
 impl LeaseStore for EmbeddedStore {
     fn hold(&self, task: String, owner: String, ttl: Duration) -> Answer<bool> {
-        self.from_memory(move |memory| memory.hold(task, owner, ttl))
+        self.in_memory(move |memory| memory.hold(task, owner, ttl))
     }
 
     fn release(&self, task: String, owner: String) -> Answer<()> {
-        self.from_memory(move |memory| memory.release(&task, &owner))
+        self.in_memory(move |memory| memory.release(&task, &owner))
     }
 
     fn announce(&self, worker: String, info: WorkerInfo, ttl: Duration) -> Answer<()> {
-        self.from_memory(move |memory| memory.announce(worker, info, ttl))
+        self.in_memory(move |memory| memory.announce(worker, info, ttl))
     }
 
     fn workers(&self) -> Answer<Vec<WorkerInfo>> {
-        self.from_memory(Memory::workers)
+        self.in_memory(Memory::workers)
     }
 }
 

@@ -17,11 +17,10 @@ use actors::plan::Fingerprint;
 use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, WorkerInfo};
 use actors::progress::Report;
 use actors::task::WorkUnit;
-use deadpool_redis::redis::ScriptInvocation;
 use serde::de::DeserializeOwned;
 
-use self::connection::Link;
 pub use self::connection::RedisSettings;
+use self::connection::{Call, Link};
 use self::fields::{around_sequence, json_of, text_of};
 
 /// The store. Clones share their connections.
@@ -48,11 +47,11 @@ impl RedisStore {
         millis(self.checkpoint_ttl)
     }
 
-    /// Runs a script about a checkpoint and reads it from the answer.
-    fn checkpoint(&self, call: ScriptInvocation<'static>, job_id: JobId) -> Answer<Option<Checkpoint>> {
+    /// Runs a script that gives a checkpoint, or nothing.
+    fn checkpoint(&self, call: Call, job_id: JobId) -> Answer<Option<Checkpoint>> {
         let link = self.link.clone();
         Box::pin(async move {
-            let fields: Fields = link.invoke(call, "read a checkpoint").await?;
+            let fields: Fields = link.invoke(call).await?;
             if fields.is_empty() {
                 return Ok(None);
             }
@@ -61,15 +60,15 @@ impl RedisStore {
     }
 
     /// Runs a script whose answer says nothing.
-    fn tell(&self, call: ScriptInvocation<'static>, what: &'static str) -> Answer<()> {
+    fn tell(&self, call: Call) -> Answer<()> {
         let link = self.link.clone();
-        Box::pin(async move { link.invoke::<u64>(call, what).await.map(|_| ()) })
+        Box::pin(async move { link.invoke::<u64>(call).await.map(|_| ()) })
     }
 
     /// Runs a script that answers 1 or 0.
-    fn ask(&self, call: ScriptInvocation<'static>, what: &'static str) -> Answer<bool> {
+    fn ask(&self, call: Call) -> Answer<bool> {
         let link = self.link.clone();
-        Box::pin(async move { link.invoke::<u64>(call, what).await.map(|yes| yes == 1) })
+        Box::pin(async move { link.invoke::<u64>(call).await.map(|yes| yes == 1) })
     }
 }
 
@@ -92,23 +91,22 @@ fn read_json<T: DeserializeOwned>(link: &Link, key: &str, json: &str) -> Result<
 
 impl JobStore for RedisStore {
     fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Checkpoint> {
-        let mut call = scripts::OPEN.key(keys::checkpoint(&job_id));
-        call.arg(text_of(now)).arg(content);
-        let (link, key) = (self.link.clone(), keys::checkpoint(&job_id));
-        let answer = self.checkpoint(call, job_id);
+        let key = keys::checkpoint(&job_id);
+        let call = Call::new("open a job", &scripts::OPEN, &key).arg(text_of(now)).arg(content);
+        let (link, answer) = (self.link.clone(), self.checkpoint(call, job_id));
         Box::pin(async move { answer.await?.ok_or_else(|| link.foreign(&key, "it is empty".into())) })
     }
 
     fn read(&self, job_id: JobId) -> Answer<Option<Checkpoint>> {
-        self.checkpoint(scripts::READ.key(keys::checkpoint(&job_id)), job_id)
+        self.checkpoint(Call::new("read a job", &scripts::READ, keys::checkpoint(&job_id)), job_id)
     }
 
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>> {
-        let mut call = scripts::ADVANCE.key(keys::checkpoint(&job_id));
         // What is not a number is no progress.
         let progress = step.progress.filter(|progress| !progress.is_nan()).map(|progress| progress.clamp(0.0, 100.0));
         let (fingerprint, chunks) = step.plan.map_or_else(Default::default, |(f, chunks)| (f.0, chunks.to_string()));
-        call.arg(text_of(now))
+        let call = Call::new("advance a job", &scripts::ADVANCE, keys::checkpoint(&job_id))
+            .arg(text_of(now))
             .arg(step.status.map_or("", |status| status.as_str()))
             .arg(progress.map(|progress| progress.to_string()).unwrap_or_default())
             .arg(fingerprint)
@@ -119,7 +117,7 @@ impl JobStore for RedisStore {
             .arg(self.ttl());
         let link = self.link.clone();
         Box::pin(async move {
-            let answer: Option<(Option<u64>, Fields)> = link.invoke(call, "advance a job").await?;
+            let answer: Option<(Option<u64>, Fields)> = link.invoke(call).await?;
             let Some((sequence, fields)) = answer else { return Ok(None) };
             Ok(Some(Advanced { checkpoint: read_checkpoint(&link, job_id, &fields)?, sequence }))
         })
@@ -134,12 +132,20 @@ impl JobStore for RedisStore {
             };
             let (before, after) = around_sequence(&report)?;
             let lost = report.checkpoint(now);
-            let mut call = scripts::FINISH.key(keys::checkpoint(&job_id));
-            call.key(keys::OUTBOX).key(keys::OUTBOX_ORDER);
-            call.arg(job_id.as_str()).arg(text_of(now)).arg(outcome.status().as_str()).arg(error);
-            call.arg(before).arg(after).arg(ttl);
-            call.arg(lost.progress.to_string()).arg(lost.chunks_done).arg(lost.chunks_total);
-            link.invoke::<u64>(call, "end a job").await.map(|first| first == 1)
+            let call = Call::new("end a job", &scripts::FINISH, keys::checkpoint(&job_id))
+                .key(keys::OUTBOX)
+                .key(keys::OUTBOX_ORDER)
+                .arg(job_id.as_str())
+                .arg(text_of(now))
+                .arg(outcome.status().as_str())
+                .arg(error)
+                .arg(before)
+                .arg(after)
+                .arg(ttl)
+                .arg(lost.progress.to_string())
+                .arg(lost.chunks_done)
+                .arg(lost.chunks_total);
+            link.invoke::<u64>(call).await.map(|first| first == 1)
         })
     }
 }
@@ -148,20 +154,26 @@ impl PartStore for RedisStore {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         let (link, ttl) = (self.link.clone(), self.ttl());
         Box::pin(async move {
-            let key = keys::parts(&job_id, &fingerprint);
-            let mut call = scripts::RECORD.key(keys::checkpoint(&job_id));
-            call.key(&key).arg(&fingerprint.0).arg(part.unit.to_string()).arg(json_of(&part)?);
-            call.arg(text_of(now)).arg(ttl);
-            let (json, units_done): (String, u32) = link.invoke(call, "record a part").await?;
-            let in_force: PartRecord = read_json(&link, &key, &json)?;
-            Ok(Recorded { first: in_force == part, part: in_force, units_done })
+            let (key, given) = (keys::parts(&job_id, &fingerprint), json_of(&part)?);
+            let call = Call::new("record a part", &scripts::RECORD, keys::checkpoint(&job_id))
+                .key(&key)
+                .arg(fingerprint.0)
+                .arg(part.unit.to_string())
+                .arg(&given)
+                .arg(text_of(now))
+                .arg(ttl);
+            let (in_force, units_done): (String, u32) = link.invoke(call).await?;
+            // A record that is sent again, because its answer was lost, is still the first one.
+            let first = in_force == given;
+            let part = if first { part } else { read_json(&link, &key, &in_force)? };
+            Ok(Recorded { part, first, units_done })
         })
     }
 
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         let (link, key) = (self.link.clone(), keys::parts(&job_id, &fingerprint));
         Box::pin(async move {
-            let parts: Fields = link.invoke(scripts::READ.key(&key), "read the parts of a plan").await?;
+            let parts: Fields = link.invoke(Call::new("read parts", &scripts::READ, &key)).await?;
             let read = |(unit, json): (String, String)| {
                 let unit = WorkUnit::try_from(unit).map_err(|why| link.foreign(&key, why))?;
                 Ok((unit, read_json(&link, &key, &json)?))
@@ -171,47 +183,40 @@ impl PartStore for RedisStore {
     }
 
     fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
-        let mut call = scripts::FORGET.key(keys::checkpoint(&job_id));
-        call.key(keys::parts(&job_id, &fingerprint)).arg(fingerprint.0).arg(unit.to_string());
-        self.tell(call, "forget a part")
+        let call = Call::new("forget a part", &scripts::FORGET, keys::checkpoint(&job_id));
+        self.tell(call.key(&keys::parts(&job_id, &fingerprint)).arg(fingerprint.0).arg(unit.to_string()))
     }
 
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32> {
-        let mut call = scripts::COUNT_ATTEMPT.key(keys::checkpoint(&job_id));
-        call.arg(task).arg(self.ttl());
-        let link = self.link.clone();
-        Box::pin(async move { link.invoke(call, "count an attempt").await })
+        let call = Call::new("count an attempt", &scripts::COUNT_ATTEMPT, keys::checkpoint(&job_id));
+        let (link, call) = (self.link.clone(), call.arg(task).arg(self.ttl()));
+        Box::pin(async move { link.invoke(call).await })
     }
 }
 
 impl LeaseStore for RedisStore {
     fn hold(&self, task: String, owner: String, ttl: Duration) -> Answer<bool> {
-        let mut call = scripts::HOLD.key(keys::lease(&task));
-        call.arg(owner).arg(millis(ttl));
-        self.ask(call, "take a lease")
+        self.ask(Call::new("take a lease", &scripts::HOLD, keys::lease(&task)).arg(owner).arg(millis(ttl)))
     }
 
     fn release(&self, task: String, owner: String) -> Answer<()> {
-        let mut call = scripts::RELEASE.key(keys::lease(&task));
-        call.arg(owner);
-        self.tell(call, "give a lease back")
+        self.tell(Call::new("give a lease back", &scripts::RELEASE, keys::lease(&task)).arg(owner))
     }
 
     fn announce(&self, worker: String, info: WorkerInfo, ttl: Duration) -> Answer<()> {
         let link = self.link.clone();
         Box::pin(async move {
-            let mut call = scripts::ANNOUNCE.key(keys::worker(&worker));
-            call.key(keys::WORKERS).arg(worker).arg(json_of(&info)?).arg(millis(ttl));
-            link.invoke::<u64>(call, "announce a worker").await.map(|_| ())
+            let call = Call::new("announce a worker", &scripts::ANNOUNCE, keys::worker(&worker)).key(keys::WORKERS);
+            let call = call.arg(worker).arg(json_of(&info)?).arg(millis(ttl));
+            link.invoke::<u64>(call).await.map(|_| ())
         })
     }
 
     fn workers(&self) -> Answer<Vec<WorkerInfo>> {
         let link = self.link.clone();
         Box::pin(async move {
-            let mut call = scripts::WORKERS.key(keys::WORKERS);
-            call.arg(keys::WORKER);
-            let found: Vec<String> = link.invoke(call, "list the workers").await?;
+            let call = Call::new("list the workers", &scripts::WORKERS, keys::WORKERS).arg(keys::WORKER);
+            let found: Vec<String> = link.invoke(call).await?;
             found.iter().map(|json| read_json(&link, keys::WORKERS, json)).collect()
         })
     }
@@ -221,17 +226,16 @@ impl Outbox for RedisStore {
     fn pending(&self, limit: usize) -> Answer<Vec<Report>> {
         let link = self.link.clone();
         Box::pin(async move {
-            let mut call = scripts::PENDING.key(keys::OUTBOX);
-            call.key(keys::OUTBOX_ORDER).arg(u32::try_from(limit).unwrap_or(u32::MAX));
-            let found: Vec<(String, Option<String>)> = link.invoke(call, "read the outbox").await?;
+            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+            let call = Call::new("read the outbox", &scripts::PENDING, keys::OUTBOX).key(keys::OUTBOX_ORDER).arg(limit);
+            let found: Vec<(String, Option<String>)> = link.invoke(call).await?;
             Ok(found.into_iter().filter_map(|(job_id, json)| readable(&link, &job_id, json)).collect())
         })
     }
 
     fn delivered(&self, job_id: JobId) -> Answer<()> {
-        let mut call = scripts::DELIVERED.key(keys::OUTBOX);
-        call.key(keys::OUTBOX_ORDER).arg(job_id.as_str());
-        self.tell(call, "take a report out of the outbox")
+        let call = Call::new("take a report out of the outbox", &scripts::DELIVERED, keys::OUTBOX);
+        self.tell(call.key(keys::OUTBOX_ORDER).arg(job_id.as_str()))
     }
 }
 

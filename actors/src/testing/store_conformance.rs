@@ -81,6 +81,7 @@ fn lasting() -> Vec<Case> {
         leases::a_lease_has_one_owner_until_it_is_given_back,
         leases::a_lease_that_is_not_renewed_expires,
         leases::of_many_owners_one_gets_the_lease,
+        leases::times_to_live_may_be_nothing_or_endless,
         leases::workers_are_listed_until_they_fall_silent,
         outbox::last_reports_wait_in_order_until_they_are_confirmed,
         outbox::a_last_report_is_the_given_one_with_the_next_number,

@@ -8,6 +8,9 @@ use actors::checkpoint::REPORT_INTERVAL;
 use actors::job::JobId;
 use actors::ports::WorkerInfo;
 
+/// Longer than any process runs; the clock has room for it.
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 #[derive(Default)]
 pub(super) struct Memory {
     leases: HashMap<String, (String, Instant)>,
@@ -22,7 +25,7 @@ impl Memory {
         if self.leases.get(&task).is_some_and(|(holder, _)| *holder != owner) {
             return false;
         }
-        self.leases.insert(task, (owner, now + ttl));
+        self.leases.insert(task, (owner, now + ttl.min(LONGEST_TTL)));
         true
     }
 
@@ -33,7 +36,7 @@ impl Memory {
     }
 
     pub fn announce(&mut self, worker: String, info: WorkerInfo, ttl: Duration) {
-        self.workers.insert(worker, (info, Instant::now() + ttl));
+        self.workers.insert(worker, (info, Instant::now() + ttl.min(LONGEST_TTL)));
     }
 
     pub fn workers(&mut self) -> Vec<WorkerInfo> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actors::failure::Failure;
 use actors::ports::Answer;
-use deadpool_redis::redis::{self, ErrorKind, FromRedisValue, RedisError, ScriptInvocation};
+use deadpool_redis::redis::{self, ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ToRedisArgs};
 use deadpool_redis::{
     ConnectionAddr, ConnectionInfo, Hook, Manager, Pool, PoolBuilder, PoolConfig, PoolError, RedisConnectionInfo,
     Runtime, TimeoutType, Timeouts,
@@ -64,6 +64,33 @@ impl fmt::Debug for RedisSettings {
     }
 }
 
+/// A script with what it is given.
+pub(super) struct Call {
+    what: &'static str,
+    key: String,
+    invocation: ScriptInvocation<'static>,
+}
+
+impl Call {
+    /// `what` completes the sentence "Redis could not …"; `key` is the first key, and named in failures.
+    pub fn new(what: &'static str, script: &'static Script, key: impl Into<String>) -> Self {
+        let key = key.into();
+        Self { what, invocation: script.key(&key), key }
+    }
+
+    /// A further key.
+    pub fn key(mut self, key: &str) -> Self {
+        self.invocation.key(key);
+        self
+    }
+
+    /// A further argument.
+    pub fn arg(mut self, value: impl ToRedisArgs) -> Self {
+        self.invocation.arg(value);
+        self
+    }
+}
+
 /// The pool, and the name of what it leads to.
 #[derive(Clone)]
 pub(super) struct Link {
@@ -90,11 +117,12 @@ impl Link {
         Ok(Self { pool, place, has_password: settings.password.is_some(), deadline })
     }
 
-    /// Runs a script and reads its answer, all within the deadline. `what` completes the sentence "could not …".
-    pub async fn invoke<T: FromRedisValue>(&self, call: ScriptInvocation<'static>, what: &str) -> Result<T, Failure> {
+    /// Runs a script and reads its answer, all within the deadline.
+    pub async fn invoke<T: FromRedisValue>(&self, call: Call) -> Result<T, Failure> {
         let work = async {
             let mut connection = self.pool.get().await.map_err(|error| self.unreachable(error))?;
-            call.invoke_async(&mut *connection).await.map_err(|error| self.refused(what, &error))
+            let answer = call.invocation.invoke_async(&mut *connection).await;
+            answer.map_err(|error| self.refused(&format!("{} ({})", call.what, call.key), &error))
         };
         self.within(work).await
     }
@@ -128,7 +156,7 @@ impl Link {
     fn unreachable(&self, error: PoolError) -> Failure {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Failure::retryable(format!(
-                "all {} connections to {} are in use: it is slow, or REDIS_POOL_SIZE is too small",
+                "all {} connections to {} are in use: it is slow, or they are too few",
                 self.pool.status().max_size,
                 self.place
             )),
@@ -147,13 +175,12 @@ impl Link {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH")) => {
                 format!("{place} wants a password: set REDIS_PASSWORD")
             }
-            (_, Some("WRONGTYPE" | "FOREIGN")) => format!(
-                "{place} could not {what}, one of our keys was written by another program ({}): remove or rename it",
-                error.detail().unwrap_or_default()
-            ),
+            (_, Some("WRONGTYPE" | "FOREIGN")) => {
+                format!("{place} could not {what}, another program wrote this key: remove or rename it")
+            }
             (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => {
                 format!(
-                    "{place} could not {what}, its answer makes no sense ({error}): did another program write our keys?"
+                    "{place} could not {what}, the answer makes no sense ({error}): did another program write this key?"
                 )
             }
             (ErrorKind::Io, _) => format!("{place} could not {what}, it is not there or does not answer: {error}"),

@@ -36,7 +36,7 @@ end
 
 -- Follows the clock, so that the numbers of a job go on growing after Redis came back empty.
 local function next_sequence(job)
-  local number = math.max(clock(), tonumber(redis.call('HGET', job, 'sequence') or '0') + 1)
+  local number = math.max(clock(), (tonumber(redis.call('HGET', job, 'sequence') or '') or 0) + 1)
   redis.call('HSET', job, 'sequence', number)
   return number
 end
@@ -133,7 +133,7 @@ if rank > 0 then
   redis.call('HSETNX', job, 'started_at', now)
 end
 -- Compared as numbers, kept as the text that was given: it reads back as the same number.
-if progress ~= '' and tonumber(progress) > tonumber(redis.call('HGET', job, 'progress') or '0') then
+if progress ~= '' and tonumber(progress) > (tonumber(redis.call('HGET', job, 'progress') or '') or 0) then
   redis.call('HSET', job, 'progress', progress)
 end
 if chunks ~= '' then
@@ -152,7 +152,7 @@ end
 local number = false
 if report == '1' and rank < ENDED then
   local time = clock()
-  local last = tonumber(redis.call('HGET', job, 'report_at') or '0')
+  local last = tonumber(redis.call('HGET', job, 'report_at') or '') or 0
   -- A clock that was set back must not silence the job.
   if time - last >= tonumber(interval) or time < last then
     redis.call('HSET', job, 'report_at', time)
@@ -248,6 +248,7 @@ return 0
     /// Writes down what a worker says of itself, and when it is to be forgotten.
     ANNOUNCE = r#"
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', clock())
 redis.call('ZADD', KEYS[2], clock() + ARGV[3], ARGV[1])
 return 0
 "#;

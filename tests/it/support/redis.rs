@@ -14,6 +14,7 @@ use gstreamer_worker::store::RedisSettings;
 use tempfile::TempDir;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
 const DATABASES: u16 = 4096;
 /// Another process can take the port between our choice and the server's bind.
 const PORTS_TRIED: usize = 5;
@@ -141,7 +142,13 @@ fn free_port() -> u16 {
 fn launch(port: u16, dir: &Path, options: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--databases"]);
-    command.arg(DATABASES.to_string()).arg("--dir").arg(dir).args(options);
+    // Nothing that happens to lie in the directory is loaded.
+    command
+        .arg(DATABASES.to_string())
+        .args(["--dbfilename", &format!("redis-{port}.rdb")])
+        .arg("--dir")
+        .arg(dir)
+        .args(options);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = spawn(command).unwrap_or_else(|error| {
         panic!("redis-server does not start ({error}): install it with `apt-get install redis-server` or `make deps`")
@@ -152,7 +159,7 @@ fn launch(port: u16, dir: &Path, options: &[String]) -> Option<Child> {
             return None;
         }
         assert!(begun.elapsed() < READY_WITHIN, "redis-server on port {port} did not answer within {READY_WITHIN:?}");
-        std::thread::yield_now();
+        std::thread::sleep(POLL);
     }
     // Another server may have the port, and ours may just have noticed.
     child.try_wait().expect("the state of redis-server").is_none().then_some(child)

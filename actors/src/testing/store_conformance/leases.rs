@@ -1,5 +1,7 @@
 //! Leases, and workers that announce themselves.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::{LONG, SHORT, Subject, at, done, eventually};
@@ -41,6 +43,16 @@ pub(super) async fn a_lease_that_is_not_renewed_expires(store: Subject) {
 pub(super) async fn of_many_owners_one_gets_the_lease(store: Subject) {
     let holds = (0..30).map(|owner| store.hold("t".into(), format!("owner-{owner}"), LONG));
     assert_eq!(join_all(holds).await.into_iter().filter(|held| *held == Ok(true)).count(), 1);
+}
+
+pub(super) async fn times_to_live_may_be_nothing_or_endless(store: Subject) {
+    assert!(done(store.hold("short".into(), "a".into(), Duration::ZERO).await));
+    assert!(done(store.hold("long".into(), "a".into(), Duration::MAX).await));
+    let taken = || async { done(store.hold("short".into(), "b".into(), LONG).await).then_some(()) };
+    eventually("a lease for no time is free", taken).await;
+    assert!(!done(store.hold("long".into(), "b".into(), LONG).await));
+    done(store.announce("w".into(), worker("w", 1), Duration::MAX).await);
+    assert_eq!(done(store.workers().await), [worker("w", 1)]);
 }
 
 pub(super) async fn workers_are_listed_until_they_fall_silent(store: Subject) {
