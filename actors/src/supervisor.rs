@@ -346,3 +346,6 @@ impl Handler<EndNow> for Supervisor {
         self.finish(Ended::Stopped, ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
 use actors::ports::{DeliveryTag, SourceEvent};
-use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::bindings as native;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::GroupContext;
 use super::inbox::Inbox;
@@ -253,9 +255,24 @@ impl PollThread {
         }
         let list = self.shared.list(commits.iter().map(|commit| (commit.place, Offset::Offset(commit.offset))));
         self.shared.group().commits.sent(commits, now);
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        let code = self.commit_with_answer(&list);
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             self.shared.group().commits.failed(now);
-            tracing::warn!(%error, "kafka commit could not be sent, it is sent again");
+            tracing::warn!(?code, "kafka commit could not be sent, it is sent again");
+        }
+    }
+
+    /// Sends a commit whose answer comes to [`GroupContext`] by a later poll. The safe call gives no answer: librdkafka
+    /// drops it where, as here, callbacks are replaced by events and no queue is named.
+    fn commit_with_answer(&self, list: &TopicPartitionList) -> RDKafkaRespErr {
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client lives as long as the consumer, the list as long as the call, which copies it. The reference
+        // to the queue is given back at once; the request under way holds one of its own.
+        unsafe {
+            let queue = native::rd_kafka_queue_get_consumer(client);
+            let code = native::rd_kafka_commit_queue(client, list.ptr(), queue, None, std::ptr::null_mut());
+            native::rd_kafka_queue_destroy(queue);
+            code
         }
     }
 

@@ -150,20 +150,6 @@ impl Member {
         all
     }
 
-    /// Waits for the next event, at most for `patience`.
-    pub async fn try_delivery(&mut self, patience: Duration) -> Option<Delivery> {
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            if let Some(at) = self.kept.iter().position(|event| delivered(event).is_some()) {
-                return self.kept.remove(at).as_ref().and_then(delivered);
-            }
-            match tokio::time::timeout_at(deadline, self.events.recv()).await {
-                Ok(Some(event)) => self.kept.push_back(event),
-                Ok(None) | Err(_) => return None,
-            }
-        }
-    }
-
     /// The deliveries that came without being waited for, after the member has done everything that it was asked:
     /// a cancel that is published now is heard after them.
     pub async fn surplus(&mut self, bench: &Bench) -> usize {

@@ -1,7 +1,6 @@
 //! Kafka adapter on a real broker and on the embedded one.
 
 mod bench;
-mod consuming;
 
 /// Runs each scenario on both brokers, so that the embedded one cannot drift from the real thing.
 macro_rules! on_both_brokers {
@@ -15,3 +14,9 @@ macro_rules! on_both_brokers {
     };
 }
 use on_both_brokers;
+
+mod consuming;
+mod control;
+mod failing;
+mod publishing;
+mod rebalancing;

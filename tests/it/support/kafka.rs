@@ -1,7 +1,6 @@
 //! Apache Kafka in KRaft mode on loopback: one node, started from its Maven artifacts, which are fetched once into the
 //! target directory. It dies with the test process, however that ends.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -12,12 +11,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+mod asking;
+
+pub use asking::{committed, create_topic, first_record, lag, num_partitions};
 
 /// From the start of the process to the line that says so; a loaded machine takes ten times the usual 2 s.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-const ASK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server of its own for a test that kills it. Others use [`Kafka::shared`].
 pub struct Kafka {
@@ -82,11 +81,6 @@ impl Kafka {
         wait_for_start(log);
     }
 
-    /// What the group has committed in each partition of a topic.
-    pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        committed(&self.brokers(), group, topic)
-    }
-
     fn remove(&self) {
         self.kill();
         // Left behind, it is only in the target directory.
@@ -98,40 +92,6 @@ impl Drop for Kafka {
     fn drop(&mut self) {
         self.remove();
     }
-}
-
-/// What a group has committed in each partition of a topic, on any broker.
-pub fn committed(brokers: &str, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-    let list = client(brokers, group).committed_offsets(all_partitions(brokers, topic), ASK_TIMEOUT).expect("commits");
-    offsets(&list)
-}
-
-/// Records of a topic that a group has not committed, on any broker.
-pub fn lag(brokers: &str, group: &str, topic: &str) -> i64 {
-    let committed = committed(brokers, group, topic);
-    let mut ends = all_partitions(brokers, topic);
-    ends.set_all_offsets(Offset::End).expect("a list");
-    let ends = client(brokers, group).offsets_for_times(ends, ASK_TIMEOUT).expect("ends");
-    offsets(&ends).iter().map(|(partition, end)| end - committed.get(partition).unwrap_or(&0)).sum()
-}
-
-fn offsets(list: &TopicPartitionList) -> BTreeMap<i32, i64> {
-    let known = list.elements().into_iter().filter_map(|one| match one.offset() {
-        Offset::Offset(offset) => Some((one.partition(), offset)),
-        _ => None,
-    });
-    known.collect()
-}
-
-fn all_partitions(brokers: &str, topic: &str) -> TopicPartitionList {
-    let metadata = client(brokers, "asking").fetch_metadata(Some(topic), ASK_TIMEOUT).expect("metadata");
-    let mut list = TopicPartitionList::new();
-    list.add_partition_range(topic, 0, metadata.topics()[0].partitions().len() as i32 - 1);
-    list
-}
-
-fn client(brokers: &str, group: &str) -> BaseConsumer {
-    ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", group).create().expect("a client")
 }
 
 /// A name that no other test of this run has.
