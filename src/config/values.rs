@@ -82,9 +82,12 @@ impl fmt::Display for Shown<'_> {
 
 /// A text from the environment as it may stand in an error: no user information, one line, not endless.
 pub(super) fn shown(text: &str) -> String {
-    let text = match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}***{}", &text[..scheme + 3], &text[at..]),
-        _ => text.to_owned(),
+    let text = match text.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            format!("{scheme}***@{after}")
+        }
+        None => text.to_owned(),
     };
     let text = text.split('?').next().unwrap_or_default();
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(120).collect()

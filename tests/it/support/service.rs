@@ -53,6 +53,7 @@ struct State {
 struct Shared {
     state: Arc<Mutex<State>>,
     changes: watch::Sender<usize>,
+    connections: watch::Sender<usize>,
     contract: Arc<jsonschema::Validator>,
 }
 
@@ -78,8 +79,12 @@ pub fn report_contract() -> jsonschema::Validator {
 impl StandIn {
     /// Starts on a free port; answers everything with 204.
     pub fn start() -> Self {
-        let shared =
-            Shared { state: Arc::default(), changes: watch::Sender::new(0), contract: Arc::new(report_contract()) };
+        let shared = Shared {
+            state: Arc::default(),
+            changes: watch::Sender::new(0),
+            connections: watch::Sender::new(0),
+            contract: Arc::new(report_contract()),
+        };
         let mut stand_in = Self { address: ([127, 0, 0, 1], 0).into(), shared, server: None };
         stand_in.come_back();
         stand_in
@@ -104,6 +109,9 @@ impl StandIn {
     pub async fn go_away(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop(false).await;
+            let mut connections = self.shared.connections.subscribe();
+            let closed = tokio::time::timeout(PATIENCE, connections.wait_for(|open| *open == 0)).await;
+            assert!(closed.is_ok_and(|closed| closed.is_ok()), "connections stay open");
         }
     }
 
@@ -115,9 +123,15 @@ impl StandIn {
         let shared = self.shared.clone();
         std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
+                let connections = shared.connections.clone();
                 let app = move || App::new().app_data(web::Data::new(shared.clone())).default_service(web::to(take));
-                let server =
-                    HttpServer::new(app).workers(1).disable_signals().listen(listener).expect("a server").run();
+                let server = HttpServer::new(app)
+                    .on_connect(move |_, extensions| drop(extensions.insert(Connection::open(&connections))))
+                    .workers(1)
+                    .disable_signals()
+                    .listen(listener)
+                    .expect("a server")
+                    .run();
                 sender.send(server.handle()).expect("the test waits");
                 server.await.expect("the server ends in peace");
             });
@@ -177,6 +191,22 @@ impl Drop for StandIn {
         if !std::thread::panicking() {
             assert_eq!(self.state().violations, Vec::<String>::new(), "requests broke the contract");
         }
+    }
+}
+
+/// Counts an open connection; the server drops it with the connection.
+struct Connection(watch::Sender<usize>);
+
+impl Connection {
+    fn open(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
