@@ -13,7 +13,7 @@ use super::observer::Quiet;
 use super::settings::{KafkaSettings, Topics};
 
 /// Partitions of each topic: enough for the slots of one machine.
-const PARTITIONS: i32 = 4;
+pub const EMBEDDED_PARTITIONS: i32 = 4;
 
 /// See the module. The broker lives as long as this value.
 pub struct EmbeddedBroker {
@@ -28,7 +28,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// `retryable` where it cannot listen on loopback.
     pub fn start() -> Result<Self, Failure> {
-        Self::start_with(&KafkaSettings::new("", "").topics(), PARTITIONS)
+        Self::start_with(&KafkaSettings::new("", "").topics(), EMBEDDED_PARTITIONS)
     }
 
     /// Starts a broker that has `topics`, each with `partitions` partitions, 1 or more.

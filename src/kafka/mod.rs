@@ -30,7 +30,7 @@ mod shared;
 mod source;
 mod topics;
 
-pub use embedded::EmbeddedBroker;
+pub use embedded::{EMBEDDED_PARTITIONS, EmbeddedBroker};
 pub use publisher::KafkaPublisher;
 pub use settings::{DEFAULT_PARTITIONS, DEFAULT_WINDOW, KafkaSettings, MAX_RECORD_BYTES, Topics};
 pub use source::{KafkaSource, PollClock, connector};

@@ -74,7 +74,9 @@ impl<'a> Source<'a> {
         let audio = match (output.audio, &plan.audio, &spec.audio) {
             (None, _, None) => None,
             (Some(rendition), Some(plan), Some(part)) => Some(tracks::scan_audio(plan, rendition, part)?),
-            _ => return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way")),
+            _ => {
+                return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way"));
+            }
         };
         let timescale = match spec.container {
             Container::Mpegts => CLOCK_90K,

@@ -6,6 +6,7 @@
 //! * [`protocol`]: what the two say to each other
 //! * [`child`]: the child's side
 //! * [`process`]: the worker's side: start, follow, stop
+//! * [`probe`]: the port `CapabilityProbe`: which encoders work here
 //! * [`runner`]: the port `StageRunner`: from job and plan to files and back
 
 pub mod child;
@@ -13,6 +14,7 @@ mod exit;
 mod gauge;
 mod isolation;
 mod lines;
+pub mod probe;
 pub mod process;
 pub mod protocol;
 pub mod runner;
@@ -21,5 +23,6 @@ mod watchdog;
 
 pub use child::child_main;
 pub use gauge::Gauge;
+pub use probe::ProcessProbe;
 pub use process::{Launcher, StageProcess};
 pub use runner::{ProcessRunner, RunnerSettings};

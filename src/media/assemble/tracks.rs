@@ -82,7 +82,10 @@ pub fn scan_video(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> R
         let window = plan.chunks[unit.part].window;
         let time = u64::try_from(unit.pts_ns).unwrap_or(u64::MAX);
         if !(window.start_ns..window.end_ns).contains(&time) {
-            return Err(mismatch(format!("chunk {} has a frame at {} ns, which is not its own", unit.part, unit.pts_ns)));
+            return Err(mismatch(format!(
+                "chunk {} has a frame at {} ns, which is not its own",
+                unit.part, unit.pts_ns
+            )));
         }
         let summary = annexb::summary(rendition.codec, &unit.bytes()?);
         let count = &mut counts[unit.part];

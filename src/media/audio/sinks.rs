@@ -8,8 +8,8 @@ use gstreamer as gst;
 
 use super::PRIMING_SAMPLES;
 use super::grid::Grid;
-use crate::media::assemble::tracks::packet_ns;
 pub use crate::media::assemble::tracks::PACKET_SAMPLES;
+use crate::media::assemble::tracks::packet_ns;
 use crate::media::gdp::{GdpWriter, Written, presentation_ns, to_file_time};
 
 /// Bytes of a sample of one channel: F32LE.
@@ -96,7 +96,8 @@ impl Packets {
     /// # Errors
     /// `retryable` where the disk does not take it.
     pub fn write(&mut self, sample: &gst::Sample) -> Result<(), Failure> {
-        let (Some(caps), Some(bytes)) = (sample.caps_owned(), sample.buffer().and_then(|buffer| buffer.map_readable().ok()))
+        let (Some(caps), Some(bytes)) =
+            (sample.caps_owned(), sample.buffer().and_then(|buffer| buffer.map_readable().ok()))
         else {
             return Err(Failure::retryable("the audio encoder gave a packet that cannot be read"));
         };

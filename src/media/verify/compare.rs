@@ -124,7 +124,8 @@ impl Comparison {
         self.check_time(read.pts_ns, pts_ns, timescale)?;
         let Some(dts_ns) = read.dts_ns else { return Ok(()) };
         let dts = self.times.dts.get(number).copied().unwrap_or(pts);
-        self.check_time(dts_ns, to_ns(dts, timescale), timescale).map_err(|how| format!("is decoded wrong: it {how}"))?;
+        self.check_time(dts_ns, to_ns(dts, timescale), timescale)
+            .map_err(|how| format!("is decoded wrong: it {how}"))?;
         let before = self.last_dts_ns.replace(dts_ns);
         if dts_ns > read.pts_ns || before.is_some_and(|before| before >= dts_ns) {
             return Err(format!("is decoded at {dts_ns} ns, out of order"));

@@ -45,7 +45,8 @@ impl Kafka {
 
     /// Starts a server with an empty directory.
     pub fn start() -> Self {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique(&format!("kafka-{}", std::process::id())));
+        let directory =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique(&format!("kafka-{}", std::process::id())));
         std::fs::create_dir_all(&directory).expect("a directory for Kafka");
         let ports = free_ports();
         std::fs::write(directory.join("server.properties"), properties(&directory, ports)).expect("server.properties");
