@@ -13,10 +13,6 @@ use actors::failure::Failure;
 use actors::job::Container;
 use actors::plan::{AudioPlan, Chunk, Plan, SourceFacts, VideoFacts, VideoRendition};
 
-/// Begins the message of a failure of an assemble stage that found a part missing, cut short or altered; the part's file
-/// name follows, then the end of the message, a space or a colon. The unit of that part is encoded again.
-pub const DAMAGED_PART: &str = "damaged part: ";
-
 /// What a child has to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "lowercase")]

@@ -11,11 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inner, mismatch};
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AssembleSpec, Assembled, DAMAGED_PART, PartSource, StageResult, StageSpec};
+use crate::stage::protocol::{AssembleSpec, Assembled, PartSource, StageResult, StageSpec};
 use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
 type Sources = BTreeMap<WorkUnit, Vec<PartSource>>;
+
+/// What came of one output.
+enum Output {
+    /// It is good.
+    Verified(Box<Verified>),
+    /// Files of parts that turned out to be damaged.
+    Lost(Vec<String>),
+}
 
 /// An output that was verified.
 struct Verified {
@@ -40,15 +48,9 @@ impl Inner {
         let mut gauge = Gauge::shared(progress, plan.outputs.len(), plan.duration_ns());
         let mut verified = Vec::new();
         for index in 0..plan.outputs.len() {
-            match self.output(&files, plan, index, &sources, &mut gauge, stop).await {
-                Ok(output) => verified.push(output),
-                Err(failure) => match damaged_unit(&failure, parts) {
-                    Some(unit) => {
-                        tracing::warn!(%unit, %failure, "a part is damaged and will be encoded again");
-                        return parts_lost(&files, vec![unit]).await;
-                    }
-                    None => return Err(failure),
-                },
+            match self.output(&files, plan, index, &sources, &mut gauge, stop).await? {
+                Output::Verified(output) => verified.push(*output),
+                Output::Lost(names) => return parts_lost(&files, units_of(&names, parts)?).await,
             }
             gauge.next_run();
         }
@@ -63,25 +65,28 @@ impl Inner {
         sources: &Sources,
         gauge: &mut Gauge,
         stop: &CancellationToken,
-    ) -> Result<Verified, Failure> {
+    ) -> Result<Output, Failure> {
         let output = &plan.job.outputs[index];
         // A run that was killed after this output got its name leaves nothing to do here.
         if let Some(report) = files.output(index).await?.filter(|report| report.uri == output.uri.as_str())
             && self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await? == Existing::Same
         {
-            return Ok(Verified { report, pending: None });
+            return Ok(Output::Verified(Box::new(Verified { report, pending: None })));
         }
         let pending = self.storage.pending_output(&output.uri, &plan.fingerprint()).await?;
         let spec = StageSpec::Assemble(Box::new(spec(plan, index, sources, &pending)));
-        let StageResult::Assemble(assembled) = self.process(&spec, gauge, stop).await? else {
-            return Err(mismatch("assemble"));
+        let assembled = match self.process(&spec, gauge, stop).await? {
+            StageResult::Assemble(assembled) => assembled,
+            StageResult::PartsLost { names } => return Ok(Output::Lost(names)),
+            _ => return Err(mismatch("assemble")),
         };
         let written = pending.bytes().await?;
         if written != assembled.bytes {
             let told = assembled.bytes;
             return Err(Failure::retryable(format!("the assemble stage told of {told} bytes and wrote {written}")));
         }
-        Ok(Verified { report: report(output.uri.as_str(), assembled), pending: Some(pending) })
+        let report = report(output.uri.as_str(), assembled);
+        Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
     }
 
     /// Gives the outputs their final names. All names are looked at before the first is given.
@@ -192,9 +197,13 @@ fn report(uri: &str, assembled: Assembled) -> OutputReport {
     }
 }
 
-/// The unit whose part the stage found damaged, if that is what the failure says.
-fn damaged_unit(failure: &Failure, parts: &BTreeMap<WorkUnit, PartRecord>) -> Option<WorkUnit> {
-    let rest = failure.message.strip_prefix(DAMAGED_PART)?;
-    let name = rest.split([' ', ':']).next()?;
-    parts.values().find(|record| record.files.iter().any(|file| file.name == name)).map(|record| record.unit)
+/// The units whose files the stage found damaged.
+fn units_of(names: &[String], parts: &BTreeMap<WorkUnit, PartRecord>) -> Result<Vec<WorkUnit>, Failure> {
+    let is_lost = |record: &&PartRecord| record.files.iter().any(|file| names.contains(&file.name));
+    let lost: Vec<_> = parts.values().filter(is_lost).map(|record| record.unit).collect();
+    if lost.is_empty() {
+        // Nothing would be made again, and the next try would end here as well.
+        return Err(Failure::retryable("the assemble stage lost parts that it was not given"));
+    }
+    Ok(lost)
 }

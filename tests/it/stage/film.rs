@@ -7,7 +7,7 @@ use actors::failure::Failure;
 use actors::job::hex;
 use actors::plan::testing::facts_of;
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, Assembled, DAMAGED_PART, PartSource, SplitSpec, StageEvent, StageResult, StageSpec,
+    AssembleSpec, Assembled, PartSource, SplitSpec, StageEvent, StageResult, StageSpec,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -53,13 +53,16 @@ fn split(mode: &str, spec: &SplitSpec) -> Result<StageResult, Failure> {
 }
 
 fn assemble(spec: &AssembleSpec) -> Result<StageResult, Failure> {
-    let mut text = String::new();
+    let (mut text, mut lost) = (String::new(), Vec::new());
     for PartSource { path, file } in spec.video.iter().chain(&spec.audio) {
         let part = read(path);
         if digest(&part) != file.sha256 {
-            return Err(Failure::retryable(format!("{DAMAGED_PART}{} has another digest", file.name)));
+            lost.push(file.name.clone());
         }
         text += &part;
+    }
+    if !lost.is_empty() {
+        return Ok(StageResult::PartsLost { names: lost });
     }
     write(&spec.target, &text);
     Ok(StageResult::Assemble(Assembled {
