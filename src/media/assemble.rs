@@ -65,7 +65,11 @@ pub fn run(spec: &AssembleSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult
 }
 
 impl<'a> Source<'a> {
-    fn scan(spec: &'a AssembleSpec) -> Result<Self, Failure> {
+    /// The first pass over the parts.
+    ///
+    /// # Errors
+    /// `retryable` where parts and plan do not belong together or a part cannot be read.
+    pub fn scan(spec: &'a AssembleSpec) -> Result<Self, Failure> {
         let plan = &spec.plan;
         let Some(output) = plan.outputs.get(spec.output) else {
             return Err(Failure::permanent(format!("the plan has no output {}", spec.output)));
@@ -74,7 +78,9 @@ impl<'a> Source<'a> {
         let audio = match (output.audio, &plan.audio, &spec.audio) {
             (None, _, None) => None,
             (Some(rendition), Some(plan), Some(part)) => Some(tracks::scan_audio(plan, rendition, part)?),
-            _ => return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way")),
+            _ => {
+                return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way"));
+            }
         };
         let timescale = match spec.container {
             Container::Mpegts => CLOCK_90K,

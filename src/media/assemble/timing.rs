@@ -31,14 +31,13 @@ pub fn to_ns(ticks: i64, timescale: u32) -> i64 {
 pub fn choose_timescale(pts_ns: &[i64], frame_rate: (u32, u32)) -> u32 {
     let span = pts_ns.iter().max().zip(pts_ns.iter().min()).map_or(0, |(last, first)| last - first);
     let fits = |scale: u32| to_ticks(span, scale) < i64::from(u32::MAX);
-    let exact = |scale: u32| {
-        pts_ns.iter().all(|&ns| (to_ns(to_ticks(ns, scale), scale) - ns).abs() <= ROUNDING_NS)
-    };
+    let exact = |scale: u32| pts_ns.iter().all(|&ns| (to_ns(to_ticks(ns, scale), scale) - ns).abs() <= ROUNDING_NS);
     let candidates = [of_frame_rate(frame_rate), Some(CLOCK_90K)].into_iter().flatten();
-    candidates
-        .filter(|&scale| fits(scale))
-        .find(|&scale| exact(scale))
-        .unwrap_or(if fits(FINE) { FINE } else { COARSE })
+    candidates.filter(|&scale| fits(scale)).find(|&scale| exact(scale)).unwrap_or(if fits(FINE) {
+        FINE
+    } else {
+        COARSE
+    })
 }
 
 fn of_frame_rate((num, den): (u32, u32)) -> Option<u32> {
@@ -107,7 +106,8 @@ mod tests {
 
     #[test]
     fn usual_frame_rates_are_exact_in_a_timescale_of_their_own_even_after_ten_hours() {
-        for (num, den, timescale) in [(24, 1, 24_000), (25, 1, 25_000), (30_000, 1001, 30_000), (60_000, 1001, 60_000)] {
+        for (num, den, timescale) in [(24, 1, 24_000), (25, 1, 25_000), (30_000, 1001, 30_000), (60_000, 1001, 60_000)]
+        {
             let times: Vec<_> = (0..10).chain(2_000_000..2_000_010).map(|n| frame(n, num, den)).collect();
             assert_eq!(choose_timescale(&times, (num as u32, den as u32)), timescale);
             let ticks = FrameTimes::new(&times, frame(2_000_010, num, den), timescale);

@@ -52,7 +52,9 @@ pub fn encoder(
             gst::FlowError::Error
         })
     };
-    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(move |sink| take(sink).map(|()| gst::FlowSuccess::Ok)).build());
+    sink.set_callbacks(
+        AppSinkCallbacks::builder().new_sample(move |sink| take(sink).map(|()| gst::FlowSuccess::Ok)).build(),
+    );
     pipeline.put(&source)?;
     pipeline.put(&encoder)?;
     pipeline.put(&sink)?;

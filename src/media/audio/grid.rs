@@ -69,11 +69,8 @@ impl Grid {
             return Placement { silence: 0, skip: count, take: 0 };
         }
         // All differences are not negative by the order of the limits.
-        let placement = Placement {
-            silence: from.abs_diff(filled),
-            skip: from.abs_diff(position),
-            take: to.abs_diff(from),
-        };
+        let placement =
+            Placement { silence: from.abs_diff(filled), skip: from.abs_diff(position), take: to.abs_diff(from) };
         self.filled = to.unsigned_abs();
         placement
     }

@@ -215,7 +215,9 @@ impl Track {
             Media::Video(..) => {}
             Media::Aac(_) => roll(out, self.sizes.len()),
         }
-        full_atom(out, b"stsc", 0, 0, |out| chunk_lengths(out, layout.of_track(index, 0).map(|(chunk, _)| chunk.samples)));
+        full_atom(out, b"stsc", 0, 0, |out| {
+            chunk_lengths(out, layout.of_track(index, 0).map(|(chunk, _)| chunk.samples))
+        });
         full_atom(out, b"stsz", 0, 0, |out| {
             out.put32(0); // they differ
             put_list(out, self.sizes.iter().map(|&size| u64::from(size)), false);
