@@ -65,7 +65,11 @@ pub fn run(spec: &AssembleSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult
 }
 
 impl<'a> Source<'a> {
-    fn scan(spec: &'a AssembleSpec) -> Result<Self, Failure> {
+    /// The first pass over the parts.
+    ///
+    /// # Errors
+    /// `retryable` where parts and plan do not belong together or a part cannot be read.
+    pub fn scan(spec: &'a AssembleSpec) -> Result<Self, Failure> {
         let plan = &spec.plan;
         let Some(output) = plan.outputs.get(spec.output) else {
             return Err(Failure::permanent(format!("the plan has no output {}", spec.output)));

@@ -96,7 +96,7 @@ fn encode(
     let grid = Grid::new(facts.start_ns, facts.end_ns, rendition.sample_rate);
     let samples = grid.total();
     let shared = Arc::new(Shared::default());
-    let packets = Arc::new(Mutex::new(Packets::new(target, facts.start_ns, rendition.sample_rate)));
+    let packets = Arc::new(Mutex::new(Packets::new(target, facts.start_ns, rendition.sample_rate, samples)));
     let decoded = Arc::new(Mutex::new(Decoded::new(grid, rendition.channels)));
     let pipeline = Pipeline::new("audio");
     let input = chain::encoder(&pipeline, rendition, &packets, &shared)?;
@@ -111,15 +111,6 @@ fn encode(
         return Err(Failure::permanent("nothing of the audio track can be decoded"));
     }
     let (written, access_units) = lock(&packets).finish()?;
-    part(written, access_units, samples)
-}
-
-fn part(written: Written, access_units: u32, samples: u64) -> Result<PartFile, Failure> {
-    let needed = (u64::from(PRIMING_SAMPLES) + samples).div_ceil(sinks::PACKET_SAMPLES);
-    if u64::from(access_units) < needed {
-        let message = format!("the encoder gave {access_units} packets for {samples} samples, {needed} are needed");
-        return Err(Failure::retryable(message));
-    }
     Ok(PartFile {
         name: String::new(),
         bytes: written.bytes,

@@ -131,6 +131,7 @@ fn audio_track(audio: &AudioTrack, movie: u32) -> Result<Track, Failure> {
         }),
         timescale: audio.rate,
         sizes: audio.sizes.clone(),
+        // The number of packets has 32 bits.
         durations: vec![Run { samples: packets as u32, value: PACKET_SAMPLES as u32 }],
         offsets: Vec::new(),
         edit: Edit {

@@ -219,10 +219,13 @@ pub fn scan_audio(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Resu
             track.caps = caps.clone();
         }
     }
-    let (packets, heard) = (track.sizes.len() as u64, u64::from(track.priming) + track.samples);
-    if packets != u64::from(part.file.access_units) || packets * PACKET_SAMPLES < heard || track.caps.is_empty() {
+    let packets = track.sizes.len() as u64;
+    let right = packets_for(track.priming, track.samples);
+    if packets != right || packets != u64::from(part.file.access_units) || track.caps.is_empty() {
         let recorded = part.file.access_units;
-        return Err(mismatch(format!("the audio part has {packets} packets where its record says {recorded}")));
+        return Err(mismatch(format!(
+            "the audio part has {packets} packets where its record says {recorded} and its samples need {right}"
+        )));
     }
     Ok(track)
 }
@@ -246,6 +249,11 @@ impl AudioTrack {
         let ns = u128::from(self.samples) * 1_000_000_000 / u128::from(self.rate.max(1));
         self.start_ns.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
     }
+}
+
+/// Packets that hold `samples` samples behind `priming` ones.
+pub fn packets_for(priming: u32, samples: u64) -> u64 {
+    (u64::from(priming) + samples).div_ceil(PACKET_SAMPLES)
 }
 
 /// When packet number `packet` of a track begins whose first heard sample is at `start_ns`.

@@ -8,8 +8,7 @@ use gstreamer as gst;
 
 use super::PRIMING_SAMPLES;
 use super::grid::Grid;
-pub use crate::media::assemble::tracks::PACKET_SAMPLES;
-use crate::media::assemble::tracks::packet_ns;
+use crate::media::assemble::tracks::{packet_ns, packets_for};
 use crate::media::gdp::{GdpWriter, Written, presentation_ns, to_file_time};
 
 /// Bytes of a sample of one channel: F32LE.
@@ -79,16 +78,19 @@ pub struct Packets {
     target: PathBuf,
     start_ns: i64,
     rate: u32,
+    // Packets that hold what is heard; what the encoder gives after them is its own end.
+    needed: u32,
     writer: Option<GdpWriter>,
     count: u32,
 }
 
 impl Packets {
-    /// For a track whose first heard sample is at `start_ns`.
-    pub fn new(target: &Path, start_ns: u64, rate: u32) -> Self {
+    /// For a track of so many heard samples, the first one at `start_ns`.
+    pub fn new(target: &Path, start_ns: u64, rate: u32, samples: u64) -> Self {
         // Ends of films are far from 292 years.
         let start_ns = i64::try_from(start_ns).unwrap_or(i64::MAX);
-        Self { target: target.to_owned(), start_ns, rate, writer: None, count: 0 }
+        let needed = u32::try_from(packets_for(PRIMING_SAMPLES, samples)).unwrap_or(u32::MAX);
+        Self { target: target.to_owned(), start_ns, rate, needed, writer: None, count: 0 }
     }
 
     /// Writes a packet of the encoder.
@@ -96,6 +98,9 @@ impl Packets {
     /// # Errors
     /// `retryable` where the disk does not take it.
     pub fn write(&mut self, sample: &gst::Sample) -> Result<(), Failure> {
+        if self.count == self.needed {
+            return Ok(());
+        }
         let (Some(caps), Some(bytes)) =
             (sample.caps_owned(), sample.buffer().and_then(|buffer| buffer.map_readable().ok()))
         else {
@@ -109,7 +114,12 @@ impl Packets {
         writable.set_duration(gst::ClockTime::from_nseconds(begin.abs_diff(end)));
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            none => none.insert(GdpWriter::create(&self.target, &caps)?),
+            none => {
+                let mut caps = caps;
+                // What muxers want to know and the encoder does not say: each buffer is one packet.
+                caps.make_mut().set("framed", true);
+                none.insert(GdpWriter::create(&self.target, &caps)?)
+            }
         };
         writer.write(packet)?;
         self.count += 1;
@@ -121,8 +131,11 @@ impl Packets {
     /// # Errors
     /// `retryable` where there is no packet or the disk does not take the end.
     pub fn finish(&mut self) -> Result<(Written, u32), Failure> {
-        let writer = self.writer.take();
-        let writer = writer.ok_or_else(|| Failure::retryable("the audio encoder gave no packet"))?;
+        let short = || {
+            let (count, needed) = (self.count, self.needed);
+            Failure::retryable(format!("the audio encoder gave {count} packets where {needed} are needed"))
+        };
+        let writer = self.writer.take().filter(|_| self.count == self.needed).ok_or_else(short)?;
         Ok((writer.finish()?, self.count))
     }
 }

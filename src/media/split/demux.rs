@@ -30,8 +30,8 @@ pub enum Kind {
 
 /// Takes the streams. Called on the demuxer's thread.
 pub trait Receiver: Send + Sync + 'static {
-    /// The file is a container of this kind.
-    fn container(&self, caps: &gst::Caps);
+    /// The file is a container of this kind, read by this element.
+    fn container(&self, caps: &gst::Caps, demuxer: &gst::Element);
     /// A stream was found; the answer names it in the other calls.
     fn stream(&self, kind: Kind, caps: &gst::Caps) -> usize;
     /// The file is no container of streams that is known.
@@ -83,7 +83,7 @@ impl Plugger {
         let Some(bin) = self.bin.upgrade() else { return };
         let demuxer = (depth < MAX_DEPTH).then(|| best(gst::ElementFactoryType::DEMUXER, caps)).flatten();
         if let Some(element) = demuxer.and_then(|factory| join(&bin, pad, &factory)) {
-            self.receiver.container(caps);
+            self.receiver.container(caps, &element);
             self.follow(&element, depth + 1);
             return;
         }

@@ -2,6 +2,7 @@
 //!
 //! * [`demux`]: finds demuxer and parsers, hands over the streams
 //! * [`select`]: which of them are used, and what is wrong with a file that has none
+//! * [`rewind`]: a way around a fault of the MP4 demuxer
 //! * [`stream`]: times after edit lists
 //! * [`access`], [`cutter`], [`cadence`], [`video`]: the video track
 //! * [`sound`]: the audio track
@@ -12,6 +13,7 @@ mod access;
 mod cadence;
 mod cutter;
 mod demux;
+mod rewind;
 mod select;
 mod sound;
 mod stream;
@@ -63,6 +65,7 @@ fn play(pipeline: &Pipeline, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> 
     let waited = pipeline.wait(
         &|| splitter.movement(),
         &mut || {
+            splitter.rewind();
             let media_ns = splitter.media_ns();
             if media_ns > told {
                 told = media_ns;

@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use actors::failure::Failure;
 use actors::geometry::Orientation;
 use actors::plan::SourceFacts;
-use gstreamer as gst;
 use gstreamer::prelude::*;
+use gstreamer::{self as gst, glib};
 
 use super::demux::{Kind, Receiver};
+use super::rewind::Rewind;
 use super::sound::AudioTrack;
 use super::stream::Timeline;
 use super::video::{VideoTrack, orientation};
@@ -40,6 +41,7 @@ impl Stream {
 #[derive(Default)]
 struct State {
     container: Option<String>,
+    demuxer: Option<glib::WeakRef<gst::Element>>,
     streams: Vec<Stream>,
     complete: bool,
     duration_ns: Option<u64>,
@@ -54,6 +56,7 @@ pub struct Splitter {
     chunk_seconds: u32,
     wants_audio: bool,
     nudge: Nudge,
+    gate: Rewind,
     buffers: AtomicU64,
     media_ns: AtomicU64,
     state: Mutex<State>,
@@ -67,6 +70,7 @@ impl Splitter {
             chunk_seconds: spec.chunk_seconds,
             wants_audio: spec.audio,
             nudge,
+            gate: Rewind::new(),
             buffers: AtomicU64::new(0),
             media_ns: AtomicU64::new(0),
             state: Mutex::default(),
@@ -87,6 +91,12 @@ impl Splitter {
     pub fn is_over(&self) -> bool {
         let state = self.lock();
         state.failure.is_some() || (!state.streams.is_empty() && state.streams.iter().all(|stream| stream.ended))
+    }
+
+    /// Does what the demuxer's thread waits for, if it does.
+    pub fn rewind(&self) {
+        let demuxer = self.lock().demuxer.as_ref().and_then(glib::WeakRef::upgrade);
+        self.gate.serve(demuxer);
     }
 
     /// What went wrong here.
@@ -187,6 +197,11 @@ impl State {
         })
     }
 
+    /// Whether the demuxer ends the streams too early: see [`super::rewind`].
+    fn is_cut_short(&self) -> bool {
+        self.container.as_deref() == Some("video/quicktime") && self.streams.iter().any(|s| s.timeline.is_edited())
+    }
+
     /// Why there is no video track.
     fn no_video(&self) -> Failure {
         let mut names: Vec<String> = self.streams.iter().map(Stream::name).collect();
@@ -206,8 +221,10 @@ impl State {
 }
 
 impl Receiver for Splitter {
-    fn container(&self, caps: &gst::Caps) {
-        self.lock().container = caps.structure(0).map(|structure| structure.name().to_string());
+    fn container(&self, caps: &gst::Caps, demuxer: &gst::Element) {
+        let mut state = self.lock();
+        state.demuxer = Some(demuxer.downgrade());
+        state.container = caps.structure(0).map(|structure| structure.name().to_string());
     }
 
     fn stream(&self, kind: Kind, caps: &gst::Caps) -> usize {
@@ -225,6 +242,10 @@ impl Receiver for Splitter {
     }
 
     fn event(&self, stream: usize, event: &gst::Event) {
+        if event.type_() == gst::EventType::FlushStart {
+            self.gate.flushing();
+            return;
+        }
         let mut state = self.lock();
         match event.view() {
             gst::EventView::Caps(caps) => {
@@ -242,6 +263,11 @@ impl Receiver for Splitter {
                     stream.orientation = Some(found);
                 }
             }
+            gst::EventView::FlushStop(_) => {
+                if let Some(stream) = state.streams.get_mut(stream) {
+                    (stream.timeline, stream.ended) = (Timeline::default(), false);
+                }
+            }
             gst::EventView::Eos(_) => {
                 if let Some(stream) = state.streams.get_mut(stream) {
                     stream.ended = true;
@@ -254,6 +280,7 @@ impl Receiver for Splitter {
 
     fn buffer(&self, stream: usize, pad: &gst::Pad, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
         self.buffers.fetch_add(1, Ordering::Relaxed);
+        self.gate.pass(|| self.lock().is_cut_short(), || self.nudge.send())?;
         let mut state = self.lock();
         if state.failure.is_some() {
             return Err(gst::FlowError::Error);

@@ -39,8 +39,9 @@ pub fn run(source: &Source, comparison: &Arc<Mutex<Comparison>>) -> Result<(), F
     let read = Arc::new(AtomicU64::new(0));
     let video = video_branch(&pipeline, source.video.codec, comparison, &read)?;
     let audio = source.audio.as_ref().map(|_| audio_branch(&pipeline, comparison, &read)).transpose()?;
-    if source.spec.container == Container::Mp4 {
-        watch_index(&video, comparison);
+    match source.spec.container {
+        Container::Mp4 => watch_index(&video, comparison),
+        Container::Mpegts => [Some(&video), audio.as_ref()].into_iter().flatten().for_each(show_everything),
     }
     demuxer.connect_pad_added(move |_, pad| {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
@@ -137,6 +138,18 @@ fn watch_index(video: &gst::Pad, comparison: &Arc<Mutex<Comparison>>) {
     video.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer() {
             lock(&comparison).indexed(!buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// `tsdemux` lets a presentation begin with the first frame, and parsers throw away what comes before it: the first
+/// packets of the audio. Here all of the time line is shown.
+fn show_everything(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        if let Some(gst::EventView::Segment(_)) = info.event().map(|event| event.view()) {
+            let whole = gst::FormattedSegment::<gst::ClockTime>::new();
+            info.data = Some(gst::PadProbeData::Event(gst::event::Segment::new(&whole)));
         }
         gst::PadProbeReturn::Ok
     });
