@@ -1,6 +1,7 @@
 //! Servers, films and judges that the tests start themselves.
 
 pub mod clip;
+pub mod fleet;
 pub mod kafka;
 pub mod media;
 pub mod redis;
