@@ -80,6 +80,10 @@ async fn work(
     let (sender, mut reports) = mpsc::channel(REPORTS);
     let job_id = job.job_id.clone();
     let mut worker = pin!(wiring.transcode(LocalJob { job, config, sink: Arc::new(Screen(sender)) }, stop.clone()));
+    let mut limit = pin!(async {
+        stop.cancelled().await;
+        tokio::time::sleep(leave).await;
+    });
     let mut last = None;
     let mut take = |report: Report| {
         if report.job_id == job_id {
@@ -94,7 +98,7 @@ async fn work(
             Some(report) = reports.recv() => if take(report).is_some() { stop.cancel(); },
             ended = &mut worker => break ended,
             // From the stop on the worker has a limit; a worker that hangs is left behind.
-            () = async { stop.cancelled().await; tokio::time::sleep(leave).await } => {
+            () = &mut limit => {
                 break Err(Failure::retryable(format!("the worker did not end within {leave:?} and was left")));
             }
         }
