@@ -92,6 +92,9 @@ pub struct Service {
     pub token: Option<Secret>,
 }
 
+/// Who presses Ctrl-C does not want to wait for a chunk that can be done again.
+const LOCAL_DRAIN_TIMEOUT: &str = "1s";
+
 /// The environment of the process. What is not Unicode gets marks in place of the bad bytes: its variable then fails
 /// to parse.
 pub fn environment() -> BTreeMap<String, String> {
@@ -135,6 +138,7 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut vars: BTreeMap<String, String> = env.into_iter().filter(|(name, _)| counts_locally(name)).collect();
         vars.insert(KAFKA_BROKERS.name.into(), values::EMBEDDED.into());
+        vars.entry(DRAIN_TIMEOUT.name.into()).or_insert_with(|| LOCAL_DRAIN_TIMEOUT.into());
         let url = Url::from_directory_path(work_dir).map_or_else(|()| String::new(), String::from);
         vars.insert(WORK_URL.name.into(), url);
         vars.extend(overrides.iter().map(|(variable, value)| (variable.name.to_owned(), value.clone())));

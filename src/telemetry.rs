@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 
@@ -21,15 +22,24 @@ pub const COMMAND_FILTER: &str = "error";
 /// How often gauges are sampled and histograms are folded up.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
+/// A log of one form.
+pub type Log = Box<dyn tracing::Subscriber + Send + Sync>;
+
 /// Sets up the log: `RUST_LOG` where it is set and can be read, otherwise `default_filter`. Only the first call counts.
 pub fn init_logs(format: LogFormat, default_filter: &str, writer: BoxMakeWriter) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second call finds the log of the first, which is as good.
-    let _ = match format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
-    };
+    let _ = log(format, filter, colours, writer).try_init();
+}
+
+/// The log itself; colours only where a person reads it as text.
+pub fn log(format: LogFormat, filter: EnvFilter, colours: bool, writer: BoxMakeWriter) -> Log {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(log.with_ansi(colours).finish()),
+        LogFormat::Json => Box::new(log.json().flatten_event(true).with_current_span(false).finish()),
+    }
 }
 
 /// Installs the recorder of the process; the handle renders `/metrics`.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::status::{read, shared_store};
-use super::{Context, Exit, Trouble, say};
+use super::{Context, Exit, Trouble};
 
 #[derive(Debug, Args)]
 pub(super) struct CancelArgs {
@@ -17,19 +17,19 @@ pub(super) struct CancelArgs {
 }
 
 pub(super) async fn cancel(args: CancelArgs, context: &Context<'_>) -> Result<Exit, Trouble> {
-    let Context { json, wiring, .. } = *context;
+    let wiring = context.wiring;
     let config = shared_store(context)?;
     let CancelArgs { job_id } = args;
     let jobs = wiring.jobs(&config).await?;
     let before = read(jobs.as_ref(), &job_id).await?;
     if before.status.is_terminal() {
-        show(&job_id, before.status.as_str(), json, "has ended already");
+        show(context, &job_id, before.status.as_str(), "has ended already");
         return Ok(Exit::Done);
     }
     let step = Advance { cancel: true, ..Advance::default() };
     jobs.advance(job_id.clone(), step, SystemClock.now()).await?;
     wiring.publisher(&config)?.publish(control_record(&job_id)).await?;
-    show(&job_id, "cancelling", json, "will be stopped");
+    show(context, &job_id, "cancelling", "will be stopped");
     Ok(Exit::Done)
 }
 
@@ -43,10 +43,10 @@ fn control_record(job_id: &JobId) -> Publication {
     }
 }
 
-fn show(job_id: &JobId, status: &str, json: bool, sentence: &str) {
-    if json {
-        say(&json!({"job_id": job_id, "status": status}).to_string());
+fn show(context: &Context<'_>, job_id: &JobId, status: &str, sentence: &str) {
+    if context.json {
+        context.say(&json!({"job_id": job_id, "status": status}).to_string());
     } else {
-        say(&format!("job {job_id} {sentence} ({status})"));
+        context.say(&format!("job {job_id} {sentence} ({status})"));
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use actors::failure::{Failure, FailureClass};
 use serde_json::json;
 
+use super::Context;
 use crate::config::ConfigErrors;
 
 /// The end of a command that did what it can do.
@@ -68,14 +69,14 @@ impl Trouble {
 }
 
 /// Says the trouble, if there is one, and gives the exit status.
-pub(super) fn finish(outcome: Result<Exit, Trouble>, json: bool) -> ExitCode {
+pub(super) fn finish(outcome: Result<Exit, Trouble>, context: &Context<'_>) -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit.status()),
         Err(trouble) => {
-            super::note(&format!("error: {trouble}"));
-            if json {
+            context.note(&format!("error: {trouble}"));
+            if context.json {
                 let error = json!({"class": trouble.class(), "message": trouble.to_string()});
-                super::say(&json!({"event": "error", "error": error}).to_string());
+                context.say(&json!({"event": "error", "error": error}).to_string());
             }
             ExitCode::from(trouble.status())
         }

@@ -10,6 +10,7 @@ mod run;
 mod schema;
 mod signals;
 mod status;
+mod streams;
 mod submit;
 mod transcode;
 mod wiring;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Trouble};
 pub use progress::Progress;
+pub use streams::Streams;
 pub use wiring::{LocalJob, Wiring};
 
 use crate::config::{Config, ConfigErrors, environment};
@@ -66,18 +68,25 @@ pub fn main(wiring: &dyn Wiring) -> ExitCode {
     if matches!(command, Command::Stage) {
         return wiring.stage();
     }
-    let context = Context { json, env: environment(), wiring };
-    exit::finish(actix_rt::System::new().block_on(execute(command, &context)), json)
+    let streams = Streams::of_process();
+    let context = Context { json, env: environment(), wiring, streams };
+    let outcome = actix_rt::System::new().block_on(execute(command, &context));
+    exit::finish(outcome, &context)
 }
 
 /// Runs a command inside a program that has an actix runtime, with the given arguments (the first is the program's
-/// name) and environment.
+/// name), environment and streams.
 ///
 /// # Errors
 /// Why the command could not do what it was asked for; nothing was printed about it.
-pub async fn command(args: &[&str], env: BTreeMap<String, String>, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+pub async fn command(
+    args: &[&str],
+    env: BTreeMap<String, String>,
+    wiring: &dyn Wiring,
+    streams: Streams,
+) -> Result<Exit, Trouble> {
     let Cli { command, json } = Cli::try_parse_from(args).map_err(|error| Trouble::usage(error.to_string()))?;
-    execute(command, &Context { json, env, wiring }).await
+    execute(command, &Context { json, env, wiring, streams }).await
 }
 
 /// What every command is given.
@@ -85,11 +94,20 @@ struct Context<'a> {
     json: bool,
     env: BTreeMap<String, String>,
     wiring: &'a dyn Wiring,
+    streams: Streams,
 }
 
 impl Context<'_> {
     fn config(&self) -> Result<Config, ConfigErrors> {
         Config::from_vars(self.env.clone())
+    }
+
+    fn say(&self, line: &str) {
+        self.streams.say(line);
+    }
+
+    fn note(&self, line: &str) {
+        self.streams.note(line);
     }
 }
 
@@ -101,18 +119,6 @@ async fn execute(command: Command, context: &Context<'_>) -> Result<Exit, Troubl
         Command::Status(args) => status::status(args, context).await,
         Command::Cancel(args) => cancel::cancel(args, context).await,
         Command::Doctor => doctor::doctor(context).await,
-        Command::Schema | Command::Stage => schema::schema(),
+        Command::Schema | Command::Stage => schema::schema(context),
     }
-}
-
-/// One line on standard output. A reader that went away (`| head`) is no failure of the command.
-fn say(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// One line for people on standard error.
-fn note(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -3,10 +3,10 @@
 use actors::job::JobSpec;
 
 use super::exit::cannot;
-use super::{Exit, Trouble, say};
+use super::{Context, Exit, Trouble};
 
-pub(super) fn schema() -> Result<Exit, Trouble> {
+pub(super) fn schema(context: &Context<'_>) -> Result<Exit, Trouble> {
     let schema = schemars::schema_for!(JobSpec);
-    say(&serde_json::to_string_pretty(&schema).map_err(|error| cannot("the schema cannot be printed", error))?);
+    context.say(&serde_json::to_string_pretty(&schema).map_err(|error| cannot("the schema cannot be printed", error))?);
     Ok(Exit::Done)
 }

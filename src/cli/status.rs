@@ -7,7 +7,7 @@ use actors::ports::JobStore;
 use clap::Args;
 
 use super::exit::cannot;
-use super::{Context, Exit, Trouble, say};
+use super::{Context, Exit, Trouble};
 use crate::config::{Config, ConfigError, ConfigErrors, Store};
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(super) async fn status(args: StatusArgs, context: &Context<'_>) -> Result<Ex
     let jobs = context.wiring.jobs(&shared_store(context)?).await?;
     let checkpoint = read(jobs.as_ref(), &args.job_id).await?;
     let text = if context.json { serde_json::to_string(&checkpoint) } else { Ok(describe(&checkpoint)) };
-    say(&text.map_err(|error| cannot("the checkpoint cannot be printed", error))?);
+    context.say(&text.map_err(|error| cannot("the checkpoint cannot be printed", error))?);
     Ok(exit_of(checkpoint.status))
 }
 

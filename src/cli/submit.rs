@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
 use super::status::{exit_of, shared_store};
-use super::{Context, Exit, Progress, Trouble, note, say};
+use super::{Context, Exit, Progress, Trouble};
 use crate::config::{Brokers, Config, ConfigError, ConfigErrors};
 use crate::telemetry;
 
@@ -38,7 +38,7 @@ pub(super) async fn submit(args: SubmitArgs, context: &Context<'_>) -> Result<Ex
     let job = read_job(&args.job)?;
     let config = if args.wait { shared_store(context)? } else { context.config()? };
     refuse_embedded(&config)?;
-    let progress = Progress::new(json);
+    let progress = Progress::new(json, context.streams.clone());
     telemetry::init_logs(config.log_format, telemetry::COMMAND_FILTER, progress.log_writer());
     let signals = Signals::listen()?;
     let value =
@@ -46,7 +46,11 @@ pub(super) async fn submit(args: SubmitArgs, context: &Context<'_>) -> Result<Ex
     let record =
         Publication { queue: Queue::Jobs, key: job.job_id.as_str().into(), value: Some(value), headers: Vec::new() };
     wiring.publisher(&config)?.publish(record).await?;
-    say(&if json { json!({"event": "submitted", "job_id": job.job_id}).to_string() } else { job.job_id.to_string() });
+    context.say(&if json {
+        json!({"event": "submitted", "job_id": job.job_id}).to_string()
+    } else {
+        job.job_id.to_string()
+    });
     if !args.wait {
         return Ok(Exit::Done);
     }
@@ -116,7 +120,6 @@ async fn follow(
             return Ok(Some(exit_of(report.status)));
         }
     }
-    progress.leave();
-    note(&format!("job {} goes on without this command, see `status` and `cancel`", job.job_id));
+    progress.leave(&format!("job {} goes on without this command, see `status` and `cancel`", job.job_id));
     Ok(None)
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::exit::cannot;
-use super::{Context, Exit, Trouble, Wiring, say};
+use super::{Context, Exit, Trouble, Wiring};
 use crate::config::{Config, ConfigErrors, Gpu, counts_locally, variable};
 
 /// For a check of a server, connection included.
@@ -87,7 +87,7 @@ pub(super) async fn doctor(context: &Context<'_>) -> Result<Exit, Trouble> {
     if let Some(config) = &config {
         findings.extend(servers(config, wiring).await);
     }
-    show(&findings, context.json)?;
+    show(&findings, context)?;
     let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
@@ -199,16 +199,21 @@ fn late(check: &str, deadline: Duration) -> Finding {
     )
 }
 
-fn show(findings: &[Finding], json: bool) -> Result<(), Trouble> {
-    if json {
-        say(&serde_json::to_string(findings).map_err(|error| cannot("the findings cannot be printed", error))?);
+fn show(findings: &[Finding], context: &Context<'_>) -> Result<(), Trouble> {
+    if context.json {
+        context.say(&serde_json::to_string(findings).map_err(|error| cannot("the findings cannot be printed", error))?);
         return Ok(());
     }
     for finding in findings {
-        say(&finding.line());
+        context.say(&finding.line());
     }
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    say(&format!("{} fine, {} to look at, {} failed", count(Verdict::Ok), count(Verdict::Warn), count(Verdict::Fail)));
+    context.say(&format!(
+        "{} fine, {} to look at, {} failed",
+        count(Verdict::Ok),
+        count(Verdict::Warn),
+        count(Verdict::Fail)
+    ));
     Ok(())
 }
 

@@ -5,7 +5,6 @@ mod bar;
 mod lines;
 mod words;
 
-use std::io::{IsTerminal as _, Write};
 use std::time::Instant;
 
 use actors::checkpoint::JobStatus;
@@ -16,12 +15,13 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use bar::Bar;
 use lines::Lines;
 
+use super::Streams;
+
 /// Shows one job from its first report to its last.
 pub struct Progress {
     face: Face,
     sequence: u64,
-    out: Box<dyn Write>,
-    err: Box<dyn Write>,
+    streams: Streams,
 }
 
 enum Face {
@@ -39,20 +39,14 @@ struct Event<'a> {
 }
 
 impl Progress {
-    /// On standard output and standard error, in the form that fits them.
-    pub fn new(json: bool) -> Self {
-        let face = match (json, std::io::stderr().is_terminal()) {
+    /// On the given streams, in the form that fits them.
+    pub fn new(json: bool, streams: Streams) -> Self {
+        let face = match (json, streams.is_terminal()) {
             (true, _) => Face::Json,
             (false, true) => Face::Bar(Bar::new()),
             (false, false) => Face::Lines(Lines::default()),
         };
-        Self { face, sequence: 0, out: Box::new(std::io::stdout()), err: Box::new(std::io::stderr()) }
-    }
-
-    /// Plain lines, or JSON, on the given writers: results and the rest.
-    pub fn plain(json: bool, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        let face = if json { Face::Json } else { Face::Lines(Lines::default()) };
-        Self { face, sequence: 0, out, err }
+        Self { face, sequence: 0, streams }
     }
 
     /// Where the log has to write so that it does not run into the bar.
@@ -79,7 +73,7 @@ impl Progress {
             Face::Bar(bar) => bar.show(report),
             Face::Lines(lines) => {
                 if let Some(line) = lines.due(report, now) {
-                    put(&mut self.err, &line);
+                    self.streams.note(&line);
                 }
             }
         }
@@ -88,23 +82,28 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away, for a command that ends before its job.
-    pub fn leave(&mut self) {
+    /// Takes the bar away and says why the command ends before its job.
+    pub fn leave(&mut self, why: &str) {
+        self.clear();
+        self.streams.note(why);
+    }
+
+    fn clear(&self) {
         if let Face::Bar(bar) = &self.face {
             bar.clear();
         }
     }
 
     fn end(&mut self, report: &Report) {
-        self.leave();
+        self.clear();
         match report.status {
             JobStatus::Completed => {
                 for line in words::completed(report) {
-                    put(&mut self.out, &line);
+                    self.streams.say(&line);
                 }
             }
-            JobStatus::Failed => put(&mut self.err, &format!("error: {}", words::failed(report))),
-            JobStatus::Cancelled => put(&mut self.err, &format!("job {} was cancelled", report.job_id)),
+            JobStatus::Failed => self.streams.note(&format!("error: {}", words::failed(report))),
+            JobStatus::Cancelled => self.streams.note(&format!("job {} was cancelled", report.job_id)),
             JobStatus::Queued | JobStatus::Splitting | JobStatus::Encoding | JobStatus::Assembling => {}
         }
     }
@@ -113,14 +112,16 @@ impl Progress {
         let event = if report.status.is_terminal() { report.status.as_str() } else { "progress" };
         // Plain data always serialises.
         let line = serde_json::to_string(&Event { event, report }).unwrap_or_default();
-        put(&mut self.out, &line);
+        self.streams.say(&line);
         if report.status == JobStatus::Failed {
-            put(&mut self.err, &format!("error: {}", words::failed(report)));
+            self.streams.note(&format!("error: {}", words::failed(report)));
         }
     }
 }
 
-/// A reader that went away must not stop the job.
-fn put(to: &mut impl Write, line: &str) {
-    let _ = writeln!(to, "{line}").and_then(|()| to.flush());
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // Whatever ended the command, the terminal is left clean.
+        self.clear();
+    }
 }

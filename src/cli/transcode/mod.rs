@@ -25,7 +25,7 @@ pub(super) use options::TranscodeArgs;
 use super::exit::cannot;
 use super::signals::Signals;
 use super::status::exit_of;
-use super::{Context, Exit, LocalJob, Progress, Trouble, Wiring, note, say};
+use super::{Context, Exit, LocalJob, Progress, Trouble, Wiring};
 use crate::config::Config;
 use crate::telemetry;
 use begun::Start;
@@ -42,7 +42,7 @@ pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Res
     let job = args.job_spec()?;
     paths::check(&job)?;
     std::fs::create_dir_all(&work_dir).map_err(|error| cannot(format!("--work-dir {}", work_dir.display()), error))?;
-    let progress = Progress::new(json);
+    let progress = Progress::new(json, context.streams.clone());
     telemetry::init_logs(config.log_format, telemetry::COMMAND_FILTER, progress.log_writer());
     let jobs = wiring.jobs(&config).await?;
     let start = begun::start(job, jobs.as_ref(), args.force).await?;
@@ -52,10 +52,11 @@ pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Res
         Start::AlreadyDone(job) => {
             let outputs: Vec<_> = job.outputs.iter().map(|output| &output.uri).collect();
             match json {
-                true => say(&json!({"event": "already_done", "job_id": job.job_id, "outputs": outputs}).to_string()),
-                false => {
-                    note(&format!("nothing to do: job {} was completed before, --force does it again", job.job_id))
+                true => {
+                    context.say(&json!({"event": "already_done", "job_id": job.job_id, "outputs": outputs}).to_string())
                 }
+                false => context
+                    .note(&format!("nothing to do: job {} was completed before, --force does it again", job.job_id)),
             }
             Ok(Exit::Done)
         }
@@ -79,6 +80,10 @@ async fn work(
     let (sender, mut reports) = mpsc::channel(REPORTS);
     let job_id = job.job_id.clone();
     let mut worker = pin!(wiring.transcode(LocalJob { job, config, sink: Arc::new(Screen(sender)) }, stop.clone()));
+    let mut limit = pin!(async {
+        stop.cancelled().await;
+        tokio::time::sleep(leave).await;
+    });
     let mut last = None;
     let mut take = |report: Report| {
         if report.job_id == job_id {
@@ -93,7 +98,7 @@ async fn work(
             Some(report) = reports.recv() => if take(report).is_some() { stop.cancel(); },
             ended = &mut worker => break ended,
             // From the stop on the worker has a limit; a worker that hangs is left behind.
-            () = async { stop.cancelled().await; tokio::time::sleep(leave).await } => {
+            () = &mut limit => {
                 break Err(Failure::retryable(format!("the worker did not end within {leave:?} and was left")));
             }
         }
@@ -101,18 +106,18 @@ async fn work(
     while let Ok(report) = reports.try_recv() {
         take(report);
     }
-    progress.leave();
-    conclude(last, ended, signals.interrupted())
+    let exit = conclude(last, ended, signals.interrupted());
+    if let Ok(Exit::Interrupted(_)) = exit {
+        progress.leave("interrupted: the same command goes on where this one was");
+    }
+    exit
 }
 
 /// The job's own end goes before everything else that happened.
 fn conclude(last: Option<JobStatus>, ended: Result<(), Failure>, signal: Option<Exit>) -> Result<Exit, Trouble> {
     match (last, signal, ended) {
         (Some(status), _, _) => Ok(exit_of(status)),
-        (None, Some(interrupted), _) => {
-            note("interrupted: the same command goes on where this one was");
-            Ok(interrupted)
-        }
+        (None, Some(interrupted), _) => Ok(interrupted),
         (None, None, Err(failure)) => Err(failure.into()),
         (None, None, Ok(())) => {
             Err(Failure::retryable("the worker ended before its job, the same command goes on where it was").into())

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use actors::checkpoint::{Advance, Advanced, Checkpoint, JobStatus, Outcome, Timestamp};
 use actors::failure::Failure;
 use actors::job::{JobId, JobSpec};
-use actors::ports::{Answer, Capabilities, JobStore, Publication, StatusSink as _, TaskPublisher};
+use actors::ports::{Answer, Capabilities, JobStore, Publication, TaskPublisher};
 use actors::progress::Report;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, ready};
-use gstreamer_worker::cli::{LocalJob, Wiring};
+use gstreamer_worker::cli::{Exit, LocalJob, Streams, Trouble, Wiring, command};
 use gstreamer_worker::config::Config;
 use tokio_util::sync::CancellationToken;
 
@@ -123,7 +123,11 @@ pub fn report(job_id: &JobId, sequence: u64, status: JobStatus, progress: f64) -
 
 impl Wiring for Fake {
     fn run(&self, _: Config, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
-        async move { Ok(stop.cancelled().await) }.boxed_local()
+        async move {
+            stop.cancelled().await;
+            Ok(())
+        }
+        .boxed_local()
     }
 
     fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
@@ -177,4 +181,44 @@ pub fn directory_with_film() -> tempfile::TempDir {
 /// The text of a path.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in Unicode")
+}
+
+/// A writer whose text can be read.
+#[derive(Clone, Default)]
+pub struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    /// What was written.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+    }
+}
+
+impl std::io::Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a command ended, and what stands on its streams.
+pub struct Ran {
+    /// The end.
+    pub outcome: Result<Exit, Trouble>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Runs a command in this process.
+pub async fn run(args: &[&str], env: &[(&str, &str)], fake: &Fake) -> Ran {
+    let args = [&["gstreamer-worker"], args].concat();
+    let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let (out, err) = (Paper::default(), Paper::default());
+    let outcome = command(&args, env, fake, Streams::to(out.clone(), err.clone())).await;
+    Ran { outcome, out: out.text(), err: err.text() }
 }

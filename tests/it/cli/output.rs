@@ -1,38 +1,17 @@
 //! What people and scripts read while a job runs and when it ended.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actors::checkpoint::{JobStatus, Outcome};
 use actors::failure::Failure;
-use gstreamer_worker::cli::Progress;
+use gstreamer_worker::cli::{Progress, Streams};
 
+use super::fakes::Paper;
 use crate::service::reports::{completed, last, report};
-
-/// A writer whose text can be read.
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl Paper {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
-    }
-}
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn progress(json: bool) -> (Progress, Paper, Paper) {
     let (out, err) = (Paper::default(), Paper::default());
-    (Progress::plain(json, Box::new(out.clone()), Box::new(err.clone())), out, err)
+    (Progress::new(json, Streams::to(out.clone(), err.clone())), out, err)
 }
 
 #[test]

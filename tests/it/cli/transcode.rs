@@ -1,21 +1,20 @@
 //! `transcode` from its options to its exit status.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use actors::checkpoint::{JobStatus, Outcome};
 use actors::failure::Failure;
 use actors::job::{Container, GpuMode, Preset, Rate, VideoCodec};
-use gstreamer_worker::cli::{Exit, Trouble, command};
+use gstreamer_worker::cli::{Exit, Trouble};
 
-use super::fakes::{Does, Fake, directory_with_film, text};
+use super::fakes::{Does, Fake, directory_with_film, run, text};
 
 /// Runs `transcode in.mp4 OUTPUT OPTIONS` in a directory of its own.
 async fn transcode(fake: &Fake, directory: &Path, output: &str, options: &[&str]) -> Result<Exit, Trouble> {
     let (input, output, work) = (directory.join("in.mp4"), directory.join(output), directory.join("work"));
-    let mut args = vec!["gstreamer-worker", "transcode", text(&input), text(&output), "--work-dir", text(&work)];
+    let mut args = vec!["transcode", text(&input), text(&output), "--work-dir", text(&work)];
     args.extend(options);
-    command(&args, BTreeMap::new(), fake).await
+    run(&args, &[], fake).await.outcome
 }
 
 fn usage(outcome: Result<Exit, Trouble>) -> String {
@@ -75,11 +74,11 @@ async fn a_whole_ladder_comes_from_a_file() {
     let file = directory.path().join("job.json");
     std::fs::write(&file, job.to_string()).expect("a file");
     let work = directory.path().join("work");
-    let args = ["gstreamer-worker", "transcode", "--job", text(&file), "--work-dir", text(&work)];
-    assert_eq!(command(&args, BTreeMap::new(), &fake).await.expect("done"), Exit::Done);
+    let args = ["transcode", "--job", text(&file), "--work-dir", text(&work)];
+    assert_eq!(run(&args, &[], &fake).await.outcome.expect("done"), Exit::Done);
     assert_eq!((fake.job().job_id.as_str(), fake.job().outputs.len()), ("ladder", 2));
     let both = [&args[..], &["--codec", "h265"]].concat();
-    assert!(usage(command(&both, BTreeMap::new(), &fake).await).contains("cannot be used with"));
+    assert!(usage(run(&both, &[], &fake).await.outcome).contains("cannot be used with"));
 }
 
 #[actix_rt::test]
@@ -201,8 +200,8 @@ async fn what_can_be_seen_to_be_wrong_is_said_before_anything_starts() {
     {
         std::fs::write(path.join("empty.mp4"), "").expect("a file");
         let (input, output) = (path.join(input), path.join("out.ts"));
-        let args = ["gstreamer-worker", "transcode", text(&input), text(&output), "--work-dir", text(path)];
-        assert!(usage(command(&args, BTreeMap::new(), &fake).await).contains(words), "{words}");
+        let args = ["transcode", text(&input), text(&output), "--work-dir", text(path)];
+        assert!(usage(run(&args, &[], &fake).await.outcome).contains(words), "{words}");
     }
     assert!(fake.worked.lock().expect("no panic").is_empty());
 }
@@ -211,13 +210,13 @@ async fn what_can_be_seen_to_be_wrong_is_said_before_anything_starts() {
 async fn work_files_go_to_the_cache_directory_of_the_user() {
     let directory = directory_with_film();
     let (input, output) = (directory.path().join("in.mp4"), directory.path().join("out.ts"));
-    let args = ["gstreamer-worker", "transcode", text(&input), text(&output)];
-    let home = text(directory.path()).to_owned();
+    let args = ["transcode", text(&input), text(&output)];
+    let home = text(directory.path());
     for (name, place) in [("HOME", ".cache/gstreamer-worker"), ("XDG_CACHE_HOME", "gstreamer-worker")] {
         let fake = Fake::that_completes();
-        command(&args, [(name.to_owned(), home.clone())].into(), &fake).await.expect("done");
+        run(&args, &[(name, home)], &fake).await.outcome.expect("done");
         let config = fake.config.lock().expect("no panic").clone().expect("a configuration");
         assert_eq!(config.work_url.to_file_path(), Ok(directory.path().join(place)));
     }
-    assert!(usage(command(&args, BTreeMap::new(), &Fake::that_completes()).await).contains("--work-dir"));
+    assert!(usage(run(&args, &[], &Fake::that_completes()).await.outcome).contains("--work-dir"));
 }

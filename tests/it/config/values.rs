@@ -101,4 +101,5 @@ fn a_local_job_reads_what_tunes_the_work_and_nothing_of_a_pod() {
     assert!(matches!(config.store, Store::Embedded) && config.service.is_none());
     assert_eq!(config.work_url.as_str(), "file:///tmp/my%20work/");
     assert_eq!((config.stall_timeout.as_secs(), config.pool_size.get(), config.chunk_seconds.get()), (7, 3, 2));
+    assert_eq!(config.drain_timeout, Duration::from_secs(1), "who presses ctrl-c does not want to wait");
 }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::reports;
 use crate::support::service::report_contract;
 
+type BreakIt = fn(&mut Value);
+
 #[test]
 fn reports_of_every_kind_are_as_the_openapi_file_says() {
     let contract = report_contract();
@@ -21,7 +23,7 @@ fn reports_of_every_kind_are_as_the_openapi_file_says() {
 fn the_openapi_file_refuses_what_is_not_a_report() {
     let contract = report_contract();
     let good = serde_json::to_value(reports::last(8, &reports::completed())).expect("json");
-    let broken: [(&str, fn(&mut Value)); 10] = [
+    let broken: [(&str, BreakIt); 10] = [
         ("progress over 100", |v| v["progress"] = json!(100.1)),
         ("completed below 100", |v| v["progress"] = json!(99)),
         ("unknown status", |v| v["status"] = json!("done")),
