@@ -1,13 +1,142 @@
-//! Encodes a whole audio track.
+//! Encodes a whole audio track in one go: no seams, and one priming for the whole film.
+//!
+//! ```text
+//! source ─► appsrc ─ decoder ─ audioconvert ─ audioresample ─ appsink
+//!                                                                │  grid: gaps filled, overlaps dropped, clipped
+//!   part ◄─ appsink ─ avenc_aac ─ appsrc ◄───────────────────────┘
+//! ```
+//!
+//! Renditions are made one after another; each decodes the source again, which costs little beside encoding it.
+//! Must never take the times of packets from the encoder: packet n begins at start + (1024 n − priming) / rate.
 
+pub mod chain;
+pub mod grid;
+pub mod sinks;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actors::checkpoint::PartFile;
 use actors::failure::Failure;
+use actors::plan::{AudioFacts, AudioRendition};
 
+use super::gdp::{GdpReader, Written};
+use super::pipeline::{Pipeline, Wait};
 use crate::stage::protocol::{AudioSpec, StageEvent, StageResult};
+use grid::Grid;
+use sinks::{Decoded, Packets};
+
+/// Samples that `avenc_aac` puts in front of the sound: one packet, which a decoder needs to get going.
+pub const PRIMING_SAMPLES: u32 = 1024;
 
 /// Runs the stage.
 ///
 /// # Errors
-/// What it fails with, classified.
-pub fn run(_spec: &AudioSpec, _emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
-    Err(Failure::permanent("this stage is not part of this build"))
+/// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
+pub fn run(spec: &AudioSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+    let renditions = &spec.plan.renditions;
+    if renditions.len() != spec.targets.len() {
+        let (targets, renditions) = (spec.targets.len(), renditions.len());
+        return Err(Failure::permanent(format!("there are {targets} targets for {renditions} audio renditions")));
+    }
+    let mut files = Vec::new();
+    for (index, (rendition, target)) in (0u64..).zip(renditions.iter().zip(&spec.targets)) {
+        // Media time of all renditions together, as one track.
+        let share = |media_ns: u64| (index * spec.plan.facts.length_ns() + media_ns) / renditions.len() as u64;
+        let progress = |media_ns| emit(StageEvent::Progress { media_ns: share(media_ns) });
+        files.push(encode(&spec.source, &spec.plan.facts, rendition, target, &progress)?);
+    }
+    Ok(StageResult::Audio { files })
+}
+
+trait Length {
+    fn length_ns(&self) -> u64;
+}
+
+impl Length for AudioFacts {
+    fn length_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+}
+
+/// What the threads of the pipeline share with its owner.
+#[derive(Debug, Default)]
+pub struct Shared {
+    moved: AtomicU64,
+    failure: Mutex<Option<Failure>>,
+}
+
+impl Shared {
+    /// Something went through.
+    pub fn moved(&self) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The first failure counts.
+    pub fn fail(&self, failure: Failure) {
+        lock(&self.failure).get_or_insert(failure);
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        lock(&self.failure).clone()
+    }
+}
+
+fn encode(
+    source: &Path,
+    facts: &AudioFacts,
+    rendition: &AudioRendition,
+    target: &Path,
+    progress: &dyn Fn(u64),
+) -> Result<PartFile, Failure> {
+    let mut reader = GdpReader::open(source)?;
+    let first = reader.next()?;
+    let Some(first) = first else { return Err(Failure::permanent("the audio track has no packet")) };
+    let grid = Grid::new(facts.start_ns, facts.end_ns, rendition.sample_rate);
+    let samples = grid.total();
+    let shared = Arc::new(Shared::default());
+    let packets = Arc::new(Mutex::new(Packets::new(target, facts.start_ns, rendition.sample_rate, samples)));
+    let decoded = Arc::new(Mutex::new(Decoded::new(grid, rendition.channels)));
+    let pipeline = Pipeline::new("audio");
+    let input = chain::encoder(&pipeline, rendition, &packets, &shared)?;
+    chain::decoder(&pipeline, rendition, first, reader, &decoded, input, &shared)?;
+    wait(&pipeline, &shared, &|| {
+        let filled = lock(&decoded).filled();
+        progress(filled.saturating_mul(1_000_000_000) / u64::from(rendition.sample_rate.max(1)));
+    })?;
+    // The threads of the pipeline hold on to the file until it is gone.
+    drop(pipeline);
+    if !lock(&decoded).has_sound() && samples > 0 {
+        return Err(Failure::permanent("nothing of the audio track can be decoded"));
+    }
+    let (written, access_units) = lock(&packets).finish()?;
+    Ok(PartFile {
+        name: String::new(),
+        bytes: written.bytes,
+        sha256: written.sha256,
+        access_units,
+        key_units: access_units,
+        samples,
+        priming: PRIMING_SAMPLES,
+    })
+}
+
+fn wait(pipeline: &Pipeline, shared: &Arc<Shared>, progress: &dyn Fn()) -> Result<(), Failure> {
+    pipeline.start()?;
+    let movement = || shared.moved.load(Ordering::Relaxed);
+    let mut tick = || {
+        progress();
+        shared.failure().is_none()
+    };
+    let waited = pipeline.wait(&movement, &mut tick, &mut |_| {});
+    match (shared.failure(), waited) {
+        (Some(failure), _) | (None, Err(failure)) => Err(failure),
+        (None, Ok(Wait::Ended)) => Ok(()),
+        (None, Ok(Wait::Stopped)) => Err(Failure::retryable("the audio pipeline was stopped")),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`codec`]: which element reads or writes a codec
 //! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
+//! * [`mp4`]: writes MP4 files
 //! * [`probe`]: which encoders really work here
 
 pub mod assemble;
@@ -11,6 +12,7 @@ pub mod audio;
 pub mod codec;
 pub mod encode;
 pub mod gdp;
+pub mod mp4;
 pub mod pipeline;
 pub mod probe;
 pub mod split;

@@ -1,1 +1,31 @@
-//! Reads an output back and compares it with the plan.
+//! Reads an output back with GStreamer's demuxer and parsers, without decoding, and compares every access unit with
+//! what it was made from: its content, its times, and whether it is a random access point. An output that differs
+//! is a failure of ours or of the disk, never of the input: `retryable`.
+//!
+//! * [`readback`]: the pipeline
+//! * [`compare`]: what is expected, one access unit after another
+
+pub mod compare;
+pub mod readback;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::checkpoint::Verification;
+use actors::failure::Failure;
+
+use super::assemble::Source;
+use compare::Comparison;
+
+/// Checks the output that was made of `source` at its target.
+///
+/// # Errors
+/// `retryable` with the first difference, or where the file cannot be read.
+pub fn run(source: &Source) -> Result<Verification, Failure> {
+    let comparison = Arc::new(Mutex::new(Comparison::new(source)));
+    readback::run(source, &comparison)?;
+    let comparison = comparison.lock().unwrap_or_else(PoisonError::into_inner);
+    comparison.finish().map_err(|difference| {
+        let target = source.spec.target.display();
+        Failure::retryable(format!("{target} is not what was joined: {difference}; assemble it again"))
+    })
+}

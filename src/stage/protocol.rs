@@ -29,6 +29,19 @@ pub enum StageSpec {
     Probe,
 }
 
+impl StageSpec {
+    /// The name used in logs and messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Split(_) => "split",
+            Self::Encode(_) => "encode",
+            Self::Audio(_) => "audio",
+            Self::Assemble(_) => "assemble",
+            Self::Probe => "probe",
+        }
+    }
+}
+
 /// Cut `input` into chunk sources and an audio source in `directory`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SplitSpec {
@@ -127,6 +140,12 @@ pub enum StageResult {
     },
     /// An output that was verified.
     Assemble(Assembled),
+    /// Nothing was assembled: these parts (by [`PartFile::name`]) are missing or not what their records say, and
+    /// have to be encoded again.
+    PartsLost {
+        /// All of them, in the order of the spec.
+        names: Vec<String>,
+    },
     /// Encoders by element name that made a picture, or the reason why not.
     Probe {
         /// Element name to reason; `None` where it works.

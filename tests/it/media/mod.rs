@@ -1,5 +1,8 @@
 //! Pipelines on real and generated media.
 
+mod assemble;
+mod audio;
 mod clips;
 mod encode;
+mod parts;
 mod split;

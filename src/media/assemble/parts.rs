@@ -1,0 +1,133 @@
+//! The parts that an output is joined from: whether they still are what was recorded, and their access units in order.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
+
+use actors::failure::Failure;
+use actors::job::hex;
+use gstreamer as gst;
+use sha2::{Digest as _, Sha256};
+
+use crate::media::gdp::{GdpReader, presentation_ns};
+use crate::stage::protocol::PartSource;
+
+/// Bytes read at once.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Size and SHA-256 (in hex) of a file.
+///
+/// # Errors
+/// What the file system says.
+pub fn digest(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok((bytes, hex(&digest.finalize()))),
+            Ok(length) => {
+                digest.update(&block[..length]);
+                bytes += length as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The names of the parts that are missing or not what was recorded.
+///
+/// # Errors
+/// `retryable` where a file cannot be read for another reason.
+pub fn lost<'a>(parts: impl IntoIterator<Item = &'a PartSource>) -> Result<Vec<String>, Failure> {
+    let mut lost = Vec::new();
+    for part in parts {
+        if !is_intact(part)? {
+            lost.push(part.file.name.clone());
+        }
+    }
+    Ok(lost)
+}
+
+fn is_intact(part: &PartSource) -> Result<bool, Failure> {
+    let length = std::fs::metadata(&part.path).map(|metadata| metadata.len());
+    let found = match length {
+        Ok(length) if length != part.file.bytes => return Ok(false),
+        Ok(_) => digest(&part.path),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok((bytes, sha256)) => Ok(bytes == part.file.bytes && sha256 == part.file.sha256),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::retryable(format!("reading the part {}: {error}", part.path.display()))),
+    }
+}
+
+/// An access unit of a part.
+pub struct Unit {
+    /// Index of its part.
+    pub part: usize,
+    /// Presentation time in nanoseconds.
+    pub pts_ns: i64,
+    /// Its bytes.
+    pub buffer: gst::Buffer,
+}
+
+impl Unit {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// `retryable` where there is no memory to look at them.
+    pub fn bytes(&self) -> Result<gst::BufferMap<'_, gst::buffer::Readable>, Failure> {
+        self.buffer.map_readable().map_err(|_| Failure::retryable("an access unit cannot be mapped into memory"))
+    }
+}
+
+/// Reads parts one after another, holding one access unit at a time.
+pub struct Joined {
+    parts: Vec<PartSource>,
+    open: Option<GdpReader>,
+    next: usize,
+    caps: Option<gst::Caps>,
+}
+
+impl Joined {
+    /// Of these parts in this order.
+    pub fn new(parts: &[PartSource]) -> Self {
+        Self { parts: parts.to_vec(), open: None, next: 0, caps: None }
+    }
+
+    /// The caps of the access unit that was read last.
+    pub fn caps(&self) -> Option<&gst::Caps> {
+        self.caps.as_ref()
+    }
+
+    /// The next access unit; `None` after the last one of the last part.
+    ///
+    /// # Errors
+    /// `retryable` where a part cannot be read or an access unit has no time.
+    pub fn next(&mut self) -> Result<Option<Unit>, Failure> {
+        loop {
+            let Some(reader) = &mut self.open else {
+                let Some(part) = self.parts.get(self.next) else { return Ok(None) };
+                self.open = Some(GdpReader::open(&part.path)?);
+                self.next += 1;
+                continue;
+            };
+            let part = self.next - 1;
+            let Some(sample) = reader.next()? else {
+                self.open = None;
+                continue;
+            };
+            let time = sample.buffer().and_then(|buffer| buffer.pts());
+            let (Some(buffer), Some(pts)) = (sample.buffer_owned(), time) else {
+                let path = self.parts[part].path.display();
+                return Err(Failure::retryable(format!("{path} has an access unit without a time, encode it again")));
+            };
+            self.caps = sample.caps_owned();
+            return Ok(Some(Unit { part, pts_ns: presentation_ns(pts), buffer }));
+        }
+    }
+}

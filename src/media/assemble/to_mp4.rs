@@ -1,0 +1,177 @@
+//! Joins parts into an MP4 file. The index is made from the tables of the first pass, then the access units are
+//! copied one by one.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use actors::failure::Failure;
+use gstreamer as gst;
+
+use super::Source;
+use super::annexb;
+use super::config::video_entry;
+use super::parts::Joined;
+use super::timing::{FrameTimes, to_ns, to_ticks};
+use super::tracks::{AudioTrack, PACKET_SAMPLES, VideoTrack};
+use crate::media::mp4::entry::AacEntry;
+use crate::media::mp4::layout::{Layout, Placed};
+use crate::media::mp4::moov::{Edit, Media, Movie, Run, Track, runs};
+use crate::media::mp4::{WriteError, write};
+
+/// Bytes written at once.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// Index of the video track.
+const VIDEO: usize = 0;
+
+/// Writes the file.
+///
+/// # Errors
+/// `retryable` where the disk does not take it or a part cannot be read.
+pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
+    let movie = movie(source)?;
+    let layout = Layout::interleave(placed(source));
+    let file = File::create(target).map_err(|error| disk(target, &error))?;
+    let mut file = BufWriter::with_capacity(BLOCK_BYTES, file);
+    let mut tracks: Vec<Joined> = [Joined::new(&source.spec.video)]
+        .into_iter()
+        .chain(source.spec.audio.as_ref().map(|part| Joined::new(std::slice::from_ref(part))))
+        .collect();
+    let video = &source.video;
+    let next = |track: usize, sample: &mut Vec<u8>| {
+        let unit = tracks[track].next()?.ok_or_else(changed)?;
+        if track == VIDEO {
+            annexb::length_prefixed(video.codec, &unit.bytes()?, video.parameters_change, sample);
+            progress(u64::try_from(unit.pts_ns).unwrap_or_default());
+        } else {
+            sample.extend_from_slice(&unit.bytes()?);
+        }
+        Ok(())
+    };
+    write(&mut file, &movie, &layout, next).map_err(|error| match error {
+        WriteError::Io(error) => disk(target, &error),
+        WriteError::Source(failure) => failure,
+        WriteError::Size { .. } => changed(),
+    })?;
+    file.flush().map_err(|error| disk(target, &error))
+}
+
+fn changed() -> Failure {
+    Failure::retryable("a part changed while it was read, another attempt reads it again")
+}
+
+fn disk(target: &Path, error: &std::io::Error) -> Failure {
+    Failure::retryable(format!("writing {}: {error}", target.display()))
+}
+
+fn movie(source: &Source) -> Result<Movie, Failure> {
+    let audio = source.audio.as_ref();
+    let timescale = movie_timescale(source.times.timescale, audio.map(|audio| audio.rate));
+    let video = video_track(&source.video, &source.times, timescale)?;
+    let audio = audio.map(|audio| audio_track(audio, timescale)).transpose()?;
+    let tracks = [video].into_iter().chain(audio).collect();
+    Ok(Movie { created_unix: source.spec.plan.created_unix, timescale, tracks })
+}
+
+/// Ticks of the movie: such that a tick of either track is a whole number of them, where 32 bits suffice.
+fn movie_timescale(video: u32, audio: Option<u32>) -> u32 {
+    let Some(audio) = audio.filter(|rate| *rate > 0) else { return video };
+    let multiple = u64::from(video) / gcd(u64::from(video), u64::from(audio)) * u64::from(audio);
+    u32::try_from(multiple).unwrap_or(audio)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a.max(1) } else { gcd(b, a % b) }
+}
+
+/// `ticks` of one timescale in another, to the nearest.
+fn rescale(ticks: i64, from: u32, to: u32) -> u64 {
+    let scaled = i128::from(ticks.max(0)) * i128::from(to);
+    let from = i128::from(from.max(1));
+    u64::try_from((scaled + from / 2) / from).unwrap_or(u64::MAX)
+}
+
+fn video_track(video: &VideoTrack, times: &FrameTimes, movie: u32) -> Result<Track, Failure> {
+    // The timescale was chosen such that distances of frames fit.
+    let ticks = |ticks: i64| u32::try_from(ticks).unwrap_or(u32::MAX);
+    let steps = times.dts.windows(2).map(|pair| ticks(pair[1] - pair[0]));
+    let offsets = times.pts.iter().zip(&times.dts).map(|(pts, dts)| ticks(pts - dts));
+    let reordered = times.pts != times.dts;
+    let first_dts = times.dts.first().copied().unwrap_or_default();
+    Ok(Track {
+        media: Media::Video(video_entry(video)?, video.keys.clone()),
+        timescale: times.timescale,
+        sizes: video.sizes.clone(),
+        durations: runs(steps.chain([ticks(times.last_duration())])),
+        offsets: if reordered { runs(offsets) } else { Vec::new() },
+        edit: Edit {
+            start: rescale(times.start, times.timescale, movie),
+            duration: rescale(times.end - times.start, times.timescale, movie),
+            media_time: u64::try_from(times.start - first_dts).unwrap_or_default(),
+        },
+    })
+}
+
+fn audio_track(audio: &AudioTrack, movie: u32) -> Result<Track, Failure> {
+    let configuration = audio.caps.structure(0).and_then(|caps| caps.get::<gst::Buffer>("codec_data").ok());
+    let configuration = configuration.as_ref().and_then(|data| data.map_readable().ok());
+    let Some(configuration) = configuration else {
+        return Err(Failure::retryable("the audio part has no decoder configuration, encode it again"));
+    };
+    let bits = audio.sizes.iter().map(|&size| u64::from(size) * 8).sum::<u64>();
+    let packets = audio.sizes.len() as u64;
+    let bitrate = bits * u64::from(audio.rate) / (packets * PACKET_SAMPLES).max(1);
+    let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
+    Ok(Track {
+        media: Media::Aac(AacEntry {
+            configuration: configuration.to_vec(),
+            sample_rate: u16::try_from(audio.rate).unwrap_or_default(),
+            channels: u16::try_from(audio.channels).unwrap_or_default(),
+            bitrate: u32::try_from(bitrate).unwrap_or(u32::MAX),
+        }),
+        timescale: audio.rate,
+        sizes: audio.sizes.clone(),
+        // The number of packets has 32 bits.
+        durations: vec![Run { samples: packets as u32, value: PACKET_SAMPLES as u32 }],
+        offsets: Vec::new(),
+        edit: Edit {
+            start: u64::try_from(to_ticks(audio.start_ns, movie)).unwrap_or_default(),
+            duration: rescale(samples, audio.rate, movie),
+            media_time: u64::from(audio.priming),
+        },
+    })
+}
+
+/// When each sample is read, for the layout.
+fn placed<'a>(source: &'a Source<'_>) -> Vec<Box<dyn Iterator<Item = Placed> + 'a>> {
+    let times = &source.times;
+    let video = times.dts.iter().zip(&source.video.sizes);
+    let video = video.map(|(&dts, &bytes)| Placed { time_ns: to_ns(dts, times.timescale), bytes });
+    let mut tracks: Vec<Box<dyn Iterator<Item = Placed>>> = vec![Box::new(video)];
+    if let Some(audio) = &source.audio {
+        let packets = (0u64..).zip(&audio.sizes);
+        tracks.push(Box::new(packets.map(|(n, &bytes)| Placed { time_ns: audio.packet_ns(n), bytes })));
+    }
+    tracks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_of_either_track_is_a_whole_number_of_ticks_of_the_movie() {
+        assert_eq!(movie_timescale(24_000, Some(48_000)), 48_000);
+        assert_eq!(movie_timescale(30_000, Some(44_100)), 4_410_000);
+        assert_eq!(movie_timescale(25_000, None), 25_000);
+        assert_eq!(movie_timescale(4_000_000_007, Some(44_100)), 44_100, "32 bits do not suffice");
+    }
+
+    #[test]
+    fn ticks_are_rescaled_to_the_nearest() {
+        assert_eq!(rescale(2002, 24_000, 48_000), 4004);
+        assert_eq!(rescale(1, 3, 2), 1);
+        assert_eq!(rescale(-5, 1, 1), 0);
+        assert_eq!(rescale(i64::MAX, 1, 1), i64::MAX as u64);
+    }
+}

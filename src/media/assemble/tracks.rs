@@ -1,0 +1,268 @@
+//! The first pass over the parts: what has to be known of every access unit before the first one is written, and
+//! whether the parts are what the plan asked for. Holds some tens of bytes for each unit, never the unit.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hasher as _};
+
+use actors::failure::Failure;
+use actors::job::VideoCodec;
+use actors::plan::{AudioPlan, AudioRendition, VideoPlan};
+use gstreamer as gst;
+
+use super::annexb;
+use super::parts::Joined;
+use crate::stage::protocol::PartSource;
+
+/// Samples of an AAC-LC packet.
+pub const PACKET_SAMPLES: u64 = 1024;
+/// How far the time of an audio packet may be from where its number puts it: times in a file are rounded.
+const PACKET_SLACK_NS: i64 = 1_000;
+
+/// The frames of an output, in decode order.
+#[derive(Debug)]
+pub struct VideoTrack {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// The caps of the first part.
+    pub caps: gst::Caps,
+    /// The first access unit, from which a parser tells the decoder configuration.
+    pub first: gst::Buffer,
+    /// All parameter sets of the first part.
+    pub parameters: BTreeSet<Vec<u8>>,
+    /// Whether a part has other parameter sets than the first.
+    pub parameters_change: bool,
+    /// Presentation times in nanoseconds.
+    pub pts_ns: Vec<i64>,
+    /// Size of each frame as a sample of an MP4 file.
+    pub sizes: Vec<u32>,
+    /// Of the slices of each frame.
+    pub digests: Vec<u64>,
+    /// Indexes of the random access points.
+    pub keys: Vec<u32>,
+}
+
+/// The packets of an output.
+#[derive(Debug)]
+pub struct AudioTrack {
+    /// The caps of the part.
+    pub caps: gst::Caps,
+    /// Samples per second.
+    pub rate: u32,
+    /// Channels.
+    pub channels: u32,
+    /// Bits per second that were asked for.
+    pub bitrate: u64,
+    /// When the first sample is heard, in nanoseconds.
+    pub start_ns: i64,
+    /// Samples in front of it that the encoder added.
+    pub priming: u32,
+    /// Samples that are heard.
+    pub samples: u64,
+    /// Size of each packet.
+    pub sizes: Vec<u32>,
+    /// Of the bytes of each packet.
+    pub digests: Vec<u64>,
+}
+
+/// Reads the video parts of one rendition.
+///
+/// # Errors
+/// `retryable` where parts and plan do not belong together: a chunk has to be encoded again.
+pub fn scan_video(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<VideoTrack, Failure> {
+    let Some(rendition) = plan.renditions.get(rendition) else {
+        return Err(mismatch(format!("the plan has no video rendition {rendition}")));
+    };
+    if parts.len() != plan.chunks.len() {
+        return Err(mismatch(format!("there are {} video parts for {} chunks", parts.len(), plan.chunks.len())));
+    }
+    let mut joined = Joined::new(parts);
+    let mut scan = VideoScan::default();
+    let mut counts = vec![(0u32, 0u32); parts.len()];
+    while let Some(unit) = joined.next()? {
+        let window = plan.chunks[unit.part].window;
+        let time = u64::try_from(unit.pts_ns).unwrap_or(u64::MAX);
+        if !(window.start_ns..window.end_ns).contains(&time) {
+            return Err(mismatch(format!(
+                "chunk {} has a frame at {} ns, which is not its own",
+                unit.part, unit.pts_ns
+            )));
+        }
+        let summary = annexb::summary(rendition.codec, &unit.bytes()?);
+        let count = &mut counts[unit.part];
+        if count.0 == 0 && !summary.key {
+            return Err(mismatch(format!("chunk {} does not begin with a random access point", unit.part)));
+        }
+        count.0 += 1;
+        count.1 += u32::from(summary.key);
+        scan.add(&unit, summary, joined.caps(), count.0 == 1)?;
+    }
+    for (part, (units, keys)) in parts.iter().zip(counts) {
+        let (name, recorded) = (&part.file.name, (part.file.access_units, part.file.key_units));
+        if recorded != (units, keys) {
+            return Err(mismatch(format!(
+                "part {name} has {units} frames, {keys} of them random access points, where its record says {} and {}",
+                recorded.0, recorded.1
+            )));
+        }
+    }
+    scan.finish(rendition.codec)
+}
+
+#[derive(Default)]
+struct VideoScan {
+    first: Option<(gst::Buffer, gst::Caps)>,
+    parameters: BTreeSet<Vec<u8>>,
+    parameters_change: bool,
+    pts_ns: Vec<i64>,
+    sizes: Vec<u32>,
+    // Index of a frame and the size of its parameter sets.
+    parameter_sizes: Vec<(usize, u32)>,
+    digests: Vec<u64>,
+    keys: Vec<u32>,
+}
+
+impl VideoScan {
+    fn add(
+        &mut self,
+        unit: &super::parts::Unit,
+        summary: annexb::Summary,
+        caps: Option<&gst::Caps>,
+        begins_part: bool,
+    ) -> Result<(), Failure> {
+        let Some(caps) = caps else { return Err(mismatch("a video part does not say what it holds")) };
+        match &self.first {
+            None => self.first = Some((unit.buffer.clone(), caps.clone())),
+            Some((_, first)) if begins_part && picture_size(first) != picture_size(caps) => {
+                return Err(mismatch(format!("the picture of chunk {} has another size", unit.part)));
+            }
+            Some(_) => {}
+        }
+        // An access unit is far from 4 GiB.
+        let size = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.sizes.push(size(summary.sample_bytes));
+        if summary.parameter_bytes > 0 {
+            self.parameter_sizes.push((self.pts_ns.len(), size(summary.parameter_bytes)));
+        }
+        if unit.part == 0 {
+            self.parameters.extend(summary.parameters);
+        } else {
+            self.parameters_change |= !summary.parameters.is_subset(&self.parameters);
+        }
+        if summary.key {
+            // The number of frames is checked against 32 bits by the records of the parts.
+            self.keys.push(u32::try_from(self.pts_ns.len()).unwrap_or(u32::MAX));
+        }
+        self.pts_ns.push(unit.pts_ns);
+        self.digests.push(summary.digest);
+        Ok(())
+    }
+
+    fn finish(mut self, codec: VideoCodec) -> Result<VideoTrack, Failure> {
+        let Some((first, caps)) = self.first else { return Err(mismatch("the parts have no frame")) };
+        if self.parameters.is_empty() {
+            return Err(mismatch("the first part has no parameter sets"));
+        }
+        if self.parameters_change {
+            self.parameter_sizes.iter().for_each(|&(frame, bytes)| self.sizes[frame] += bytes);
+        }
+        Ok(VideoTrack {
+            codec,
+            caps,
+            first,
+            parameters: self.parameters,
+            parameters_change: self.parameters_change,
+            pts_ns: self.pts_ns,
+            sizes: self.sizes,
+            digests: self.digests,
+            keys: self.keys,
+        })
+    }
+}
+
+fn picture_size(caps: &gst::Caps) -> Option<(i32, i32)> {
+    let structure = caps.structure(0)?;
+    Some((structure.get("width").ok()?, structure.get("height").ok()?))
+}
+
+/// Reads the audio part of one rendition.
+///
+/// # Errors
+/// `retryable` where part and plan do not belong together: the track has to be encoded again.
+pub fn scan_audio(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Result<AudioTrack, Failure> {
+    let Some(AudioRendition { bitrate, sample_rate, channels, .. }) = plan.renditions.get(rendition) else {
+        return Err(mismatch(format!("the plan has no audio rendition {rendition}")));
+    };
+    let mut track = AudioTrack {
+        caps: gst::Caps::new_empty(),
+        rate: *sample_rate,
+        channels: *channels,
+        bitrate: bitrate.bits_per_second(),
+        // Ends of films are far from 292 years.
+        start_ns: i64::try_from(plan.facts.start_ns).unwrap_or(i64::MAX),
+        priming: part.file.priming,
+        samples: part.file.samples,
+        sizes: Vec::new(),
+        digests: Vec::new(),
+    };
+    let mut joined = Joined::new(std::slice::from_ref(part));
+    while let Some(unit) = joined.next()? {
+        let expected = track.packet_ns(track.sizes.len() as u64);
+        if (unit.pts_ns - expected).abs() > PACKET_SLACK_NS {
+            let (number, found) = (track.sizes.len(), unit.pts_ns);
+            return Err(mismatch(format!("audio packet {number} is at {found} ns and not at {expected} ns")));
+        }
+        let bytes = unit.bytes()?;
+        // A packet of AAC has at most some kilobytes.
+        track.sizes.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        track.digests.push(packet_digest(&bytes));
+        if let (1, Some(caps)) = (track.sizes.len(), joined.caps()) {
+            track.caps = caps.clone();
+        }
+    }
+    let packets = track.sizes.len() as u64;
+    let right = packets_for(track.priming, track.samples);
+    if packets != right || packets != u64::from(part.file.access_units) || track.caps.is_empty() {
+        let recorded = part.file.access_units;
+        return Err(mismatch(format!(
+            "the audio part has {packets} packets where its record says {recorded} and its samples need {right}"
+        )));
+    }
+    Ok(track)
+}
+
+/// Two packets with the same one are the same. Good for this process only.
+pub fn packet_digest(packet: &[u8]) -> u64 {
+    let mut digest = DefaultHasher::new();
+    digest.write(packet);
+    digest.finish()
+}
+
+impl AudioTrack {
+    /// When a packet begins, in nanoseconds; never added up, so that it does not drift.
+    pub fn packet_ns(&self, packet: u64) -> i64 {
+        packet_ns(self.start_ns, self.rate, self.priming, packet)
+    }
+
+    /// When the last heard sample ends, in nanoseconds.
+    pub fn end_ns(&self) -> i64 {
+        // Nanoseconds of a film have 64 bits to spare.
+        let ns = u128::from(self.samples) * 1_000_000_000 / u128::from(self.rate.max(1));
+        self.start_ns.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+    }
+}
+
+/// Packets that hold `samples` samples behind `priming` ones.
+pub fn packets_for(priming: u32, samples: u64) -> u64 {
+    (u64::from(priming) + samples).div_ceil(PACKET_SAMPLES)
+}
+
+/// When packet number `packet` of a track begins whose first heard sample is at `start_ns`.
+pub fn packet_ns(start_ns: i64, rate: u32, priming: u32, packet: u64) -> i64 {
+    let samples = i128::from(packet * PACKET_SAMPLES) - i128::from(priming);
+    let ns = (samples * 1_000_000_000 + i128::from(rate / 2)).div_euclid(i128::from(rate.max(1)));
+    start_ns.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
+}
+
+fn mismatch(what: impl std::fmt::Display) -> Failure {
+    Failure::retryable(format!("the parts do not fit the plan: {what}; encode them again"))
+}

@@ -1,0 +1,183 @@
+//! Builds the two halves of the audio pipeline.
+
+use std::sync::{Arc, Mutex};
+
+use actors::failure::Failure;
+use actors::plan::AudioRendition;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
+use gstreamer_audio as gst_audio;
+
+use super::sinks::{Decoded, Packets};
+use super::{Shared, lock};
+use crate::media::gdp::GdpReader;
+use crate::media::pipeline::{Pipeline, element};
+
+/// Bytes that wait between the halves: half a second of 5.1.
+const QUEUE_BYTES: u64 = 512 * 1024;
+
+/// Where the channels of an encoder's input stand, by their number: the layouts of AAC's channel configurations 1 to 6
+/// as masks of GStreamer (front left 1, right 2, centre 4, LFE 8, rear left 16, right 32, centre 256).
+const LAYOUTS: [u64; 6] = [0x4, 0x3, 0x7, 0x107, 0x37, 0x3f];
+
+/// `appsrc ─ avenc_aac ─ appsink`; gives the source.
+///
+/// # Errors
+/// `permanent` where an element is missing or refuses the settings.
+pub fn encoder(
+    pipeline: &Pipeline,
+    rendition: &AudioRendition,
+    packets: &Arc<Mutex<Packets>>,
+    shared: &Arc<Shared>,
+) -> Result<AppSrc, Failure> {
+    let source = AppSrc::builder()
+        .name("grid")
+        .caps(&raw_caps(rendition)?)
+        .format(gst::Format::Time)
+        .block(true)
+        .max_bytes(QUEUE_BYTES)
+        .build();
+    let encoder = element("avenc_aac")?;
+    let bits = i32::try_from(rendition.bitrate.bits_per_second()).unwrap_or(i32::MAX);
+    encoder.set_property("bitrate", bits);
+    let wanted = gst::Caps::builder("audio/mpeg").field("mpegversion", 4).field("stream-format", "raw").build();
+    let sink = AppSink::builder().name("packets").caps(&wanted).sync(false).async_(false).build();
+    let (packets, shared) = (Arc::clone(packets), Arc::clone(shared));
+    let take = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        shared.moved();
+        lock(&packets).write(&sample).map_err(|failure| {
+            shared.fail(failure);
+            gst::FlowError::Error
+        })
+    };
+    sink.set_callbacks(
+        AppSinkCallbacks::builder().new_sample(move |sink| take(sink).map(|()| gst::FlowSuccess::Ok)).build(),
+    );
+    pipeline.put(&source)?;
+    pipeline.put(&encoder)?;
+    pipeline.put(&sink)?;
+    pipeline.link(&[source.upcast_ref(), &encoder, sink.upcast_ref()])?;
+    Ok(source)
+}
+
+/// `appsrc ─ decoder ─ audioconvert ─ audioresample ─ appsink`, whose samples go to `output` by way of the grid.
+///
+/// # Errors
+/// `permanent` where no decoder takes the source.
+pub fn decoder(
+    pipeline: &Pipeline,
+    rendition: &AudioRendition,
+    first: gst::Sample,
+    reader: GdpReader,
+    decoded: &Arc<Mutex<Decoded>>,
+    output: AppSrc,
+    shared: &Arc<Shared>,
+) -> Result<(), Failure> {
+    let source = source(first, reader, shared)?;
+    let sink = AppSink::builder().name("decoded").caps(&raw_caps(rendition)?).sync(false).async_(false).build();
+    let (on_sample, on_end) = (Arc::clone(decoded), Arc::clone(decoded));
+    let (moving, output_end) = (Arc::clone(shared), output.clone());
+    let take = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        moving.moved();
+        let buffers = lock(&on_sample).place(&sample);
+        // Waits while the queue is full, so the lock must not be held.
+        buffers.into_iter().try_for_each(|buffer| output.push_buffer(buffer).map(|_| ()))?;
+        Ok(gst::FlowSuccess::Ok)
+    };
+    let end = move |_: &AppSink| {
+        let rest = lock(&on_end).finish();
+        // Refused only while the pipeline ends.
+        let _ = rest.into_iter().try_for_each(|buffer| output_end.push_buffer(buffer).map(|_| ()));
+        let _ = output_end.end_of_stream();
+    };
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).eos(end).build());
+    pipeline.put(&source)?;
+    pipeline.put(&sink)?;
+    let caps = source.caps().unwrap_or_else(gst::Caps::new_empty);
+    let decoder = decoder_for(&caps)?;
+    let (convert, resample) = (pipeline.add("audioconvert")?, pipeline.add("audioresample")?);
+    pipeline.put(&decoder)?;
+    pipeline.link(&[source.upcast_ref(), &decoder, &convert, &resample, sink.upcast_ref()])
+}
+
+/// Feeds the packets of a source, one at a time, when asked.
+fn source(first: gst::Sample, mut reader: GdpReader, shared: &Arc<Shared>) -> Result<AppSrc, Failure> {
+    let caps = first.caps_owned();
+    let caps = caps.ok_or_else(|| Failure::retryable("the audio source does not say what it holds, split it again"))?;
+    let source = AppSrc::builder().name("source").caps(&positioned(caps)).format(gst::Format::Time).build();
+    let shared = Arc::clone(shared);
+    let mut first = Some(first);
+    let need_data = move |source: &AppSrc, _| {
+        let sample = first.take().map_or_else(|| reader.next(), |sample| Ok(Some(sample)));
+        // A buffer or the end is refused only while the pipeline ends.
+        match sample.map(|sample| sample.and_then(|sample| sample.buffer_owned())) {
+            Ok(Some(buffer)) => {
+                let _ = source.push_buffer(buffer);
+            }
+            Ok(None) => {
+                let _ = source.end_of_stream();
+            }
+            Err(failure) => {
+                shared.fail(failure);
+                let _ = source.end_of_stream();
+            }
+        }
+    };
+    source.set_callbacks(AppSrcCallbacks::builder().need_data(need_data).build());
+    Ok(source)
+}
+
+/// The decoder of highest rank that runs on the CPU; of two with the same rank the first by name.
+fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
+    if caps.structure(0).is_some_and(|structure| structure.name() == "audio/x-raw") {
+        return element("identity");
+    }
+    let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_AUDIO;
+    let known = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
+    let best = known
+        .iter()
+        .filter(|factory| factory.can_sink_any_caps(caps) && !factory.klass().contains("Hardware"))
+        .min_by_key(|factory| (std::cmp::Reverse(factory.rank()), factory.name()));
+    let Some(best) = best else {
+        return Err(Failure::permanent(format!("no decoder for the audio track ({caps}), install its plugin")));
+    };
+    let decoder = element(&best.name())?;
+    if decoder.has_property("max-errors") {
+        // Damaged packets become silence; a track of which nothing can be decoded is found by the count of samples.
+        decoder.set_property("max-errors", -1i32);
+    }
+    Ok(decoder)
+}
+
+fn raw_caps(rendition: &AudioRendition) -> Result<gst::Caps, Failure> {
+    let channels = rendition.channels;
+    let mask = usize::try_from(channels).ok().and_then(|count| LAYOUTS.get(count.checked_sub(1)?));
+    let mask = mask.ok_or_else(|| Failure::permanent(format!("{channels} channels cannot be encoded, 1 to 6 can")))?;
+    // Limits of 32 bits: a plan has at most 6 channels and 48 kHz.
+    let caps = gst::Caps::builder("audio/x-raw")
+        .field("format", "F32LE")
+        .field("layout", "interleaved")
+        .field("rate", i32::try_from(rendition.sample_rate).unwrap_or(i32::MAX))
+        .field("channels", i32::try_from(channels).unwrap_or(i32::MAX));
+    Ok(match channels {
+        // One channel has no place.
+        1 => caps.build(),
+        _ => caps.field("channel-mask", gst::Bitmask::new(*mask)).build(),
+    })
+}
+
+/// Raw audio that does not say where its channels stand, with the usual places for their number: such audio
+/// could not be mixed.
+fn positioned(mut caps: gst::Caps) -> gst::Caps {
+    let Some(structure) = caps.structure(0) else { return caps };
+    let channels = structure.get::<i32>("channels").ok().and_then(|count| u32::try_from(count).ok());
+    let unknown = structure.get::<gst::Bitmask>("channel-mask").is_ok_and(|mask| mask.0 == 0);
+    if let Some(channels) = channels.filter(|count| unknown && *count > 1) {
+        let mask = gst_audio::AudioChannelPosition::fallback_mask(channels);
+        caps.make_mut().set("channel-mask", gst::Bitmask::new(mask));
+    }
+    caps
+}

@@ -1,0 +1,1 @@
+//! The audio stage: what is heard, and when.
