@@ -256,8 +256,7 @@ impl Intake {
     /// What has to be paused and resumed to keep the buffers small.
     pub(super) fn flow(&mut self) -> FlowChange {
         let (low, high) = (self.window as usize, (self.window * PAUSE_AT_WINDOWS) as usize);
-        let (full, roomy) =
-            (self.buffered_bytes > MAX_BUFFERED_BYTES, self.buffered_bytes <= MAX_BUFFERED_BYTES / 2);
+        let (full, roomy) = (self.buffered_bytes > MAX_BUFFERED_BYTES, self.buffered_bytes <= MAX_BUFFERED_BYTES / 2);
         let mut change = FlowChange::default();
         for (place, partition) in &mut self.partitions {
             if !partition.paused && (full || partition.buffer.len() >= high) {

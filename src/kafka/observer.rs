@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use actors::failure::Failure;
 use actors::job::JobId;
 use actors::ports::{Queue, SourceEvent};
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -162,8 +162,11 @@ impl Observer {
     fn starts(&self, places: &[(Place, u64)]) -> Result<Vec<Start>, KafkaError> {
         let list = self.shared.list(places.iter().map(|(place, _)| (*place, Offset::Invalid)));
         let committed = self.consumer.committed_offsets(list, ANSWER_TIMEOUT)?;
-        let without: Vec<Place> =
-            places.iter().map(|(place, _)| *place).filter(|place| self.offset_in(&committed, *place).is_none()).collect();
+        let without: Vec<Place> = places
+            .iter()
+            .map(|(place, _)| *place)
+            .filter(|place| self.offset_in(&committed, *place).is_none())
+            .collect();
         let lows = self.ask_offsets(&without, Offset::Beginning)?;
         let start = |(place, epoch): &(Place, u64)| Start {
             place: *place,

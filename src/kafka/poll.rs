@@ -3,6 +3,7 @@
 //! credit, to the receiver; finished offsets come back as commits.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
@@ -24,7 +25,7 @@ use super::shared::Shared;
 use super::source::PollClock;
 
 /// librdkafka wakes the thread; a wake-up that was missed costs no more than this.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// While something is to be committed.
 const COMMIT_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Records taken from librdkafka before anything else is looked at.
@@ -79,14 +80,9 @@ impl PollThread {
         if !self.find_topics(&observer)? {
             return Ok(());
         }
-        let requests = observer.inbox();
-        let spawned = std::thread::Builder::new().name("kafka-observer".into()).spawn(move || observer.run());
-        spawned.map_err(|error| Failure::retryable(format!("a thread for Kafka cannot be started: {error}")))?;
-        let outcome = self.serve(&requests);
-        requests.push(Request::Stop);
-        // Dropping the consumer leaves the group; its callbacks run here.
-        drop(self.consumer);
-        outcome
+        let observing = Observing::start(observer)?;
+        // Dropping the consumer, at the end of this, leaves the group; its callbacks run here.
+        self.serve(&observing)
     }
 
     /// Waits until the cluster answers and has all topics. Says `false` where it was told to leave before.
@@ -117,7 +113,7 @@ impl PollThread {
         ))
     }
 
-    fn serve(&mut self, requests: &Inbox<Request>) -> Result<(), Failure> {
+    fn serve(&mut self, observing: &Observing) -> Result<(), Failure> {
         let topics = self.settings.topics();
         let names: Vec<&str> = self.settings.work_queues().into_iter().map(|queue| topics.name(queue)).collect();
         let refused = |error: KafkaError| Failure::permanent(format!("the topics {names:?} were refused: {error}"));
@@ -130,7 +126,8 @@ impl PollThread {
                 return Ok(());
             }
             more = self.poll()?;
-            self.locate_fresh(requests);
+            observing.check()?;
+            self.locate_fresh(&observing.requests);
             self.deliver();
             self.control_flow();
             self.commit_if_due(Instant::now());
@@ -293,6 +290,36 @@ impl PollThread {
         }
         self.shared.group().may_commit = false;
         tracing::warn!("last kafka commit failed, finished tasks will be seen again by the next owner");
+    }
+}
+
+/// The observer's thread; told to stop when this is dropped.
+struct Observing {
+    requests: Arc<Inbox<Request>>,
+    thread: JoinHandle<()>,
+}
+
+impl Observing {
+    fn start(observer: Observer) -> Result<Self, Failure> {
+        let requests = observer.inbox();
+        let spawned = std::thread::Builder::new().name("kafka-observer".into()).spawn(move || observer.run());
+        let thread =
+            spawned.map_err(|error| Failure::retryable(format!("a thread for Kafka cannot be started: {error}")))?;
+        Ok(Self { requests, thread })
+    }
+
+    /// It ends before it is told to only by a panic.
+    fn check(&self) -> Result<(), Failure> {
+        if self.thread.is_finished() {
+            return Err(Failure::retryable("the Kafka observer panicked, see the log; start the worker again"));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Observing {
+    fn drop(&mut self) {
+        self.requests.push(Request::Stop);
     }
 }
 

@@ -44,7 +44,8 @@ impl Kafka {
 
     /// Starts a server with an empty directory.
     pub fn start() -> Self {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique(&format!("kafka-{}", std::process::id())));
+        let directory =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique(&format!("kafka-{}", std::process::id())));
         std::fs::create_dir_all(&directory).expect("a directory for Kafka");
         let ports = free_ports();
         std::fs::write(directory.join("server.properties"), properties(&directory, ports)).expect("server.properties");
@@ -137,6 +138,7 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().expect("bound").port())
 }
 
+/// One node. The log cleaner's buffer of 128 MB would fill half of the heap and bring collections of 200 ms.
 fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
@@ -146,7 +148,8 @@ fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n\
          auto.create.topics.enable=false\noffsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\ngroup.min.session.timeout.ms=1000\n",
+         group.initial.rebalance.delay.ms=0\ngroup.min.session.timeout.ms=1000\n\
+         log.cleaner.dedupe.buffer.size=2097152\n",
         directory.join("data").display()
     )
 }
@@ -154,8 +157,9 @@ fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
 /// Starts a process that the kernel kills when this one ends. The signal is bound to the thread that starts it, and the
 /// threads of tests end early: so all are started by one thread that lives as long as the process.
 fn spawn(mut command: Command) -> Child {
-    static STARTER: LazyLock<Mutex<Sender<(Command, Sender<Child>)>>> = LazyLock::new(|| {
-        let (orders, ordered) = channel::<(Command, Sender<Child>)>();
+    type Order = (Command, Sender<Child>);
+    static STARTER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
+        let (orders, ordered) = channel::<Order>();
         std::thread::spawn(move || {
             for (mut command, reply) in ordered {
                 reply.send(command.spawn().expect(INSTALL_JAVA)).expect("somebody waits");
