@@ -96,12 +96,13 @@ fn a_commit_of_an_older_assignment_is_not_taken_for_one_of_this() {
 
 #[test]
 fn the_start_of_an_empty_partition_is_committed_once_unless_the_group_has_one() {
-    let mut intake = intake_with(&[(Queue::Cpu, 0), (Queue::Cpu, 1)]);
-    let start = |partition, committed, low| Start { place: (Queue::Cpu, partition), epoch: 1, committed, low };
+    let mut intake = Intake::new(8);
+    let epoch = intake.assign(&[(Queue::Cpu, 0), (Queue::Cpu, 1)]);
+    let start = |partition, committed, low| Start { place: (Queue::Cpu, partition), epoch, committed, low };
     intake.start(start(0, None, Some(7)));
     intake.start(start(1, Some(9), None));
     let commits = intake.to_commit();
-    assert_eq!(commits, [Commit { place: (Queue::Cpu, 0), epoch: 1, offset: 7 }]);
+    assert_eq!(commits, [Commit { place: (Queue::Cpu, 0), epoch, offset: 7 }]);
     intake.committed(commits[0]);
     assert!(intake.to_commit().is_empty());
     assert_eq!(intake.position((Queue::Cpu, 1)), Some(9));
