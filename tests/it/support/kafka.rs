@@ -38,6 +38,7 @@ impl Kafka {
             }
             // SAFETY: the handler takes nothing and touches only a static that is never dropped.
             unsafe { libc::atexit(stop) };
+            remove_leftovers();
             Self::start()
         })
     }
@@ -85,6 +86,19 @@ impl Kafka {
         self.kill();
         // Left behind, it is only in the target directory.
         let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Directories of test runs that were killed.
+fn remove_leftovers() {
+    let entries = std::fs::read_dir(env!("CARGO_TARGET_TMPDIR")).expect("the target directory");
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("kafka-").and_then(|rest| rest.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another run may be faster.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
