@@ -53,7 +53,9 @@ impl GroupContext {
             group.intake.num_partitions()
         };
         tracing::info!(removed = places.len(), partitions, lost, "kafka partitions revoked");
-        self.shared.events.send(SourceEvent::Revoked(places));
+        if !places.is_empty() {
+            self.shared.events.send(SourceEvent::Revoked(places));
+        }
     }
 
     /// What is finished must be known to the next owner. Refused or not, the partitions go.

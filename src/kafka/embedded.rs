@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString};
 use actors::failure::Failure;
 use rdkafka::ClientConfig;
 use rdkafka::bindings as native;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::observer::Quiet;
@@ -38,6 +39,8 @@ impl EmbeddedBroker {
     pub fn start_with(topics: &Topics, partitions: i32) -> Result<Self, Failure> {
         let host: BaseConsumer<Quiet> = ClientConfig::new()
             .set("test.mock.num.brokers", "1")
+            // Nobody polls this client, so nothing must wait in its log queue.
+            .set_log_level(RDKafkaLogLevel::Emerg)
             .create_with_context(Quiet)
             .map_err(|error| Failure::retryable(format!("the embedded broker cannot be started: {error}")))?;
         let cluster = cluster_of(&host);

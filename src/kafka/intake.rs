@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::offsets::Offsets;
 use actors::ports::{Delivery, DeliveryTag, Queue};
@@ -76,6 +77,12 @@ impl Partition {
     }
 }
 
+/// Epochs grow over all sources of the process, so that an answer for a source that was replaced is told apart too.
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// Pauses and resumes to be done.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct FlowChange {
@@ -91,7 +98,6 @@ pub(super) struct Intake {
     last_queue: Queue,
     credits: usize,
     window: i64,
-    epoch: u64,
     buffered_bytes: usize,
 }
 
@@ -103,7 +109,6 @@ impl Intake {
             last_queue: Queue::Jobs,
             credits: 0,
             window,
-            epoch: 0,
             buffered_bytes: 0,
         }
     }
@@ -111,11 +116,11 @@ impl Intake {
     /// Takes partitions over, and returns the epoch that they have now.
     pub(super) fn assign(&mut self, places: &[Place]) -> u64 {
         self.revoke(places);
-        self.epoch += 1;
+        let epoch = next_epoch();
         for place in places {
-            self.partitions.insert(*place, Partition { epoch: self.epoch, ..Partition::default() });
+            self.partitions.insert(*place, Partition { epoch, ..Partition::default() });
         }
-        self.epoch
+        epoch
     }
 
     /// Forgets partitions, with what is buffered.
@@ -147,9 +152,8 @@ impl Intake {
         let Some(partition) = self.partitions.get_mut(&record.place) else { return true };
         let in_order = partition.position.is_none_or(|position| record.offset >= position);
         if !in_order {
-            self.epoch += 1;
             self.buffered_bytes -= partition.buffered_bytes;
-            *partition = Partition { epoch: self.epoch, paused: partition.paused, ..Partition::default() };
+            *partition = Partition { epoch: next_epoch(), paused: partition.paused, ..Partition::default() };
         }
         partition.position = Some(record.offset + 1);
         partition.buffered_bytes += record.bytes();

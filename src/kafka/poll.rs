@@ -3,16 +3,15 @@
 //! credit, to the receiver; finished offsets come back as commits.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
 use actors::ports::{DeliveryTag, SourceEvent};
-use rdkafka::bindings as native;
+use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::GroupContext;
 use super::inbox::Inbox;
@@ -24,17 +23,17 @@ use super::shared::Shared;
 use super::source::PollClock;
 
 /// librdkafka wakes the thread; a wake-up that was missed costs no more than this.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// While something is to be committed.
 const COMMIT_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Records taken from librdkafka before anything else is looked at.
 const BATCH: usize = 100;
-/// For the last commits before the group is left.
-const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For one try to reach the cluster.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries.
 const TRY_INTERVAL: Duration = Duration::from_millis(200);
+
+mod committing;
 
 /// What the receiver asks for.
 pub(super) enum Command {
@@ -79,14 +78,9 @@ impl PollThread {
         if !self.find_topics(&observer)? {
             return Ok(());
         }
-        let requests = observer.inbox();
-        let spawned = std::thread::Builder::new().name("kafka-observer".into()).spawn(move || observer.run());
-        spawned.map_err(|error| Failure::retryable(format!("a thread for Kafka cannot be started: {error}")))?;
-        let outcome = self.serve(&requests);
-        requests.push(Request::Stop);
-        // Dropping the consumer leaves the group; its callbacks run here.
-        drop(self.consumer);
-        outcome
+        let observing = Observing::start(observer)?;
+        // Dropping the consumer, at the end of this, leaves the group; its callbacks run here.
+        self.serve(&observing)
     }
 
     /// Waits until the cluster answers and has all topics. Says `false` where it was told to leave before.
@@ -117,7 +111,7 @@ impl PollThread {
         ))
     }
 
-    fn serve(&mut self, requests: &Inbox<Request>) -> Result<(), Failure> {
+    fn serve(&mut self, observing: &Observing) -> Result<(), Failure> {
         let topics = self.settings.topics();
         let names: Vec<&str> = self.settings.work_queues().into_iter().map(|queue| topics.name(queue)).collect();
         let refused = |error: KafkaError| Failure::permanent(format!("the topics {names:?} were refused: {error}"));
@@ -130,11 +124,20 @@ impl PollThread {
                 return Ok(());
             }
             more = self.poll()?;
-            self.locate_fresh(requests);
+            self.check(observing)?;
+            self.locate_fresh(&observing.requests);
             self.deliver();
             self.control_flow();
             self.commit_if_due(Instant::now());
         }
+    }
+
+    /// While somebody listens, the observer ends only by a panic.
+    fn check(&self, observing: &Observing) -> Result<(), Failure> {
+        if observing.thread.is_finished() && !self.shared.events.is_closed() {
+            return Err(Failure::retryable("the Kafka observer panicked, see the log; start the worker again"));
+        }
+        Ok(())
     }
 
     fn wait(&self) -> Duration {
@@ -241,58 +244,27 @@ impl PollThread {
             }
         }
     }
+}
 
-    fn commit_if_due(&self, now: Instant) {
-        let commits = {
-            let group = self.shared.group();
-            if !group.commits.is_due(group.intake.is_idle(), now) {
-                return;
-            }
-            group.intake.to_commit()
-        };
-        if commits.is_empty() {
-            return;
-        }
-        let list = self.shared.list(commits.iter().map(|commit| (commit.place, Offset::Offset(commit.offset))));
-        self.shared.group().commits.sent(commits, now);
-        let code = self.commit_with_answer(&list);
-        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            self.shared.group().commits.failed(now);
-            tracing::warn!(?code, "kafka commit could not be sent, it is sent again");
-        }
+/// The observer's thread; told to stop when this is dropped.
+struct Observing {
+    requests: Arc<Inbox<Request>>,
+    thread: JoinHandle<()>,
+}
+
+impl Observing {
+    fn start(observer: Observer) -> Result<Self, Failure> {
+        let requests = observer.inbox();
+        let spawned = std::thread::Builder::new().name("kafka-observer".into()).spawn(move || observer.run());
+        let thread =
+            spawned.map_err(|error| Failure::retryable(format!("a thread for Kafka cannot be started: {error}")))?;
+        Ok(Self { requests, thread })
     }
+}
 
-    /// Sends a commit whose answer comes to [`GroupContext`] by a later poll. The safe call gives no answer: librdkafka
-    /// drops it where, as here, callbacks are replaced by events and no queue is named.
-    fn commit_with_answer(&self, list: &TopicPartitionList) -> RDKafkaRespErr {
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client lives as long as the consumer, the list as long as the call, which copies it. The reference
-        // to the queue is given back at once; the request under way holds one of its own.
-        unsafe {
-            let queue = native::rd_kafka_queue_get_consumer(client);
-            let code = native::rd_kafka_commit_queue(client, list.ptr(), queue, None, std::ptr::null_mut());
-            native::rd_kafka_queue_destroy(queue);
-            code
-        }
-    }
-
-    /// Commits what is finished before the group is left. Where that fails, leaving does not try once more.
-    fn commit_last(&mut self) {
-        self.shared.group().intake.drop_buffers();
-        let deadline = Instant::now() + LAST_COMMIT_TIMEOUT;
-        while Instant::now() < deadline {
-            if self.shared.group().intake.to_commit().is_empty() {
-                return;
-            }
-            self.commit_if_due(Instant::now());
-            if self.poll().is_err() {
-                break;
-            }
-            self.obey(COMMIT_POLL_INTERVAL);
-            self.shared.group().intake.drop_buffers();
-        }
-        self.shared.group().may_commit = false;
-        tracing::warn!("last kafka commit failed, finished tasks will be seen again by the next owner");
+impl Drop for Observing {
+    fn drop(&mut self) {
+        self.requests.push(Request::Stop);
     }
 }
 

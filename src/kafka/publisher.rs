@@ -11,7 +11,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +20,8 @@ use super::settings::{KafkaSettings, Topics, client_failure};
 
 /// How long a record waits for room in the producer's queue.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reports come at once; this is how long the end of the producer may go unseen.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// What is tried with a dead letter whose value the broker finds too large; the first fits the broker's default of 1 MiB.
 const TRUNCATED_BYTES: [usize; 2] = [900_000, 16_000];
 /// Header of a dead letter whose value was cut; its value is the number of bytes that the original had.
@@ -55,7 +57,7 @@ impl ProducerContext for Reports {
     }
 }
 
-type Producer = ThreadedProducer<Reports>;
+type Producer = BaseProducer<Reports>;
 
 /// See the module. Clones share one producer.
 #[derive(Clone)]
@@ -76,15 +78,31 @@ impl KafkaPublisher {
     /// Settings that are not possible.
     pub fn new(settings: &KafkaSettings) -> Result<Self, Failure> {
         settings.check()?;
-        let producer = Mutex::new(Arc::new(make(settings)?));
+        let producer = Mutex::new(make(settings)?);
         let inner = Inner { settings: settings.clone(), topics: settings.topics(), producer };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
 
-fn make(settings: &KafkaSettings) -> Result<Producer, Failure> {
+fn make(settings: &KafkaSettings) -> Result<Arc<Producer>, Failure> {
     let context = Reports { room: Notify::new() };
-    settings.producer_config().create_with_context(context).map_err(|error| client_failure(&error))
+    let producer: Producer =
+        settings.producer_config().create_with_context(context).map_err(|error| client_failure(&error))?;
+    let producer = Arc::new(producer);
+    let served = Arc::clone(&producer);
+    std::thread::Builder::new()
+        .name("kafka-reports".into())
+        .spawn(move || serve(served))
+        .map_err(|error| Failure::retryable(format!("a thread for Kafka cannot be started: {error}")))?;
+    Ok(producer)
+}
+
+/// Hands reports out until nobody else has the producer; then drops it here, because that can take its time. (The
+/// producer that brings such a thread along polls in steps of 100 ms and spins for the last millisecond of each.)
+fn serve(producer: Arc<Producer>) {
+    while Arc::strong_count(&producer) > 1 {
+        producer.poll(REPORT_INTERVAL);
+    }
 }
 
 impl TaskPublisher for KafkaPublisher {
@@ -151,7 +169,7 @@ impl Inner {
     /// An idempotent producer that met a fatal error sends nothing any more: makes a new one in its place.
     fn replace(&self, broken: &Arc<Producer>) -> bool {
         let fresh = match make(&self.settings) {
-            Ok(fresh) => Arc::new(fresh),
+            Ok(fresh) => fresh,
             Err(failure) => {
                 tracing::error!(%failure, "kafka producer cannot be made again");
                 return false;

@@ -17,6 +17,9 @@ pub const DEFAULT_PARTITIONS: i32 = 64;
 /// How far above the commit watermark a partition is worked on: a long task then holds back at most this many.
 pub const DEFAULT_WINDOW: i64 = 8;
 
+/// More would make the lag of a partition with a long task meaningless.
+const MAX_WINDOW: i64 = 1_000;
+
 /// Properties that the worker depends on, and where their value comes from.
 const RESERVED: [(&str, &str); 9] = [
     ("bootstrap.servers", "the list of brokers"),
@@ -85,7 +88,7 @@ pub struct KafkaSettings {
     pub client_id: String,
     /// Whether tasks for GPUs are read.
     pub gpu: bool,
-    /// Offsets of a partition above its commit watermark that may be worked on, from 1.
+    /// Offsets of a partition above its commit watermark that may be worked on, 1 to 1000.
     pub window: i64,
     /// How long the first contact with the cluster may take.
     pub connect_timeout: Duration,
@@ -128,7 +131,7 @@ impl KafkaSettings {
     pub fn embedded(brokers: impl Into<String>, client_id: impl Into<String>) -> Self {
         let mut settings = Self::new(brokers, client_id);
         for (key, value) in
-            [("fetch.wait.max.ms", "10"), ("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]
+            [("fetch.wait.max.ms", "10"), ("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]
         {
             settings.extra.insert(key.into(), value.into());
         }
@@ -150,8 +153,9 @@ impl KafkaSettings {
     /// # Errors
     /// `permanent`, naming the property that is not possible.
     pub fn check(&self) -> Result<(), Failure> {
-        if self.window < 1 {
-            let message = format!("a window of {} offsets per partition is not possible, give 1 or more", self.window);
+        if !(1..=MAX_WINDOW).contains(&self.window) {
+            let message =
+                format!("a window of {} offsets per partition is not possible, 1 to {MAX_WINDOW} are", self.window);
             return Err(Failure::permanent(message));
         }
         for (key, source) in RESERVED {
@@ -197,7 +201,7 @@ impl KafkaSettings {
             ("queued.min.messages", "100"),
             ("queued.max.messages.kbytes", "16384"),
             ("fetch.message.max.bytes", "262144"),
-            ("fetch.wait.max.ms", "100"),
+            ("fetch.wait.max.ms", "250"),
             ("fetch.queue.backoff.ms", "20"),
             // Added partitions are found within a minute.
             ("topic.metadata.refresh.interval.ms", "60000"),
@@ -279,6 +283,14 @@ mod tests {
     fn a_property_that_would_break_a_promise_is_refused() {
         let failure = settings_with("enable.auto.commit", "true").check().expect_err("reserved");
         assert!(failure.message.contains("`enable.auto.commit`"), "{failure}");
+    }
+
+    #[test]
+    fn a_window_that_makes_no_sense_is_refused() {
+        for window in [i64::MIN, 0, MAX_WINDOW + 1] {
+            let settings = KafkaSettings { window, ..KafkaSettings::new("127.0.0.1:9092", "worker") };
+            assert!(settings.check().is_err(), "{window}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Fakes, conformance suites and a harness for tests, here and in the root package.
 
+<<<<<<< HEAD
 pub mod fleet;
 pub mod invariants;
 pub mod log;
@@ -7,3 +8,6 @@ pub mod service;
 pub mod stages;
 pub mod store;
 pub mod store_conformance;
+=======
+pub mod source;
+>>>>>>> kafka

@@ -1,10 +1,15 @@
 //! Deliveries, credits, windows and commits.
 
+use std::sync::Arc;
+
 use actors::ports::{Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
+use actors::testing::source::Rig;
+use gstreamer_worker::kafka::{PollClock, connector};
 
 use super::bench::{Bench, Kind, Member, text};
 
 super::on_both_brokers!(
+    the_source_keeps_the_promises_of_its_port,
     a_published_task_is_delivered_whole,
     a_tombstone_is_delivered_without_a_value,
     no_more_is_delivered_than_was_granted,
@@ -14,6 +19,12 @@ super::on_both_brokers!(
     five_thousand_tasks_come_once_and_in_order_and_the_lag_ends_at_zero,
     an_empty_partition_is_committed_at_its_start,
 );
+
+async fn the_source_keeps_the_promises_of_its_port(kind: Kind) {
+    let bench = Bench::new(kind, 1).await;
+    let connect = connector(bench.settings.clone(), PollClock::default());
+    actors::testing::source::check(&Rig { connect, publisher: Arc::new(bench.publisher.clone()) }).await;
+}
 
 async fn a_published_task_is_delivered_whole(kind: Kind) {
     let bench = Bench::new(kind, 4).await;

@@ -1,6 +1,6 @@
 //! Several members of one group: partitions come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::ports::{Delivery, Queue, SourceEvent, TaskSource as _};
 
@@ -10,6 +10,7 @@ super::on_both_brokers!(
     a_second_member_takes_its_share_and_nothing_is_lost,
     a_late_answer_for_an_older_assignment_changes_nothing,
     a_member_that_leaves_hands_over_what_it_did_not_finish,
+    partitions_that_were_full_when_they_moved_are_read_again,
 );
 
 async fn a_second_member_takes_its_share_and_nothing_is_lost(kind: Kind) {
@@ -118,4 +119,29 @@ async fn a_member_that_leaves_hands_over_what_it_did_not_finish(kind: Kind) {
     }
     bench.committed(Queue::Cpu, 5).await;
     heir.leave().await;
+}
+
+async fn partitions_that_were_full_when_they_moved_are_read_again(kind: Kind) {
+    const TASKS: usize = 400;
+    let bench = Bench::new(kind, 4).await;
+    bench.publish_many(Queue::Cpu, TASKS).await;
+    let mut member = bench.join();
+    // One delivery of each partition: by then about a hundred records are there for each, more than a buffer takes.
+    member.source.grant(4);
+    let held = member.deliveries(4).await;
+    let mut guest = bench.join();
+    guest.assigned(6).await;
+    guest.leave().await;
+    member.assigned(12).await;
+    held.iter().for_each(|delivery| member.finish(delivery.tag));
+    member.source.grant(8);
+    let mut seen: BTreeSet<String> = held.iter().map(text).collect();
+    while seen.len() < TASKS {
+        let delivery = member.delivery().await;
+        member.finish(delivery.tag);
+        member.source.grant(1);
+        seen.insert(text(&delivery));
+    }
+    bench.committed(Queue::Cpu, TASKS as i64).await;
+    member.leave().await;
 }

@@ -38,6 +38,7 @@ impl Kafka {
             }
             // SAFETY: the handler takes nothing and touches only a static that is never dropped.
             unsafe { libc::atexit(stop) };
+            remove_leftovers();
             Self::start()
         })
     }
@@ -85,6 +86,19 @@ impl Kafka {
         self.kill();
         // Left behind, it is only in the target directory.
         let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Directories of test runs that were killed.
+fn remove_leftovers() {
+    let entries = std::fs::read_dir(env!("CARGO_TARGET_TMPDIR")).expect("the target directory");
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("kafka-").and_then(|rest| rest.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another run may be faster.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -138,6 +152,7 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().expect("bound").port())
 }
 
+/// One node. The log cleaner's buffer of 128 MB would fill half of the heap and bring collections of 200 ms.
 fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
@@ -147,7 +162,8 @@ fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n\
          auto.create.topics.enable=false\noffsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\ngroup.min.session.timeout.ms=1000\n",
+         group.initial.rebalance.delay.ms=0\ngroup.min.session.timeout.ms=1000\n\
+         log.cleaner.dedupe.buffer.size=2097152\n",
         directory.join("data").display()
     )
 }
@@ -155,8 +171,9 @@ fn properties(directory: &Path, [port, controller]: [u16; 2]) -> String {
 /// Starts a process that the kernel kills when this one ends. The signal is bound to the thread that starts it, and the
 /// threads of tests end early: so all are started by one thread that lives as long as the process.
 fn spawn(mut command: Command) -> Child {
-    static STARTER: LazyLock<Mutex<Sender<(Command, Sender<Child>)>>> = LazyLock::new(|| {
-        let (orders, ordered) = channel::<(Command, Sender<Child>)>();
+    type Order = (Command, Sender<Child>);
+    static STARTER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
+        let (orders, ordered) = channel::<Order>();
         std::thread::spawn(move || {
             for (mut command, reply) in ordered {
                 reply.send(command.spawn().expect(INSTALL_JAVA)).expect("somebody waits");

@@ -25,15 +25,15 @@ pub fn judge(args: &[&str]) -> (Vec<u8>, String) {
 
 /// What the judge complains about when it reads the whole file.
 pub fn warnings(path: &Path) -> String {
-    let null = ["-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-"];
-    judge(&[&["-v", "warning", "-i", text(path), "-map", "0"][..], &null].concat()).1
+    let frames = ["-fps_mode", "passthrough", "-enc_time_base:v", "demux", "-f", "framecrc", "-"];
+    judge(&[&["-v", "warning", "-i", text(path), "-map", "0"][..], &frames].concat()).1
 }
 
 /// Luma PSNR in dB of each frame of `made` against the judge's own decode and scale of `source`.
 /// Identical frames count as 100 dB.
 pub fn luma_psnr(made: &Path, source: &Path, width: u32, height: u32) -> Vec<f64> {
     let graph = format!(
-        "[0:v]setpts=N/TB/25[made];[1:v]scale={width}:{height}:flags=bicubic,format=yuv420p,setpts=N/TB/25[asked];\
+        "[0:v]settb=1/25,setpts=N[made];[1:v]scale={width}:{height}:flags=bicubic,format=yuv420p,settb=1/25,setpts=N[asked];\
          [made][asked]psnr=stats_file=-:shortest=0:repeatlast=0"
     );
     let (out, _) = judge(&[
