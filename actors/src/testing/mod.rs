@@ -1,13 +1,10 @@
 //! Fakes, conformance suites and a harness for tests, here and in the root package.
 
-<<<<<<< HEAD
 pub mod fleet;
 pub mod invariants;
 pub mod log;
 pub mod service;
+pub mod source;
 pub mod stages;
 pub mod store;
 pub mod store_conformance;
-=======
-pub mod source;
->>>>>>> kafka
