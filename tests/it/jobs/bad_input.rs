@@ -41,7 +41,6 @@ fn a_file_that_is_no_film_fails_with_a_sentence_that_says_what_it_is() {
     let whole = std::fs::read(film()).expect("the film");
     let cases = [
         (file("text.mp4", b"This is a letter and no film at all.\n".repeat(100).as_slice()), "text.mp4"),
-        (file("empty.mp4", b""), "empty"),
         (file("truncated.mp4", &whole[..whole.len() / 2]), "truncated"),
         (file("noise.ts", &whole[1_000_000..1_200_000]), "noise.ts"),
     ];
@@ -58,7 +57,10 @@ fn wrong_names_are_refused_before_any_work() {
     let (out, existing) = (bench.path("out.mp4"), bench.path("existing.mp4"));
     std::fs::write(&existing, b"precious").expect("a file");
     std::fs::create_dir(bench.path("directory.mp4")).expect("a directory");
-    let cases: [(&Path, &Path, &str); 4] = [
+    let empty = bench.path("empty.mp4");
+    std::fs::write(&empty, b"").expect("a file");
+    let cases: [(&Path, &Path, &str); 5] = [
+        (&empty, &out, "is empty"),
         (&bench.path("missing.mp4"), &out, "missing.mp4"),
         (bench.root(), &out, "directory"),
         (&film, &bench.path("directory.mp4"), "directory"),
