@@ -13,6 +13,7 @@ use actors::failure::Failure;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
+use super::boxes::Patch;
 use crate::media::pipeline::Pipeline;
 
 /// What a stream of the container is.
@@ -30,8 +31,8 @@ pub enum Kind {
 
 /// Takes the streams. Called on the demuxer's thread.
 pub trait Receiver: Send + Sync + 'static {
-    /// The file is a container of this kind, read by this element.
-    fn container(&self, caps: &gst::Caps, demuxer: &gst::Element);
+    /// The file is a container of this kind.
+    fn container(&self, caps: &gst::Caps);
     /// A stream was found; the answer names it in the other calls.
     fn stream(&self, kind: Kind, caps: &gst::Caps) -> usize;
     /// The file is no container of streams that is known.
@@ -49,16 +50,31 @@ const MAX_DEPTH: u32 = 3;
 /// Bytes read at once where the demuxer is fed and does not read for itself.
 const READ_BYTES: u32 = 256 * 1024;
 
-/// Builds the pipeline that reads `path`.
+/// Builds the pipeline that reads `path`, as if `patches` had been made to the file.
 ///
 /// # Errors
 /// `permanent` where GStreamer lacks its core elements.
-pub fn build(pipeline: &Pipeline, path: &std::path::Path, receiver: Arc<dyn Receiver>) -> Result<(), Failure> {
+pub fn build(
+    pipeline: &Pipeline,
+    path: &std::path::Path,
+    patches: Vec<Patch>,
+    receiver: Arc<dyn Receiver>,
+) -> Result<(), Failure> {
     let source = pipeline.add("filesrc")?;
     source.set_property("location", path);
     source.set_property("blocksize", READ_BYTES);
     let typefind = pipeline.add("typefind")?;
     pipeline.link(&[&source, &typefind])?;
+    if let (false, Some(pad)) = (patches.is_empty(), source.static_pad("src")) {
+        let kind = gst::PadProbeType::BUFFER | gst::PadProbeType::PUSH | gst::PadProbeType::PULL;
+        pad.add_probe(kind, move |_, info| {
+            let offset = info.offset;
+            if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
+                patches.iter().for_each(|patch| patch.apply(offset, buffer));
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
     let plugger = Plugger { bin: pipeline.bin().downgrade(), receiver, taps: Arc::default() };
     typefind.connect("have-type", false, move |values| {
         let pad = values.first()?.get::<gst::Element>().ok()?.static_pad("src")?;
@@ -83,7 +99,7 @@ impl Plugger {
         let Some(bin) = self.bin.upgrade() else { return };
         let demuxer = (depth < MAX_DEPTH).then(|| best(gst::ElementFactoryType::DEMUXER, caps)).flatten();
         if let Some(element) = demuxer.and_then(|factory| join(&bin, pad, &factory)) {
-            self.receiver.container(caps, &element);
+            self.receiver.container(caps);
             self.follow(&element, depth + 1);
             return;
         }

@@ -1,8 +1,8 @@
 //! Cuts an input into chunk sources and an audio source, without decoding it.
 //!
+//! * [`boxes`]: what the boxes of an MP4 file tell beforehand
 //! * [`demux`]: finds demuxer and parsers, hands over the streams
 //! * [`select`]: which of them are used, and what is wrong with a file that has none
-//! * [`rewind`]: a way around a fault of the MP4 demuxer
 //! * [`stream`]: times after edit lists
 //! * [`access`], [`cutter`], [`cadence`], [`video`]: the video track
 //! * [`sound`]: the audio track
@@ -10,10 +10,10 @@
 //! Everything runs on the demuxer's thread; memory holds eight bytes for each frame of a chunk source.
 
 mod access;
+mod boxes;
 mod cadence;
 mod cutter;
 mod demux;
-mod rewind;
 mod select;
 mod sound;
 mod stream;
@@ -26,6 +26,7 @@ use actors::plan::SourceFacts;
 
 use super::pipeline::{BusEvent, Pipeline};
 use crate::stage::protocol::{SplitSpec, StageEvent};
+use boxes::Boxes;
 use select::Splitter;
 
 /// An input that ends so much earlier than it says is truncated: more than this, and more than 2 % of its length.
@@ -36,26 +37,37 @@ const TRUNCATED_NS: u64 = 1_000_000_000;
 /// # Errors
 /// `permanent` where the input is at fault, with a sentence that says what was found; `retryable` where the disk is.
 pub fn run(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failure> {
-    let name = || spec.input.display();
-    check_file(spec)?;
+    cut(spec, emit).map_err(|failure| failure.context(spec.input.display()))
+}
+
+fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failure> {
+    let boxes = check_file(spec)?;
     let pipeline = Pipeline::new("split");
-    let splitter = Arc::new(Splitter::new(spec, pipeline.nudge()));
-    demux::build(&pipeline, &spec.input, Arc::<Splitter>::clone(&splitter))?;
+    let splitter = Arc::new(Splitter::new(spec, pipeline.nudge(), boxes.as_ref().and_then(|boxes| boxes.duration_ns)));
+    let patches = boxes.as_ref().map(|boxes| boxes.patches.clone()).unwrap_or_default();
+    demux::build(&pipeline, &spec.input, patches, Arc::<Splitter>::clone(&splitter))?;
     let played = play(&pipeline, &splitter, emit);
     // From here on no thread of the pipeline touches the tracks.
     drop(pipeline);
     if let Some(failure) = splitter.failure() {
-        return Err(failure.context(name()));
+        return Err(failure);
+    }
+    // What ends a damaged file early is an error of the demuxer or a quiet end: the same finding.
+    if let Some(failure) = splitter.truncation(TRUNCATED_NS) {
+        return Err(failure);
+    }
+    if let (Err(_), Some(Boxes { cut: Some(cut), .. }))
+    | (Ok(()), Some(Boxes { cut: Some(cut), duration_ns: None, .. })) = (&played, &boxes)
+    {
+        return Err(Failure::permanent(format!(
+            "the file ends inside its `{cut}` box; it is truncated, upload it again"
+        )));
     }
     match played {
-        Ok(()) => {}
-        // What ends a damaged file early is an error of the demuxer: the same finding as a quiet early end.
-        Err(failure) => return Err(splitter.truncation(TRUNCATED_NS).unwrap_or(failure).context(name())),
+        Err(failure) if failure.class == FailureClass::Permanent => Err(splitter.explain(failure)),
+        Err(failure) => Err(failure),
+        Ok(()) => splitter.finish(),
     }
-    if let Some(failure) = splitter.truncation(TRUNCATED_NS) {
-        return Err(failure.context(name()));
-    }
-    splitter.finish().map_err(|failure| failure.context(name()))
 }
 
 fn play(pipeline: &Pipeline, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
@@ -65,7 +77,6 @@ fn play(pipeline: &Pipeline, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> 
     let waited = pipeline.wait(
         &|| splitter.movement(),
         &mut || {
-            splitter.rewind();
             let media_ns = splitter.media_ns();
             if media_ns > told {
                 told = media_ns;
@@ -88,16 +99,26 @@ fn play(pipeline: &Pipeline, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> 
     }
 }
 
-fn check_file(spec: &SplitSpec) -> Result<(), Failure> {
+/// Looks at the file before GStreamer does; gives the boxes of an MP4 file.
+fn check_file(spec: &SplitSpec) -> Result<Option<Boxes>, Failure> {
     use std::io::ErrorKind;
-    let name = spec.input.display();
-    match std::fs::File::open(&spec.input).and_then(|file| file.metadata()) {
-        Ok(facts) if !facts.is_file() => Err(Failure::permanent(format!("{name} is not a file"))),
-        Ok(facts) if facts.len() == 0 => Err(Failure::permanent(format!("{name} is empty, upload it again"))),
-        Ok(_) => Ok(()),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-            Err(Failure::permanent(format!("{name} cannot be read: {error}")))
-        }
-        Err(error) => Err(Failure::retryable(format!("{name} cannot be read: {error}"))),
+    let mut file = std::fs::File::open(&spec.input).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => Failure::permanent(format!("cannot be read: {error}")),
+        _ => Failure::retryable(format!("cannot be read: {error}")),
+    })?;
+    let unreadable = |error: std::io::Error| Failure::retryable(format!("cannot be read: {error}"));
+    let facts = file.metadata().map_err(unreadable)?;
+    if !facts.is_file() {
+        return Err(Failure::permanent("is not a file"));
+    }
+    if facts.len() == 0 {
+        return Err(Failure::permanent("the file is empty, upload it again"));
+    }
+    let boxes = Boxes::read(&mut file).map_err(unreadable)?;
+    match &boxes {
+        Some(boxes) if !boxes.has_index => Err(Failure::permanent(
+            "the file is an MP4 file without its index (the `moov` box); it is truncated, upload it again",
+        )),
+        _ => Ok(boxes),
     }
 }

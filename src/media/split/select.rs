@@ -8,11 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use actors::failure::Failure;
 use actors::geometry::Orientation;
 use actors::plan::SourceFacts;
+use gstreamer as gst;
 use gstreamer::prelude::*;
-use gstreamer::{self as gst, glib};
 
 use super::demux::{Kind, Receiver};
-use super::rewind::Rewind;
 use super::sound::AudioTrack;
 use super::stream::Timeline;
 use super::video::{VideoTrack, orientation};
@@ -41,7 +40,6 @@ impl Stream {
 #[derive(Default)]
 struct State {
     container: Option<String>,
-    demuxer: Option<glib::WeakRef<gst::Element>>,
     streams: Vec<Stream>,
     complete: bool,
     duration_ns: Option<u64>,
@@ -56,24 +54,23 @@ pub struct Splitter {
     chunk_seconds: u32,
     wants_audio: bool,
     nudge: Nudge,
-    gate: Rewind,
     buffers: AtomicU64,
     media_ns: AtomicU64,
     state: Mutex<State>,
 }
 
 impl Splitter {
-    /// A splitter; `nudge` wakes the one who waits for the pipeline.
-    pub fn new(spec: &SplitSpec, nudge: Nudge) -> Self {
+    /// A splitter; `nudge` wakes the one who waits for the pipeline, `duration_ns` is the length of the film where it is
+    /// known beforehand and the demuxer shall not be asked.
+    pub fn new(spec: &SplitSpec, nudge: Nudge, duration_ns: Option<u64>) -> Self {
         Self {
             directory: spec.directory.clone(),
             chunk_seconds: spec.chunk_seconds,
             wants_audio: spec.audio,
             nudge,
-            gate: Rewind::new(),
             buffers: AtomicU64::new(0),
             media_ns: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { duration_ns, ..State::default() }),
         }
     }
 
@@ -93,12 +90,6 @@ impl Splitter {
         state.failure.is_some() || (!state.streams.is_empty() && state.streams.iter().all(|stream| stream.ended))
     }
 
-    /// Does what the demuxer's thread waits for, if it does.
-    pub fn rewind(&self) {
-        let demuxer = self.lock().demuxer.as_ref().and_then(glib::WeakRef::upgrade);
-        self.gate.serve(demuxer);
-    }
-
     /// What went wrong here.
     pub fn failure(&self) -> Option<Failure> {
         self.lock().failure.clone()
@@ -107,7 +98,7 @@ impl Splitter {
     /// The finding that the file ends more than `slack_ns` before the end that it announces, if it does.
     pub fn truncation(&self, slack_ns: u64) -> Option<Failure> {
         let state = self.lock();
-        let announced = state.duration_ns?;
+        let announced = state.duration_ns.filter(|_| self.movement() > 0)?;
         let end = state.streams.iter().map(|stream| stream.timeline.end).max().unwrap_or(0);
         let end = u64::try_from(end).unwrap_or(0);
         if announced.saturating_sub(end) <= slack_ns.max(announced / 50) {
@@ -118,6 +109,18 @@ impl Splitter {
         Some(Failure::permanent(format!(
             "the file says {announced:.1} s but ends at {end:.1} s; it is truncated, upload it again"
         )))
+    }
+
+    /// Puts what is known of the file in front of an error of the demuxer.
+    pub fn explain(&self, failure: Failure) -> Failure {
+        let state = self.lock();
+        match (&state.container, state.streams.is_empty()) {
+            (None, true) => {
+                Failure::permanent(format!("the file is no video file that is known ({})", failure.message))
+            }
+            (Some(name), true) => failure.context(format!("the file ({name}) has no track that can be read")),
+            _ => failure,
+        }
     }
 
     /// Ends the tracks. Call it when the pipeline is gone.
@@ -197,11 +200,6 @@ impl State {
         })
     }
 
-    /// Whether the demuxer ends the streams too early: see [`super::rewind`].
-    fn is_cut_short(&self) -> bool {
-        self.container.as_deref() == Some("video/quicktime") && self.streams.iter().any(|s| s.timeline.is_edited())
-    }
-
     /// Why there is no video track.
     fn no_video(&self) -> Failure {
         let mut names: Vec<String> = self.streams.iter().map(Stream::name).collect();
@@ -221,10 +219,8 @@ impl State {
 }
 
 impl Receiver for Splitter {
-    fn container(&self, caps: &gst::Caps, demuxer: &gst::Element) {
-        let mut state = self.lock();
-        state.demuxer = Some(demuxer.downgrade());
-        state.container = caps.structure(0).map(|structure| structure.name().to_string());
+    fn container(&self, caps: &gst::Caps) {
+        self.lock().container = caps.structure(0).map(|structure| structure.name().to_string());
     }
 
     fn stream(&self, kind: Kind, caps: &gst::Caps) -> usize {
@@ -242,10 +238,6 @@ impl Receiver for Splitter {
     }
 
     fn event(&self, stream: usize, event: &gst::Event) {
-        if event.type_() == gst::EventType::FlushStart {
-            self.gate.flushing();
-            return;
-        }
         let mut state = self.lock();
         match event.view() {
             gst::EventView::Caps(caps) => {
@@ -263,11 +255,6 @@ impl Receiver for Splitter {
                     stream.orientation = Some(found);
                 }
             }
-            gst::EventView::FlushStop(_) => {
-                if let Some(stream) = state.streams.get_mut(stream) {
-                    (stream.timeline, stream.ended) = (Timeline::default(), false);
-                }
-            }
             gst::EventView::Eos(_) => {
                 if let Some(stream) = state.streams.get_mut(stream) {
                     stream.ended = true;
@@ -280,7 +267,6 @@ impl Receiver for Splitter {
 
     fn buffer(&self, stream: usize, pad: &gst::Pad, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
         self.buffers.fetch_add(1, Ordering::Relaxed);
-        self.gate.pass(|| self.lock().is_cut_short(), || self.nudge.send())?;
         let mut state = self.lock();
         if state.failure.is_some() {
             return Err(gst::FlowError::Error);

@@ -70,11 +70,6 @@ impl Timeline {
         Unit { time, at, timed, dts, duration, clipped, heard, buffer }
     }
 
-    /// Whether the container hides something of the stream.
-    pub fn is_edited(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.start().is_some_and(|start| !start.is_zero()))
-    }
-
     fn running(&self, position: gst::ClockTime) -> Option<i64> {
         let Some(segment) = &self.segment else { return i64::try_from(position.nseconds()).ok() };
         signed(segment.to_running_time_full(position)?)
