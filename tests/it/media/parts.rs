@@ -31,6 +31,8 @@ pub struct Film {
     pub fps: (u32, u32),
     /// When each frame is shown, in nanoseconds.
     pub time: fn(u32) -> u64,
+    /// Pattern of `videotestsrc`.
+    pub pattern: &'static str,
 }
 
 /// Time of a frame at a constant rate.
@@ -41,7 +43,7 @@ pub fn at(frame: u32, fps: (u32, u32)) -> u64 {
 impl Film {
     /// Three chunks of 40 frames at 24 fps.
     pub fn new(encoder: &'static str) -> Self {
-        Self { encoders: vec![encoder; 3], frames: 40, fps: (24, 1), time: |frame| at(frame, (24, 1)) }
+        Self { encoders: vec![encoder; 3], frames: 40, fps: (24, 1), time: |frame| at(frame, (24, 1)), pattern: "ball" }
     }
 
     /// All frames.
@@ -76,9 +78,9 @@ impl Film {
 
     fn part(&self, directory: &Path, chunk: u32, encoder: &str) -> PartSource {
         let path = directory.join(format!("v{chunk:05}.gdp"));
-        let (frames, (num, den)) = (self.frames, self.fps);
+        let (frames, (num, den), pattern) = (self.frames, self.fps, self.pattern);
         let samples = run_to_end(&format!(
-            "videotestsrc num-buffers={frames} pattern=ball animation-mode=frames ! \
+            "videotestsrc num-buffers={frames} pattern={pattern} animation-mode=frames ! \
              video/x-raw,format=I420,width=320,height=180,framerate={num}/{den},colorimetry=bt709 ! \
              {encoder} ! appsink name=out sync=false"
         ));
