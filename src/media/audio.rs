@@ -21,7 +21,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
-use super::gdp::{GdpReader, Written};
+use super::gdp::GdpReader;
 use super::pipeline::{Pipeline, Wait};
 use crate::stage::protocol::{AudioSpec, StageEvent, StageResult};
 use grid::Grid;

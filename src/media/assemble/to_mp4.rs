@@ -156,7 +156,8 @@ fn packet_durations(packets: u64, end: u64) -> Vec<Run> {
 /// movie, which ends at `end`. So the last sample of such a track lasts longer; the edit list keeps that from being
 /// presented.
 fn lengthen(track: &mut Track, end: u64, timescale: u32) {
-    let wanted = (end / SHORTEST_TRACK + 1).saturating_mul(u64::from(track.timescale)) / u64::from(timescale.max(1)) + 1;
+    let wanted =
+        (end / SHORTEST_TRACK + 1).saturating_mul(u64::from(track.timescale)) / u64::from(timescale.max(1)) + 1;
     let lacking = wanted.saturating_sub(track.media_duration());
     let Some(last) = track.durations.pop() else { return };
     let longer = u32::try_from(u64::from(last.value) + lacking).unwrap_or(u32::MAX);
