@@ -105,6 +105,7 @@ fn encode(
         let filled = lock(&decoded).filled();
         progress(filled.saturating_mul(1_000_000_000) / u64::from(rendition.sample_rate.max(1)));
     })?;
+    progress(facts.length_ns());
     // The threads of the pipeline hold on to the file until it is gone.
     drop(pipeline);
     if !lock(&decoded).has_sound() && samples > 0 {

@@ -73,9 +73,10 @@ fn clock_offset(path: &Path) -> f64 {
         judge(&["-copyts", "-i", text(path), "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "framecrc", "-"]);
     let log = String::from_utf8(out).expect("text");
     let first = |stream: &str| {
-        let times = log.lines().filter(|line| line.starts_with(stream)).map(|line| {
-            line.split(',').nth(2).and_then(|time| time.trim().parse::<i64>().ok()).expect("a time")
-        });
+        let times = log
+            .lines()
+            .filter(|line| line.starts_with(stream))
+            .map(|line| line.split(',').nth(2).and_then(|time| time.trim().parse::<i64>().ok()).expect("a time"));
         times.min().expect("a packet") as f64 / 90_000.0
     };
     first("1,") + 1024.0 / 48_000.0 - first("0,")
@@ -118,7 +119,8 @@ fn both_containers_hold_every_frame_and_sample_at_its_time() {
 #[test]
 fn the_offset_between_picture_and_sound_is_kept_whichever_is_first() {
     let late_picture = Film { time: |frame| 83_333_333 + at(frame, (24, 1)), ..Film::new(X264) };
-    for (film, audio_ns, offset) in [(Film::new(X264), 1_234_567_890i64, 1.234_567_89), (late_picture, 0, -1.0 / 12.0)] {
+    for (film, audio_ns, offset) in [(Film::new(X264), 1_234_567_890i64, 1.234_567_89), (late_picture, 0, -1.0 / 12.0)]
+    {
         let ready = Ready::new(&film, VideoCodec::H264).with_audio(SECONDS_5, audio_ns);
         for (container, name) in [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")] {
             let (path, assembled) = ready.assemble(container, name);
@@ -136,7 +138,8 @@ fn the_offset_between_picture_and_sound_is_kept_whichever_is_first() {
 #[test]
 fn frames_at_odd_times_stay_where_they_are() {
     // Every third frame comes 13 ms late, and a gap of two seconds stands in the middle.
-    let time = |frame: u32| at(frame, (24, 1)) + u64::from(frame % 3 / 2) * 13_000_000 + u64::from(frame / 60) * 2_000_000_000;
+    let time =
+        |frame: u32| at(frame, (24, 1)) + u64::from(frame % 3 / 2) * 13_000_000 + u64::from(frame / 60) * 2_000_000_000;
     let film = Film { time, ..Film::new(X264) };
     let mut ready = Ready::new(&film, VideoCodec::H264);
     ready.plan.video.facts.frame_rate = (0, 1);
@@ -287,8 +290,10 @@ fn twenty_megabytes_are_joined_and_verified_in_no_time() {
 
 #[test]
 fn a_track_that_is_short_beside_the_other_is_there_for_every_reader() {
-    const SECOND: &str = "audiotestsrc num-buffers=5 samplesperbuffer=4800 ! audio/x-raw,format=S16LE,rate=44100,channels=1";
-    const MINUTE: &str = "audiotestsrc num-buffers=600 samplesperbuffer=4800 ! audio/x-raw,format=S16LE,rate=48000,channels=1";
+    const SECOND: &str =
+        "audiotestsrc num-buffers=5 samplesperbuffer=4800 ! audio/x-raw,format=S16LE,rate=44100,channels=1";
+    const MINUTE: &str =
+        "audiotestsrc num-buffers=600 samplesperbuffer=4800 ! audio/x-raw,format=S16LE,rate=48000,channels=1";
     let long = Film { frames: 100, ..Film::new(X264) };
     for (film, sound, samples) in [(&long, SECOND, 24_000), (&Film::new(X264), MINUTE, 2_880_000)] {
         let ready = Ready::new(film, VideoCodec::H264).with_audio(sound, 0);

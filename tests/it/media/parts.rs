@@ -127,7 +127,9 @@ pub fn run_to_end(description: &str) -> Vec<gst::Sample> {
 
 /// An audio source: what comes out of `description`, the first buffer at `start_ns`.
 pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (PathBuf, AudioFacts) {
-    let samples = run_to_end(&format!("{description} ! appsink name=out sync=false"));
+    let mut samples = run_to_end(&format!("{description} ! appsink name=out sync=false"));
+    // Headers stand in the caps.
+    samples.retain(|sample| sample.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::HEADER)));
     let caps = samples[0].caps_owned().expect("caps");
     let path = directory.join("audio.gdp");
     let mut writer = GdpWriter::create(&path, &caps).expect("a source");
@@ -137,7 +139,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
         let mut buffer = sample.buffer_owned().expect("a buffer");
         let fields = buffer.make_mut();
         let time = fields.pts().expect("a time").nseconds() as i64 - first + start_ns;
-        end_ns = time + fields.duration().expect("a duration").nseconds() as i64;
+        end_ns = time + fields.duration().unwrap_or_default().nseconds() as i64;
         fields.set_pts(to_file_time(time));
         fields.set_dts(gst::ClockTime::NONE);
         writer.write(buffer).expect("it is written");
