@@ -30,7 +30,7 @@ endef
 
 deps: ## System packages to build and run.
 	@$(call install,$(BUILD_PACKAGES) $(MEDIA_PACKAGES))
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.85 or newer, https://rustup.rs"; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer, https://rustup.rs"; exit 1; }
 
 test-deps: deps $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done ## What the tests need beside that.
 	@$(call install,$(TEST_PACKAGES))

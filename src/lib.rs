@@ -12,3 +12,7 @@ pub mod stage;
 pub mod storage;
 pub mod store;
 pub mod telemetry;
+
+mod worker;
+
+pub use worker::Worker;

@@ -1,3 +1,7 @@
-//! The binary.
+//! The binary: gives the command line the worker that it commands.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gstreamer_worker::cli::main(&gstreamer_worker::Worker)
+}

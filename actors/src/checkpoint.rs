@@ -1,5 +1,7 @@
 //! What is remembered of a job, and what it may become: the status only moves forward, progress never goes back.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,9 @@ use crate::task::WorkUnit;
 
 /// An instant, shown as RFC 3339.
 pub type Timestamp = DateTime<Utc>;
+
+/// Shortest time between two progress reports of a job, over all workers, by the clock of the store.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -176,6 +181,30 @@ impl Checkpoint {
         self.cancel_requested |= step.cancel;
         self.updated_at = now;
     }
+
+    /// Ends the job; `false`, and nothing changes, where it had ended before.
+    pub fn finish(&mut self, outcome: &Outcome, now: Timestamp) -> bool {
+        if self.status.is_terminal() {
+            return false;
+        }
+        self.status = outcome.status();
+        self.updated_at = now;
+        self.completed_at = Some(now);
+        match outcome {
+            Outcome::Completed(_) => self.progress = 100.0,
+            Outcome::Failed(failure) => self.error = Some(failure.clone()),
+            Outcome::Cancelled => {}
+        }
+        true
+    }
+
+    /// Takes the next sequence number. It follows the clock (milliseconds since 1970), so that the numbers of a job go
+    /// on growing where the store was emptied and its checkpoint begins anew.
+    pub fn next_sequence(&mut self, now: Timestamp) -> u64 {
+        let by_clock = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        self.sequence = by_clock.max(self.sequence.saturating_add(1));
+        self.sequence
+    }
 }
 
 /// One file of a part.
@@ -289,5 +318,30 @@ mod tests {
                 prop_assert!(!before.status.is_terminal() || checkpoint == before);
             }
         }
+
+        #[test]
+        fn sequence_numbers_grow_whatever_the_clock_does(clock in proptest::collection::vec(-10i64..4_000_000_000, 1..40)) {
+            let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
+            let mut last = 0;
+            for seconds in clock {
+                let number = checkpoint.next_sequence(at(seconds));
+                prop_assert!(number > last && number == checkpoint.sequence);
+                last = number;
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_end_of_a_job_is_the_last_word() {
+        let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
+        let failure = Failure::permanent("no video track");
+        assert!(checkpoint.finish(&Outcome::Failed(failure.clone()), at(5)));
+        let ended = checkpoint.clone();
+        assert_eq!(
+            (ended.status, ended.completed_at, ended.error.as_ref()),
+            (JobStatus::Failed, Some(at(5)), Some(&failure))
+        );
+        assert!(!checkpoint.finish(&Outcome::Completed(Vec::new()), at(6)));
+        assert_eq!(checkpoint, ended);
     }
 }

@@ -59,9 +59,10 @@ impl Offsets {
     }
 
     /// Whether `offset` may be started: less than `window` offsets above the watermark, so that a long task
-    /// holds back only a few finished ones behind it.
+    /// holds back only a few finished ones behind it. Where nothing is unfinished, every offset may: a gap
+    /// (expired, compacted) must not stop the partition.
     pub fn in_window(&self, offset: i64, window: i64) -> bool {
-        self.watermark().is_none_or(|watermark| offset < watermark.saturating_add(window))
+        self.open.keys().next().is_none_or(|watermark| offset < watermark.saturating_add(window))
     }
 }
 
@@ -116,6 +117,16 @@ mod tests {
         assert!(!offsets.in_window(18, 8));
         offsets.finished(10);
         assert!(offsets.in_window(18, 8));
+    }
+
+    #[test]
+    fn a_gap_wider_than_the_window_does_not_stop_the_partition() {
+        let mut offsets = Offsets::starting_at(Some(10));
+        assert!(offsets.in_window(500, 8));
+        offsets.delivered(500);
+        offsets.finished(500);
+        assert!(offsets.in_window(900, 8));
+        assert_eq!(offsets.to_commit(), Some(501));
     }
 
     #[test]

@@ -52,6 +52,19 @@ pub enum Queue {
     Control,
 }
 
+impl Queue {
+    /// What it holds, for logs, metrics and the origin in a dead letter. (The names of the topics are settings.)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Cpu => "tasks.cpu",
+            Self::Gpu => "tasks.gpu",
+            Self::DeadLetter => "dead-letter",
+            Self::Control => "control",
+        }
+    }
+}
+
 /// Names one delivery of one record in one assignment of its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryTag {
@@ -168,6 +181,11 @@ pub trait PartStore: Send + Sync {
     /// Counts an attempt of a task when it starts, and returns how many there were with this one.
     /// `task` is [`crate::task::Task::key`], or `{job_id}/split`.
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32>;
+    /// Takes back the count of an attempt that was interrupted: it does not count. Never below zero. A store that
+    /// does not do it counts interruptions as attempts, which fails long jobs on a fleet that scales in often.
+    fn return_attempt(&self, _job_id: JobId, _task: String) -> Answer<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Answer to [`PartStore::record`].

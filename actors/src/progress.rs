@@ -78,6 +78,16 @@ impl Report {
         }
     }
 
+    /// The checkpoint that the report speaks of, for a store that has lost it. Its content is not known (empty).
+    pub fn checkpoint(&self, now: Timestamp) -> Checkpoint {
+        Checkpoint {
+            progress: self.progress.clamp(0.0, 100.0),
+            chunks_done: self.chunks_done,
+            chunks_total: self.chunks_total,
+            ..Checkpoint::queued(self.job_id.clone(), String::new(), now)
+        }
+    }
+
     /// Makes it the last report of its job.
     #[must_use]
     pub fn ended(mut self, outcome: &Outcome) -> Self {

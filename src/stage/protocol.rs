@@ -29,6 +29,19 @@ pub enum StageSpec {
     Probe,
 }
 
+impl StageSpec {
+    /// The name used in logs and messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Split(_) => "split",
+            Self::Encode(_) => "encode",
+            Self::Audio(_) => "audio",
+            Self::Assemble(_) => "assemble",
+            Self::Probe => "probe",
+        }
+    }
+}
+
 /// Cut `input` into chunk sources and an audio source in `directory`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SplitSpec {

@@ -1,7 +1,12 @@
 //! Integration tests: real Kafka, real Redis, real film.
 
+mod cli;
+mod config;
 mod jobs;
 mod kafka;
 mod media;
+mod service;
+mod stage;
+mod storage;
 mod store;
 mod support;

@@ -1,1 +1,9 @@
 //! Fakes, conformance suites and a harness for tests, here and in the root package.
+
+pub mod fleet;
+pub mod invariants;
+pub mod log;
+pub mod service;
+pub mod stages;
+pub mod store;
+pub mod store_conformance;

@@ -11,7 +11,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
 
-use crate::media::codec::decoders;
+use crate::media::codec;
 use crate::media::gdp::{GdpReader, presentation_ns};
 use crate::media::pipeline::{Nudge, Pipeline, element};
 
@@ -151,8 +151,7 @@ fn decoder(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     if name == "video/x-raw" {
         return element("identity");
     }
-    let factory = decoders(caps).next();
-    let factory = factory.ok_or_else(|| Failure::permanent(format!("no decoder here can read {name}")))?;
+    let factory = codec::decoder(caps).ok_or_else(|| Failure::permanent(format!("no decoder here can read {name}")))?;
     let decoder = element(&factory.name())?;
     // One thread: the encoders keep the other cores busy, and a thread holds frames in memory.
     for property in ["max-threads", "threads"] {
@@ -178,6 +177,7 @@ fn watch(
 ) {
     let Some(pad) = decoder.static_pad("src") else { return };
     let frames = Arc::clone(frames);
+    let interlaced = facts.interlaced;
     let (num, den) = facts.frame_rate;
     let rate = gst::Fraction::new(i32::try_from(num).unwrap_or(0), i32::try_from(den).unwrap_or(1).max(1));
     let kind = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
@@ -187,7 +187,13 @@ fn watch(
             Some(gst::PadProbeData::Event(event)) => {
                 if let gst::EventView::Caps(caps) = event.view() {
                     let mut caps = caps.caps_owned();
-                    caps.make_mut().set("framerate", rate);
+                    let fields = caps.make_mut();
+                    fields.set("framerate", rate);
+                    if !interlaced {
+                        // What the container and the stream do not announce is not deinterlaced, nor encoded as fields.
+                        fields.set("interlace-mode", "progressive");
+                        fields.iter_mut().for_each(|structure| structure.remove_field("field-order"));
+                    }
                     on_caps(&caps);
                     *event = gst::event::Caps::new(&caps);
                 }

@@ -152,8 +152,11 @@ fn coding_of(caps: &gst::Caps) -> Coding {
 }
 
 fn is_interlaced(caps: &gst::Caps) -> bool {
-    let mode = caps.structure(0).and_then(|structure| structure.get::<String>("interlace-mode").ok());
-    mode.is_some_and(|mode| mode != "progressive")
+    let Some(structure) = caps.structure(0) else { return false };
+    let says = |name: &str| structure.get::<String>(name).ok();
+    // `h264parse` has no interlace mode, but says whether the coded pictures may be fields.
+    says("interlace-mode").is_some_and(|mode| mode != "progressive")
+        || says("coded-picture-structure").is_some_and(|coded| coded != "frame")
 }
 
 fn bit_depth(caps: &gst::Caps) -> u8 {

@@ -1,4 +1,6 @@
 //! Whole jobs through the program: films in, files out, looked at by the judge.
 
+mod bad_input;
 mod clips;
+mod cluster;
 mod film;

@@ -1,0 +1,227 @@
+//! What runs on this worker and how far it is. Encoders write, the reporter reads once a second: however often a stage
+//! says something, nothing piles up. It outlives both, so that a reporter that was started again knows what runs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::job::JobId;
+use crate::plan::Plan;
+use crate::ports::OnProgress;
+use crate::progress::MediaLength;
+use crate::task::{Stage, WorkUnit};
+
+/// Share of the whole job, in percent, that is done when the input was cut.
+pub const AFTER_SPLIT: f64 = 1.0;
+/// Share of the whole job, in percent, that is done when all chunks are.
+pub const AFTER_ENCODE: f64 = 98.0;
+
+/// Progress of a job in percent with `done` of `chunks` chunks encoded; `done` may have a fraction.
+pub fn encode_progress(done: f64, chunks: u32) -> f64 {
+    let share = if chunks == 0 { 0.0 } else { (done / f64::from(chunks)).clamp(0.0, 1.0) };
+    AFTER_SPLIT + (AFTER_ENCODE - AFTER_SPLIT) * share
+}
+
+/// The tasks that run. Clones share it.
+#[derive(Clone, Default)]
+pub struct Board {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    tasks: Mutex<BTreeMap<u64, Running>>,
+    next: AtomicU64,
+    ended: Notify,
+}
+
+/// A task that runs.
+#[derive(Clone)]
+struct Running {
+    job_id: JobId,
+    stage: Stage,
+    plan: Option<Arc<Plan>>,
+    chunks_done: u32,
+    done_ns: Arc<AtomicU64>,
+    total_ns: u64,
+}
+
+/// Takes a task off the board when dropped.
+pub struct Entry {
+    board: Board,
+    number: u64,
+    done_ns: Arc<AtomicU64>,
+}
+
+/// Where a job stands, as far as this worker sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobProgress {
+    /// The job.
+    pub job_id: JobId,
+    /// Length of its media, once there is a plan.
+    pub media: Option<MediaLength>,
+    /// Number of its chunks, 0 before there is a plan.
+    pub chunks: u32,
+    /// Chunks that were done when the newest of its tasks here began.
+    pub chunks_done: u32,
+    /// Sum of the fractions of the chunks that run here.
+    pub running: f64,
+    /// How far the assembly here is, 0 to 1, where there is one.
+    pub assembled: Option<f64>,
+}
+
+impl JobProgress {
+    /// Progress of the whole job in percent, where `chunks_done` chunks are known to be done.
+    pub fn percent(&self, chunks_done: u32) -> f64 {
+        match self.assembled {
+            Some(share) => AFTER_ENCODE + (100.0 - AFTER_ENCODE) * share,
+            None if self.chunks == 0 => 0.0,
+            None => encode_progress(f64::from(chunks_done) + self.running, self.chunks),
+        }
+    }
+}
+
+/// Length of the media of a plan.
+pub fn media_length(plan: &Plan) -> MediaLength {
+    MediaLength { seconds: plan.duration_ns() as f64 / 1e9, frames: plan.frames() }
+}
+
+impl Board {
+    /// Puts the split of a job on the board.
+    pub fn split(&self, job_id: &JobId) -> Entry {
+        self.add(job_id, Stage::Split, None, 0, 0)
+    }
+
+    /// Puts a unit on the board.
+    pub fn unit(&self, plan: &Arc<Plan>, unit: WorkUnit, chunks_done: u32) -> Entry {
+        let (stage, total_ns) = match unit {
+            WorkUnit::Chunk(index) => {
+                let window = plan.video.chunks.get(index as usize).map(|chunk| chunk.window);
+                (Stage::Encode, window.map_or(0, |window| window.end_ns.saturating_sub(window.start_ns)))
+            }
+            WorkUnit::Audio => (Stage::Audio, plan.duration_ns()),
+        };
+        self.add(&plan.job.job_id, stage, Some(plan), chunks_done, total_ns)
+    }
+
+    /// Puts the assembly of a job on the board.
+    pub fn assembly(&self, plan: &Arc<Plan>) -> Entry {
+        self.add(&plan.job.job_id, Stage::Assemble, Some(plan), plan.num_chunks(), plan.duration_ns())
+    }
+
+    fn add(&self, job_id: &JobId, stage: Stage, plan: Option<&Arc<Plan>>, chunks_done: u32, total_ns: u64) -> Entry {
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let done_ns = Arc::<AtomicU64>::default();
+        let (job_id, plan) = (job_id.clone(), plan.cloned());
+        let running = Running { job_id, stage, plan, chunks_done, done_ns: done_ns.clone(), total_ns };
+        self.tasks().insert(number, running);
+        Entry { board: self.clone(), number, done_ns }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, BTreeMap<u64, Running>> {
+        // The map is whole after every statement, so a panic elsewhere does not spoil it.
+        self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The jobs with a task that runs here.
+    pub fn jobs(&self) -> Vec<JobProgress> {
+        let mut jobs = BTreeMap::<JobId, JobProgress>::new();
+        for task in self.tasks().values() {
+            let job = jobs.entry(task.job_id.clone()).or_insert_with(|| JobProgress {
+                job_id: task.job_id.clone(),
+                media: None,
+                chunks: 0,
+                chunks_done: 0,
+                running: 0.0,
+                assembled: None,
+            });
+            task.add_to(job);
+        }
+        jobs.into_values().collect()
+    }
+
+    /// A job ended here: its last report waits in the outbox.
+    pub fn job_ended(&self) {
+        self.shared.ended.notify_one();
+    }
+
+    /// Resolves when a job ended here since the last time.
+    pub async fn wait_for_end(&self) {
+        self.shared.ended.notified().await;
+    }
+}
+
+impl Running {
+    fn add_to(&self, job: &mut JobProgress) {
+        if let Some(plan) = &self.plan {
+            job.media = Some(media_length(plan));
+            job.chunks = plan.num_chunks();
+        }
+        job.chunks_done = job.chunks_done.max(self.chunks_done);
+        match self.stage {
+            Stage::Split | Stage::Audio => {}
+            Stage::Encode => job.running += self.share(),
+            Stage::Assemble => job.assembled = Some(self.share()),
+        }
+    }
+
+    fn share(&self) -> f64 {
+        if self.total_ns == 0 {
+            return 0.0;
+        }
+        (self.done_ns.load(Ordering::Relaxed) as f64 / self.total_ns as f64).clamp(0.0, 1.0)
+    }
+}
+
+impl Entry {
+    /// What the stage calls with the media time that it has done.
+    pub fn on_progress(&self) -> OnProgress {
+        let done_ns = self.done_ns.clone();
+        Box::new(move |media_ns| {
+            done_ns.fetch_max(media_ns, Ordering::Relaxed);
+        })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.board.tasks().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::plan_of;
+
+    #[test]
+    fn the_chunks_that_run_count_by_their_share_and_leave_with_their_entry() {
+        let board = Board::default();
+        let plan = Arc::new(plan_of(4, 2, true));
+        let first = board.unit(&plan, WorkUnit::Chunk(0), 1);
+        let second = board.unit(&plan, WorkUnit::Chunk(1), 2);
+        let _audio = board.unit(&plan, WorkUnit::Audio, 0);
+        first.on_progress()(5_000_000_000);
+        second.on_progress()(u64::MAX);
+        let [job] = board.jobs().try_into().expect("one job");
+        assert_eq!((job.chunks, job.chunks_done, job.running), (4, 2, 1.5));
+        assert_eq!(job.percent(2), encode_progress(3.5, 4));
+        drop((first, second));
+        assert_eq!(board.jobs().first().map(|job| job.running), Some(0.0));
+    }
+
+    #[test]
+    fn the_stages_share_the_percents_without_a_step_back() {
+        assert_eq!((encode_progress(0.0, 9), encode_progress(9.0, 9)), (AFTER_SPLIT, AFTER_ENCODE));
+        assert_eq!(encode_progress(1.0, 0), AFTER_SPLIT);
+        let board = Board::default();
+        let _split = board.split(&plan_of(1, 1, false).job.job_id);
+        assert_eq!(board.jobs().first().map(|job| job.percent(0)), Some(0.0));
+        let assembly = board.assembly(&Arc::new(plan_of(1, 1, false)));
+        assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(AFTER_ENCODE));
+        assembly.on_progress()(10_000_000_000);
+        assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(100.0));
+    }
+}

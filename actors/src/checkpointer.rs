@@ -1,0 +1,120 @@
+//! Owns the way to the checkpoint store. While the store is away it waits and tries again, and nobody's task fails:
+//! a call ends when the store has answered, refused for good, or when the asker no longer waits.
+//! Peers reach it as [`PatientStore`], which is a store like the one behind it.
+
+mod patient;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use patient::PatientStore;
+
+use crate::backoff::Backoff;
+use crate::exit::{ExitGuard, stop_with};
+use crate::failure::{Failure, FailureClass};
+use crate::ports::Store;
+
+/// While the store is away, a line in the log this often.
+const AWAY_LOG_INTERVAL: Duration = Duration::from_secs(30);
+
+/// One try of a call: an error is a reason to try again, everything else was kept for the asker.
+type Try = Arc<dyn Fn(Arc<dyn Store>) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+
+/// A call of the store.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct CallStore {
+    what: &'static str,
+    attempt: Try,
+    /// Cancelled when nobody waits for the answer any more.
+    abandoned: CancellationToken,
+}
+
+/// The actor.
+pub struct Checkpointer {
+    store: Arc<dyn Store>,
+    away: Away,
+    end: CancellationToken,
+    _exit: ExitGuard,
+}
+
+/// Since when the store is away, and when that was last logged.
+#[derive(Clone, Default)]
+struct Away {
+    since: std::rc::Rc<std::cell::Cell<Option<(Instant, Instant)>>>,
+}
+
+impl Checkpointer {
+    /// A checkpointer for `store` that stops with `end`.
+    pub fn new(store: Arc<dyn Store>, end: CancellationToken, exit: ExitGuard) -> Self {
+        Self { store, away: Away::default(), end, _exit: exit }
+    }
+}
+
+impl Actor for Checkpointer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        stop_with(ctx, &self.end);
+    }
+}
+
+impl Handler<CallStore> for Checkpointer {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, call: CallStore, _: &mut Self::Context) -> Self::Result {
+        let (store, away) = (self.store.clone(), self.away.clone());
+        Box::pin(
+            async move {
+                tokio::select! {
+                    () = call.abandoned.cancelled() => {}
+                    () = persist(store, &away, &call) => {}
+                }
+            }
+            .into_actor(self),
+        )
+    }
+}
+
+/// Tries a call until the store answers.
+async fn persist(store: Arc<dyn Store>, away: &Away, call: &CallStore) {
+    let mut failures = 0;
+    while let Err(failure) = (call.attempt)(store.clone()).await {
+        failures += 1;
+        away.note(call.what, &failure);
+        tokio::time::sleep(Backoff::NETWORK.jittered(failures)).await;
+    }
+    away.over();
+}
+
+impl Away {
+    fn note(&self, what: &str, failure: &Failure) {
+        let now = Instant::now();
+        let (since, logged) = self.since.get().unwrap_or((now, now));
+        if since == now || now.duration_since(logged) >= AWAY_LOG_INTERVAL {
+            let away_seconds = now.duration_since(since).as_secs();
+            tracing::warn!(call = what, away_seconds, %failure, "checkpoint store is away, work waits for it");
+            self.since.set(Some((since, now)));
+        }
+    }
+
+    fn over(&self) {
+        if let Some((since, _)) = self.since.take() {
+            tracing::info!(away_seconds = since.elapsed().as_secs(), "checkpoint store is back");
+        }
+    }
+}
+
+/// Whether a failure of the store is one of its surroundings. The store has no device and is never interrupted; should
+/// one say so, trying again is right as well.
+fn is_passing(failure: &Failure) -> bool {
+    match failure.class {
+        FailureClass::Retryable | FailureClass::Device | FailureClass::Interrupted => true,
+        FailureClass::Permanent => false,
+    }
+}

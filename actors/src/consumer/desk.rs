@@ -1,0 +1,147 @@
+//! The deliveries that lie on the consumer's desk: which waits, which runs, which comes back later. Pure: the actor
+//! does what it says. No two deliveries with one key run at the same time, no class runs more than its slots.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::job::JobId;
+use crate::ports::{Delivery, DeliveryTag, Queue};
+use crate::work::{Class, PoolSize, RunWork, Work};
+
+/// The deliveries.
+#[derive(Debug)]
+pub(super) struct Desk {
+    items: BTreeMap<u64, Item>,
+    next: u64,
+    size: PoolSize,
+}
+
+#[derive(Debug)]
+struct Item {
+    delivery: Arc<Delivery>,
+    work: Work,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Waits for a slot.
+    Queued,
+    /// The pool works on it. `kept` is false where its partition went to another worker.
+    Running { stop: CancellationToken, kept: bool },
+    /// Comes back at this time.
+    Parked(Instant),
+}
+
+/// Names a delivery on the desk: first in, first started.
+pub(super) type Number = u64;
+
+impl Desk {
+    pub fn new(size: PoolSize) -> Self {
+        Self { items: BTreeMap::new(), next: 0, size }
+    }
+
+    /// Puts a delivery on the desk.
+    pub fn put(&mut self, delivery: Delivery) {
+        let work = Work::read(&delivery);
+        self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued });
+        self.next += 1;
+    }
+
+    /// Starts the oldest delivery that may run now.
+    pub fn start_next(&mut self, now: Instant) -> Option<(Number, RunWork)> {
+        let number = self.items.iter().find(|(_, item)| self.may_start(item, now)).map(|(number, _)| *number)?;
+        let item = self.items.get_mut(&number)?;
+        let stop = CancellationToken::new();
+        item.state = State::Running { stop: stop.clone(), kept: true };
+        Some((number, RunWork { delivery: item.delivery.clone(), work: item.work.clone(), stop }))
+    }
+
+    fn may_start(&self, item: &Item, now: Instant) -> bool {
+        let due = match item.state {
+            State::Queued => true,
+            State::Parked(until) => until <= now,
+            State::Running { .. } => false,
+        };
+        due && self.running_of(item.work.class()) < self.slots(item.work.class()) && !self.runs(item.work.key())
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().filter(|item| matches!(item.state, State::Running { .. }))
+    }
+
+    fn running_of(&self, class: Class) -> usize {
+        self.running().filter(|item| item.work.class() == class).count()
+    }
+
+    fn runs(&self, key: Option<String>) -> bool {
+        key.is_some() && self.running().any(|item| item.work.key() == key)
+    }
+
+    fn slots(&self, class: Class) -> usize {
+        match class {
+            Class::Cpu => self.size.cpu,
+            Class::Io => self.size.io,
+        }
+    }
+
+    /// Takes a delivery off the desk.
+    pub fn take(&mut self, number: Number) -> Option<DeliveryTag> {
+        self.items.remove(&number).map(|item| item.delivery.tag)
+    }
+
+    /// Lets a delivery come back at `until`; one that is not kept any more leaves.
+    pub fn park(&mut self, number: Number, until: Instant) {
+        match self.items.get_mut(&number) {
+            Some(Item { state: State::Running { kept: false, .. }, .. }) => drop(self.items.remove(&number)),
+            Some(item) => item.state = State::Parked(until),
+            None => {}
+        }
+    }
+
+    /// The partitions went to another worker: what does not run leaves, what runs is not kept afterwards.
+    pub fn revoke(&mut self, partitions: &[(Queue, i32)]) {
+        let gone = |item: &Item| partitions.contains(&(item.delivery.tag.queue, item.delivery.tag.partition));
+        self.items.retain(|_, item| !gone(item) || matches!(item.state, State::Running { .. }));
+        for item in self.items.values_mut().filter(|item| gone(item)) {
+            if let State::Running { kept, .. } = &mut item.state {
+                *kept = false;
+            }
+        }
+    }
+
+    /// Everything that does not run leaves.
+    pub fn drop_waiting(&mut self) {
+        self.items.retain(|_, item| matches!(item.state, State::Running { .. }));
+    }
+
+    /// Stops what runs, of one job or of all.
+    pub fn stop(&self, job_id: Option<&JobId>) {
+        for item in self.items.values().filter(|item| job_id.is_none_or(|job_id| item.work.job_id() == Some(job_id))) {
+            if let State::Running { stop, .. } = &item.state {
+                stop.cancel();
+            }
+        }
+    }
+
+    /// Deliveries that run.
+    pub fn num_running(&self) -> usize {
+        self.running().count()
+    }
+
+    /// Deliveries that wait for a slot or run: those that use up credits.
+    pub fn num_active(&self) -> usize {
+        self.items.values().filter(|item| !matches!(item.state, State::Parked(_))).count()
+    }
+
+    /// Deliveries that come back later.
+    pub fn num_parked(&self) -> usize {
+        self.items.len() - self.num_active()
+    }
+}
+
+#[cfg(test)]
+mod tests;

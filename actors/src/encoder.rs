@@ -1,0 +1,58 @@
+//! Runs one piece of work at a time, any stage, each in a child process of its own. If it panics the pool makes a new
+//! one, which goes on from the checkpoint. Must never wait for anything but the work and its stop token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::{ExitGuard, stop_with};
+use crate::handle::Workbench;
+use crate::work::{End, RunWork};
+
+/// Work that was stopped may take this long to give its lease back and to end a cancelled job; then it is dropped.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// The actor.
+pub struct Encoder {
+    workbench: Arc<Workbench>,
+    end: CancellationToken,
+    _exit: ExitGuard,
+}
+
+impl Encoder {
+    /// An encoder that stops with `end`.
+    pub fn new(workbench: Arc<Workbench>, end: CancellationToken, exit: ExitGuard) -> Self {
+        Self { workbench, end, _exit: exit }
+    }
+}
+
+impl Actor for Encoder {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        stop_with(ctx, &self.end);
+    }
+}
+
+impl Handler<RunWork> for Encoder {
+    type Result = ResponseActFuture<Self, End>;
+
+    fn handle(&mut self, asked: RunWork, _: &mut Self::Context) -> Self::Result {
+        let workbench = self.workbench.clone();
+        // Runs inside the actor, so that a panic in it ends the actor and nothing else.
+        Box::pin(async move { run(&workbench, &asked).await }.into_actor(self))
+    }
+}
+
+async fn run(workbench: &Workbench, asked: &RunWork) -> End {
+    let grace = async {
+        asked.stop.cancelled().await;
+        tokio::time::sleep(STOP_GRACE).await;
+    };
+    tokio::select! {
+        end = workbench.run(asked) => end,
+        () = grace => End::Interrupted,
+    }
+}

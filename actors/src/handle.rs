@@ -1,0 +1,164 @@
+//! What is done with a piece of work, as plain async functions over the ports: no actor, so that each can be tested alone.
+//!
+//! Every function here may run twice, anywhere, at any time. The order inside each of them is what makes that safe:
+//! durable output, then checkpoint, then successors acknowledged, and only then [`End::Finished`].
+//!
+//! * `split`: a job message, to its plan and the first tasks
+//! * `unit`: a chunk or the audio track, to its part and what follows
+//! * `assemble`: the parts, to the outputs
+//! * `refuse`: what is not work, to the dead letters
+//! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
+//! * `policy`: failures, by their class
+//! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
+//!   `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
+
+mod assemble;
+mod early;
+mod ending;
+mod lease;
+mod plans;
+mod policy;
+mod refuse;
+mod situation;
+mod split;
+mod tally;
+mod unit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use early::EarlyCancels;
+pub use plans::Plans;
+
+use crate::board::Board;
+use crate::checkpoint::Timestamp;
+use crate::failure::Failure;
+use crate::plan::{EncoderFamily, Plan};
+use crate::ports::{Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, WorkStorage};
+use crate::task::{Task, WorkUnit};
+use crate::work::{End, RunWork, Work};
+
+use policy::Attempt;
+use tally::Outcome as TaskOutcome;
+
+/// How tasks are worked on.
+#[derive(Clone, Debug)]
+pub struct TaskSettings {
+    /// Name of this worker: owner of its leases.
+    pub worker: String,
+    /// Attempts of a task before its job fails, at least 1.
+    pub max_attempts: u32,
+    /// How long a lease lives without renewal; it is renewed after a third.
+    pub lease_ttl: Duration,
+}
+
+/// Everything that work needs.
+#[derive(Clone)]
+pub struct Workbench {
+    /// Checkpoints; retries while the store is away.
+    pub store: Arc<dyn Store>,
+    /// Plans and parts.
+    pub work: Arc<dyn WorkStorage>,
+    /// Runs pipelines.
+    pub stages: Arc<dyn StageRunner>,
+    /// Successors and dead letters; retries while the broker is away.
+    pub publisher: Arc<dyn TaskPublisher>,
+    /// Time stamps.
+    pub clock: Arc<dyn Clock>,
+    /// What runs here, for the reporter.
+    pub board: Board,
+    /// Plans that were read lately.
+    pub plans: Plans,
+    /// Cancellations of jobs that nobody has seen yet.
+    pub early_cancels: EarlyCancels,
+    /// How it is done.
+    pub settings: TaskSettings,
+}
+
+/// How a handler ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It did its work.
+    Done,
+    /// There was nothing to do: done before, stale, or the job has ended.
+    Nothing,
+    /// Another worker does it.
+    Parked,
+}
+
+impl Workbench {
+    /// Works on a delivery to its end. Never fails: what goes wrong is dealt with by its class.
+    pub async fn run(&self, asked: &RunWork) -> End {
+        let began = Instant::now();
+        let mut attempt = Attempt::default();
+        let result = self.step(asked, &mut attempt).await;
+        let (end, outcome) = match result {
+            Ok(Step::Done) => (End::Finished, TaskOutcome::Done),
+            Ok(Step::Nothing) => (End::Finished, TaskOutcome::Nothing),
+            Ok(Step::Parked) => (End::Parked, TaskOutcome::Parked),
+            Err(failure) => self.after_failure(asked, attempt, failure).await,
+        };
+        tally::task(asked.work.stage(), outcome, began.elapsed());
+        end
+    }
+
+    async fn step(&self, asked: &RunWork, attempt: &mut Attempt) -> Result<Step, Failure> {
+        if asked.stop.is_cancelled() {
+            return Err(Failure::interrupted("the work was stopped before it began"));
+        }
+        match &asked.work {
+            Work::Job(job) => self.split(asked, job, attempt).await,
+            Work::Task(task) => match task.unit() {
+                Some(unit) => self.unit(asked, task, unit, attempt).await,
+                None => self.assemble(asked, task, attempt).await,
+            },
+            Work::Refused(refusal) => self.refuse(asked, refusal).await,
+        }
+    }
+
+    /// Publishes the tasks of `units`; returns when all are acknowledged.
+    async fn publish_units(&self, plan: &Plan, units: impl IntoIterator<Item = WorkUnit>) -> Result<(), Failure> {
+        let fingerprint = plan.fingerprint();
+        for unit in units {
+            self.publish(plan, &Task::for_unit(&plan.job.job_id, &fingerprint, unit)).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, plan: &Plan, task: &Task) -> Result<(), Failure> {
+        let value = serde_json::to_vec(task)
+            .map_err(|error| Failure::permanent(format!("writing the task {} as JSON: {error}", task.key())))?;
+        let record = Publication {
+            queue: queue_for(plan),
+            key: task.key().into_bytes(),
+            value: Some(value),
+            headers: Vec::new(),
+        };
+        self.publisher.publish(record).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// The topic of a plan's tasks: that of the workers which have its encoders.
+fn queue_for(plan: &Plan) -> Queue {
+    let on_cpu = plan.video.renditions.iter().all(|rendition| match rendition.encoder {
+        EncoderFamily::X264 | EncoderFamily::X265 => true,
+    });
+    if on_cpu { Queue::Cpu } else { Queue::Gpu }
+}
+
+/// A stage gave something else than its request asks for.
+fn unexpected(outcome: &StageOutcome) -> Failure {
+    let name = match outcome {
+        StageOutcome::Split(_) => "a plan",
+        StageOutcome::Unit(_) => "a part",
+        StageOutcome::Assembled(_) => "outputs",
+        StageOutcome::PartsLost(_) => "lost parts",
+    };
+    Failure::retryable(format!("the stage gave {name}, which was not asked for; the worker's versions may be mixed"))
+}

@@ -1,0 +1,98 @@
+//! The assembly: join the parts, verify and publish the outputs, end the job. Parts that are missing are made again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::policy::Attempt;
+use super::situation::Situation;
+use super::{Step, Workbench, unexpected};
+use crate::board::AFTER_ENCODE;
+use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
+use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::ports::{StageOutcome, StageRequest};
+use crate::task::{Task, WorkUnit};
+use crate::work::RunWork;
+
+impl Workbench {
+    pub(super) async fn assemble(&self, asked: &RunWork, task: &Task, attempt: &mut Attempt) -> Result<Step, Failure> {
+        let (checkpoint, plan) = match self.situation(task).await? {
+            Situation::Ended => {
+                // Whoever ended the job may have died before it removed the work.
+                self.clear(task.job_id()).await;
+                return Ok(Step::Nothing);
+            }
+            Situation::Stale => return Ok(Step::Nothing),
+            Situation::Cancelled(checkpoint) => {
+                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
+                return Ok(Step::Done);
+            }
+            Situation::Live(checkpoint, plan) => (checkpoint, plan),
+        };
+        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
+        let Some(parts) = self.all_parts(&plan).await? else {
+            lease.release().await;
+            return Ok(Step::Nothing);
+        };
+        self.begin(task.job_id(), task.key(), attempt).await?;
+        self.enter_assembly(task).await?;
+        let entry = self.board.assembly(&plan);
+        let request = StageRequest::Assemble { plan: plan.clone(), parts };
+        let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
+        let step = match outcome {
+            Ok(outcome) => self.after_assembly(&checkpoint, &plan, outcome).await,
+            Err(failure) => Err(failure),
+        };
+        lease.release().await;
+        step
+    }
+
+    /// The parts of all units; where some are missing, their tasks are published again.
+    async fn all_parts(&self, plan: &Arc<Plan>) -> Result<Option<BTreeMap<WorkUnit, PartRecord>>, Failure> {
+        if !self.missing_units(plan).await?.is_empty() {
+            self.restore_parts(plan).await?;
+        }
+        let missing = self.missing_units(plan).await?;
+        if missing.is_empty() {
+            return self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await.map(Some);
+        }
+        tracing::warn!(job_id = %plan.job.job_id, missing = missing.len(), "parts are missing, making them again");
+        self.publish_units(plan, missing).await?;
+        Ok(None)
+    }
+
+    async fn enter_assembly(&self, task: &Task) -> Result<(), Failure> {
+        let (status, progress) = (Some(JobStatus::Assembling), Some(AFTER_ENCODE));
+        let step = Advance { status, progress, ..Advance::default() };
+        self.store.advance(task.job_id().clone(), step, self.now()).await?;
+        Ok(())
+    }
+
+    async fn after_assembly(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Arc<Plan>,
+        outcome: StageOutcome,
+    ) -> Result<Step, Failure> {
+        match outcome {
+            StageOutcome::Assembled(outputs) => {
+                self.end_job(checkpoint, Outcome::Completed(outputs), Some(plan)).await?;
+                Ok(Step::Done)
+            }
+            StageOutcome::PartsLost(units) => {
+                self.replace_parts(plan, units).await?;
+                Ok(Step::Done)
+            }
+            StageOutcome::Split(_) | StageOutcome::Unit(_) => Err(unexpected(&outcome)),
+        }
+    }
+
+    async fn replace_parts(&self, plan: &Arc<Plan>, units: Vec<WorkUnit>) -> Result<(), Failure> {
+        let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
+        tracing::warn!(%job_id, lost = units.len(), "parts are lost or damaged, making them again");
+        for unit in &units {
+            self.store.forget(job_id.clone(), fingerprint.clone(), *unit).await?;
+        }
+        self.publish_units(plan, units).await
+    }
+}

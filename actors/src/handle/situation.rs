@@ -1,0 +1,131 @@
+//! What a task finds when it arrives: whether its job still wants it, the checkpoint and the plan.
+//! Where the store was emptied, the checkpoint is built again from the plan and the parts in the work storage.
+
+use std::sync::Arc;
+
+use super::Workbench;
+use crate::board::encode_progress;
+use crate::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
+use crate::failure::Failure;
+use crate::job::JobId;
+use crate::plan::{Fingerprint, Plan};
+use crate::task::{Task, WorkUnit};
+
+/// What a task finds.
+pub(super) enum Situation {
+    /// Its job has ended: the rest of its work can go.
+    Ended,
+    /// Its job follows another plan, or nobody knows of it any more.
+    Stale,
+    /// Somebody asked to stop its job.
+    Cancelled(Checkpoint),
+    /// There is work.
+    Live(Checkpoint, Arc<Plan>),
+}
+
+impl Workbench {
+    /// What `task` finds.
+    pub(super) async fn situation(&self, task: &Task) -> Result<Situation, Failure> {
+        let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
+        let known = self.store.read(job_id.clone()).await?;
+        // Without a plan: the store was emptied, and whoever built the checkpoint again died halfway.
+        let checkpoint = match known.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
+            Some(checkpoint) => checkpoint,
+            None => match self.rebuild(job_id, fingerprint).await? {
+                Some(checkpoint) => checkpoint,
+                None => return Ok(Situation::Stale),
+            },
+        };
+        if checkpoint.status.is_terminal() {
+            return Ok(Situation::Ended);
+        }
+        if checkpoint.fingerprint.as_ref() != Some(fingerprint) {
+            return Ok(Situation::Stale);
+        }
+        if checkpoint.cancel_requested {
+            return Ok(Situation::Cancelled(checkpoint));
+        }
+        let plan = self.plan(job_id, fingerprint).await?.ok_or_else(|| {
+            Failure::retryable(format!(
+                "the work storage has no plan {fingerprint} of job {job_id}; see that all workers share one work storage"
+            ))
+        })?;
+        Ok(Situation::Live(checkpoint, plan))
+    }
+
+    /// The plan of a job, kept for the next task.
+    pub(super) async fn plan(&self, job_id: &JobId, fingerprint: &Fingerprint) -> Result<Option<Arc<Plan>>, Failure> {
+        if let Some(plan) = self.plans.get(job_id, fingerprint) {
+            return Ok(Some(plan));
+        }
+        let plan = self.work.plan(job_id.clone(), fingerprint.clone()).await?.map(Arc::new);
+        if let Some(plan) = &plan {
+            self.plans.keep(fingerprint, plan);
+        }
+        Ok(plan)
+    }
+
+    /// Builds the checkpoint of a job again from its work storage; `None` where there is no plan. The plans kept in
+    /// memory do not count: the job may have ended and its work may be gone.
+    pub(super) async fn rebuild(
+        &self,
+        job_id: &JobId,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<Checkpoint>, Failure> {
+        let Some(plan) = self.work.plan(job_id.clone(), fingerprint.clone()).await? else {
+            tracing::info!(%job_id, %fingerprint, "task of a job that nobody knows any more");
+            return Ok(None);
+        };
+        tracing::warn!(%job_id, %fingerprint, "checkpoint is missing, building it again from the work storage");
+        self.store.open(job_id.clone(), plan.job.content_digest(), self.now()).await?;
+        let checkpoint = self.put_in_force(&plan).await?;
+        self.restore_parts(&plan).await?;
+        Ok(checkpoint)
+    }
+
+    /// Makes `plan` the one that the job follows.
+    pub(super) async fn put_in_force(&self, plan: &Plan) -> Result<Option<Checkpoint>, Failure> {
+        let step = Advance {
+            status: Some(JobStatus::Encoding),
+            progress: Some(encode_progress(0.0, plan.num_chunks())),
+            plan: Some((plan.fingerprint(), plan.num_chunks())),
+            ..Advance::default()
+        };
+        let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
+        Ok(advanced.map(|advanced| advanced.checkpoint))
+    }
+
+    /// Records the parts of the work storage that the checkpoint does not know.
+    pub(super) async fn restore_parts(&self, plan: &Plan) -> Result<(), Failure> {
+        let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
+        let known = self.store.parts(job_id.clone(), fingerprint.clone()).await?;
+        let stored = self.work.recorded_parts(job_id.clone(), fingerprint.clone()).await?;
+        let missing = |part: &PartRecord| !known.contains_key(&part.unit);
+        for part in stored.into_iter().filter(missing) {
+            let unit = part.unit;
+            let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part, self.now()).await?;
+            self.advance_encoding(plan, recorded.units_done).await?;
+            tracing::info!(%job_id, %unit, "part of the work storage was recorded again");
+        }
+        Ok(())
+    }
+
+    /// Moves the progress of a job to what `units_done` says. `None` where the checkpoint is gone.
+    pub(super) async fn advance_encoding(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
+        // Whether the audio is among them is not known here; to count it is what never says too much.
+        let chunks = units_done.saturating_sub(u32::from(plan.audio.is_some()));
+        let step = Advance {
+            status: Some(JobStatus::Encoding),
+            progress: Some(encode_progress(f64::from(chunks), plan.num_chunks())),
+            ..Advance::default()
+        };
+        let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
+        Ok(advanced.map(|advanced| advanced.checkpoint))
+    }
+
+    /// Units of the plan without a recorded part.
+    pub(super) async fn missing_units(&self, plan: &Plan) -> Result<Vec<WorkUnit>, Failure> {
+        let known = self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await?;
+        Ok(crate::task::units(plan).filter(|unit| !known.contains_key(unit)).collect())
+    }
+}

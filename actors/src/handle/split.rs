@@ -1,0 +1,97 @@
+//! A job message: cut the input unless that was done, put the plan in force, and start the chains.
+
+use std::sync::Arc;
+
+use super::policy::Attempt;
+use super::{Step, Workbench, unexpected};
+use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
+use crate::failure::Failure;
+use crate::job::JobSpec;
+use crate::plan::{Plan, SourceIdentity};
+use crate::ports::{StageOutcome, StageRequest};
+use crate::task::after_split;
+use crate::work::RunWork;
+
+impl Workbench {
+    pub(super) async fn split(
+        &self,
+        asked: &RunWork,
+        job: &Arc<JobSpec>,
+        attempt: &mut Attempt,
+    ) -> Result<Step, Failure> {
+        let content = job.content_digest();
+        let checkpoint = self.store.open(job.job_id.clone(), content.clone(), self.now()).await?;
+        if checkpoint.content != content {
+            return self.refuse_double(asked, &job.job_id).await;
+        }
+        if checkpoint.status.is_terminal() {
+            self.clear(&job.job_id).await;
+            return Ok(Step::Nothing);
+        }
+        if checkpoint.cancel_requested || self.early_cancels.take(&job.job_id) {
+            self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
+            return Ok(Step::Done);
+        }
+        let Some(plan) = self.plan_of(asked, job, &checkpoint, attempt).await? else {
+            return Ok(Step::Parked);
+        };
+        self.start_chains(&plan).await
+    }
+
+    /// The plan of a job: the one in force if it still fits the input, or a new one. `None` where another worker makes it.
+    async fn plan_of(
+        &self,
+        asked: &RunWork,
+        job: &Arc<JobSpec>,
+        checkpoint: &Checkpoint,
+        attempt: &mut Attempt,
+    ) -> Result<Option<Arc<Plan>>, Failure> {
+        let source = self.work.identify(job.input.uri.clone()).await?;
+        if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
+            return Ok(Some(plan));
+        }
+        let task = format!("{}/split", job.job_id);
+        let Some(lease) = self.hold(task.clone()).await? else { return Ok(None) };
+        self.begin(&job.job_id, task, attempt).await?;
+        let status = Some(JobStatus::Splitting);
+        self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
+        let entry = self.board.split(&job.job_id);
+        let request = StageRequest::Split { job: job.clone(), source };
+        let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
+        lease.release().await;
+        match outcome? {
+            StageOutcome::Split(plan) => Ok(Some(plan)),
+            other @ (StageOutcome::Unit(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_)) => {
+                Err(unexpected(&other))
+            }
+        }
+    }
+
+    async fn plan_in_force(
+        &self,
+        checkpoint: &Checkpoint,
+        source: &SourceIdentity,
+    ) -> Result<Option<Arc<Plan>>, Failure> {
+        let Some(fingerprint) = &checkpoint.fingerprint else { return Ok(None) };
+        let plan = self.plan(&checkpoint.job_id, fingerprint).await?;
+        Ok(plan.filter(|plan| plan.source == *source))
+    }
+
+    async fn start_chains(&self, plan: &Arc<Plan>) -> Result<Step, Failure> {
+        let job_id = &plan.job.job_id;
+        self.plans.keep(&plan.fingerprint(), plan);
+        match self.put_in_force(plan).await? {
+            // The job ended while its input was cut.
+            Some(checkpoint) if checkpoint.status.is_terminal() => {
+                self.clear(job_id).await;
+                return Ok(Step::Nothing);
+            }
+            Some(_) => self.restore_parts(plan).await?,
+            // The store was emptied while the input was cut.
+            None => drop(self.rebuild(job_id, &plan.fingerprint()).await?),
+        }
+        tracing::info!(%job_id, chunks = plan.num_chunks(), fingerprint = %plan.fingerprint(), "job was split");
+        self.publish_units(plan, after_split(plan)).await?;
+        Ok(Step::Done)
+    }
+}

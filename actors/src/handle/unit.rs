@@ -1,0 +1,93 @@
+//! A chunk or the audio track: encode it unless that was done, record its part, publish what follows.
+
+use std::sync::Arc;
+
+use super::policy::Attempt;
+use super::situation::Situation;
+use super::{Step, Workbench, tally, unexpected};
+use crate::checkpoint::{Checkpoint, Outcome, PartRecord};
+use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::ports::{StageOutcome, StageRequest};
+use crate::task::{Task, WorkUnit, after_unit};
+use crate::work::RunWork;
+
+impl Workbench {
+    pub(super) async fn unit(
+        &self,
+        asked: &RunWork,
+        task: &Task,
+        unit: WorkUnit,
+        attempt: &mut Attempt,
+    ) -> Result<Step, Failure> {
+        let (checkpoint, plan) = match self.situation(task).await? {
+            Situation::Ended | Situation::Stale => return Ok(Step::Nothing),
+            Situation::Cancelled(checkpoint) => {
+                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
+                return Ok(Step::Done);
+            }
+            Situation::Live(checkpoint, plan) => (checkpoint, plan),
+        };
+        // The lease comes first: whoever has it sees what the one before has recorded.
+        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
+        let parts = self.store.parts(task.job_id().clone(), task.fingerprint().clone()).await?;
+        if parts.contains_key(&unit) {
+            lease.release().await;
+            self.publish_successors(&plan, unit, u32::try_from(parts.len()).unwrap_or(u32::MAX)).await?;
+            return Ok(Step::Nothing);
+        }
+        self.begin(task.job_id(), task.key(), attempt).await?;
+        let entry = self.board.unit(&plan, unit, checkpoint.chunks_done);
+        let request = StageRequest::Unit { plan: plan.clone(), unit };
+        let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
+        let step = match outcome {
+            Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part).await,
+            Ok(other @ (StageOutcome::Split(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_))) => {
+                Err(unexpected(&other))
+            }
+            Err(failure) => Err(failure),
+        };
+        lease.release().await;
+        step
+    }
+
+    /// Records a part and publishes what follows.
+    async fn after_encode(&self, task: &Task, plan: &Arc<Plan>, part: PartRecord) -> Result<Step, Failure> {
+        let (job_id, fingerprint, unit) = (task.job_id(), task.fingerprint(), part.unit);
+        let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part.clone(), self.now()).await?;
+        tally::part(plan, &part, recorded.first);
+        let mut units_done = recorded.units_done;
+        let checkpoint = match self.advance_encoding(plan, units_done).await? {
+            Some(checkpoint) => Some(checkpoint),
+            None => {
+                let rebuilt = self.rebuild(job_id, fingerprint).await?;
+                let parts = self.store.parts(job_id.clone(), fingerprint.clone()).await?;
+                units_done = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+                rebuilt
+            }
+        };
+        if !wants_more(checkpoint.as_ref(), fingerprint) {
+            if checkpoint.is_none_or(|checkpoint| checkpoint.status.is_terminal()) {
+                self.clear(job_id).await;
+            }
+            return Ok(Step::Done);
+        }
+        self.publish_successors(plan, unit, units_done).await?;
+        Ok(Step::Done)
+    }
+
+    /// Publishes what follows a unit whose part is recorded.
+    async fn publish_successors(&self, plan: &Plan, unit: WorkUnit, units_done: u32) -> Result<(), Failure> {
+        self.publish_units(plan, after_unit(plan, unit)).await?;
+        if units_done >= plan.units() {
+            let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint());
+            self.publish(plan, &Task::Assemble { job_id, fingerprint }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a job goes on with the plan `fingerprint`.
+fn wants_more(checkpoint: Option<&Checkpoint>, fingerprint: &crate::plan::Fingerprint) -> bool {
+    checkpoint.is_some_and(|now| !now.status.is_terminal() && now.fingerprint.as_ref() == Some(fingerprint))
+}

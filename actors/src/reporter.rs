@@ -1,0 +1,264 @@
+//! Tells the Transcoding Service: how far jobs are, once a second and dropped when the service is slow; and how they
+//! ended, at least once, through the outbox, however long the service is away. Never slows an encode: it reads the
+//! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report.
+
+mod outbox;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::board::{Board, JobProgress};
+use crate::checkpoint::Advance;
+use crate::exit::{ExitGuard, stop_with};
+use crate::failure::Failure;
+use crate::job::JobId;
+use crate::ports::{Clock, StatusSink, Store};
+use crate::progress::Report;
+use outbox::Settled;
+
+/// Between two progress reports of a job.
+const TICK: Duration = Duration::from_secs(1);
+/// A progress report that takes longer is dropped.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two looks at the outbox, for what other workers left there.
+const OUTBOX_INTERVAL: Duration = Duration::from_secs(5);
+/// Reading the outbox may take this long before the next look.
+const PENDING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reports of the outbox that are looked at together.
+const MAX_PENDING: usize = 64;
+/// Ended jobs that are remembered, so that no late progress follows.
+const MAX_ENDED: usize = 1024;
+
+/// Deliver what is in the outbox; answered after a look that began later.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+/// What the reporter is connected to.
+#[derive(Clone)]
+pub struct ReporterPorts {
+    /// Sequence numbers and the outbox.
+    pub store: Arc<dyn Store>,
+    /// The service.
+    pub sink: Arc<dyn StatusSink>,
+    /// Time stamps.
+    pub clock: Arc<dyn Clock>,
+    /// What runs here.
+    pub board: Board,
+    /// Name of this worker.
+    pub worker: String,
+}
+
+/// The actor.
+pub struct Reporter {
+    ports: ReporterPorts,
+    /// Jobs with a report on its way: one at a time.
+    sending: HashSet<JobId>,
+    /// Chunks that were done when a job's checkpoint was last seen.
+    chunks_done: HashMap<JobId, u32>,
+    ended: VecDeque<JobId>,
+    /// Last reports that failed: how often, and when to try again.
+    failed: HashMap<JobId, (u32, Instant)>,
+    look: OutboxLook,
+    waiting: Vec<oneshot::Sender<()>>,
+    end: CancellationToken,
+    _exit: ExitGuard,
+}
+
+/// One look at the outbox at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OutboxLook {
+    /// None.
+    Idle,
+    /// One is under way.
+    Running,
+    /// One is under way, and something came since.
+    RunningThenAgain,
+}
+
+impl Reporter {
+    /// A reporter that stops with `end`.
+    pub fn new(ports: ReporterPorts, end: CancellationToken, exit: ExitGuard) -> Self {
+        Self {
+            ports,
+            sending: HashSet::new(),
+            chunks_done: HashMap::new(),
+            ended: VecDeque::new(),
+            failed: HashMap::new(),
+            look: OutboxLook::Idle,
+            waiting: Vec::new(),
+            end,
+            _exit: exit,
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let jobs = self.ports.board.jobs();
+        self.chunks_done.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
+        for job in jobs {
+            if !self.ended.contains(&job.job_id) && self.sending.insert(job.job_id.clone()) {
+                self.report(job, ctx);
+            }
+        }
+    }
+
+    fn report(&mut self, job: JobProgress, ctx: &mut Context<Self>) {
+        let job_id = job.job_id.clone();
+        let known = self.chunks_done.get(&job_id).copied().unwrap_or(0).max(job.chunks_done);
+        let sent = tokio::time::timeout(PROGRESS_TIMEOUT, report_once(self.ports.clone(), job, known));
+        ctx.spawn(fut::wrap_future::<_, Self>(sent).map(move |sent, this, ctx| {
+            this.sending.remove(&job_id);
+            match sent {
+                Ok(Ok(Seen::Running { chunks_done })) => drop(this.chunks_done.insert(job_id, chunks_done)),
+                Ok(Ok(Seen::Ended)) => this.note_end(job_id),
+                Ok(Err(failure)) => tracing::debug!(%job_id, %failure, "progress report was dropped"),
+                Err(_) => tracing::debug!(%job_id, "progress report took too long and was dropped"),
+            }
+            // Its last report may have waited for this.
+            if !this.waiting.is_empty() {
+                this.flush(ctx);
+            }
+        }));
+    }
+
+    fn note_end(&mut self, job_id: JobId) {
+        if !self.ended.contains(&job_id) {
+            self.ended.push_back(job_id);
+        }
+        while self.ended.len() > MAX_ENDED {
+            self.ended.pop_front();
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        match self.look {
+            OutboxLook::Idle => {
+                self.look = OutboxLook::Running;
+                let pending = tokio::time::timeout(PENDING_TIMEOUT, self.ports.store.pending(MAX_PENDING));
+                ctx.spawn(fut::wrap_future::<_, Self>(pending).map(|pending, this, ctx| match pending {
+                    Ok(Ok(reports)) => this.deliver(reports, ctx),
+                    Ok(Err(failure)) => {
+                        tracing::error!(%failure, "outbox cannot be read, last reports wait in it");
+                        this.settle(Vec::new(), 0, ctx);
+                    }
+                    // The checkpointer has said that the store is away.
+                    Err(_) => this.settle(Vec::new(), 0, ctx),
+                }));
+            }
+            OutboxLook::Running | OutboxLook::RunningThenAgain => self.look = OutboxLook::RunningThenAgain,
+        }
+    }
+
+    fn deliver(&mut self, reports: Vec<Report>, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        let mut held_back = 0;
+        for report in reports {
+            self.note_end(report.job_id.clone());
+            if self.failed.get(&report.job_id).is_some_and(|(_, at)| *at > now) {
+                continue;
+            }
+            if self.sending.insert(report.job_id.clone()) {
+                due.push(report);
+            } else {
+                held_back += 1;
+            }
+        }
+        let delivery = outbox::deliver(self.ports.clone(), due);
+        ctx.spawn(
+            fut::wrap_future::<_, Self>(delivery).map(move |settled, this, ctx| this.settle(settled, held_back, ctx)),
+        );
+    }
+
+    fn settle(&mut self, settled: Vec<(JobId, Settled)>, held_back: usize, ctx: &mut Context<Self>) {
+        for (job_id, settled) in settled {
+            self.sending.remove(&job_id);
+            match settled {
+                Settled::Confirmed | Settled::Elsewhere => drop(self.failed.remove(&job_id)),
+                Settled::Untried => {}
+                Settled::Failed => self.back_off(job_id, ctx),
+            }
+        }
+        let again = std::mem::replace(&mut self.look, OutboxLook::Idle) == OutboxLook::RunningThenAgain;
+        if again {
+            self.flush(ctx);
+        } else if held_back == 0 {
+            for reply in self.waiting.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn back_off(&mut self, job_id: JobId, ctx: &mut Context<Self>) {
+        let (failures, next_at) = self.failed.entry(job_id).or_insert((0, Instant::now()));
+        *failures = failures.saturating_add(1);
+        let delay = Backoff::NETWORK.jittered(*failures);
+        *next_at = Instant::now() + delay;
+        ctx.run_later(delay, |this, ctx| this.flush(ctx));
+    }
+
+    /// Looks at the outbox when a job ended here.
+    fn follow_ends(&self, ctx: &mut Context<Self>) {
+        let board = self.ports.board.clone();
+        let ended = fut::wrap_future::<_, Self>(async move { board.wait_for_end().await });
+        ctx.spawn(ended.map(|(), this, ctx| {
+            this.flush(ctx);
+            this.follow_ends(ctx);
+        }));
+    }
+}
+
+/// What a progress report saw of its job.
+enum Seen {
+    /// It goes on.
+    Running { chunks_done: u32 },
+    /// It has ended.
+    Ended,
+}
+
+/// Moves the checkpoint to what is seen here and, where a report is due, sends it.
+async fn report_once(ports: ReporterPorts, job: JobProgress, chunks_done: u32) -> Result<Seen, Failure> {
+    let step = Advance { progress: Some(job.percent(chunks_done)), report: true, ..Advance::default() };
+    let advanced = ports.store.advance(job.job_id.clone(), step, ports.clock.now()).await?;
+    // A checkpoint that is gone is built again by the next task.
+    let Some(advanced) = advanced else { return Ok(Seen::Running { chunks_done }) };
+    if advanced.checkpoint.status.is_terminal() {
+        return Ok(Seen::Ended);
+    }
+    if let Some(sequence) = advanced.sequence {
+        let report = Report::of(&advanced.checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
+        ports.sink.deliver(report).await?;
+    }
+    Ok(Seen::Running { chunks_done: advanced.checkpoint.chunks_done })
+}
+
+impl Actor for Reporter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        stop_with(ctx, &self.end);
+        ctx.run_interval(TICK, |this, ctx| this.tick(ctx));
+        ctx.run_interval(OUTBOX_INTERVAL, |this, ctx| this.flush(ctx));
+        self.follow_ends(ctx);
+        self.flush(ctx);
+    }
+}
+
+impl Handler<Flush> for Reporter {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) -> Self::Result {
+        let (reply, flushed) = oneshot::channel();
+        self.waiting.push(reply);
+        self.flush(ctx);
+        Box::pin(async move { flushed.await.unwrap_or(()) })
+    }
+}

@@ -1,0 +1,351 @@
+//! Owns the actors: starts them, starts them again when they die (not too often), drains and ends the worker.
+//!
+//! ```text
+//! Supervisor ─┬─ Consumer       jobs and tasks in, offsets and successors out
+//!             ├─ Capability     what this machine can encode
+//!             ├─ Checkpointer   the way to the store
+//!             ├─ EncoderPool ── Encoder × (cpu + io)
+//!             └─ Reporter       progress and last reports
+//! ```
+//!
+//! The children reach one another only through [`Link`](crate::link::Link)s, which lead to whoever lives. The state that
+//! outlives a child is in the store, in the log of the broker, and on the [`Board`].
+
+mod handle;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use metrics::counter;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use handle::{Adapters, Ended, Settings, WorkerHandle};
+
+use crate::board::Board;
+use crate::capability::{CanEncode, Capability};
+use crate::checkpointer::{CallStore, Checkpointer, PatientStore};
+use crate::consumer::{Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, Publish, StopRunning, TakeWork};
+use crate::encoder::STOP_GRACE;
+use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
+use crate::failure::Failure;
+use crate::handle::{EarlyCancels, Plans, TaskSettings, Workbench};
+use crate::link::Socket;
+use crate::metrics as names;
+use crate::pool::EncoderPool;
+use crate::ports::Store;
+use crate::reporter::{Flush, Reporter, ReporterPorts};
+use crate::status::StatusCell;
+use crate::work::RunWork;
+
+/// How often the arbiter shows that it is not stuck.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Stopped work must have ended after this time: its grace and a little more.
+const STOP_TIMEOUT: Duration = Duration::from_secs(STOP_GRACE.as_secs() + 2);
+/// Leaving the group may take this long; then the group finds out by itself.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Last reports may take this long at the end; other workers deliver the rest.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The children, by the name in their exit guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Checkpointer,
+    Reporter,
+    Pool,
+    Consumer,
+    Capability,
+}
+
+impl Kind {
+    /// In the order in which they are started.
+    const ALL: [Self; 5] = [Self::Checkpointer, Self::Reporter, Self::Pool, Self::Consumer, Self::Capability];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Checkpointer => "checkpointer",
+            Self::Reporter => "reporter",
+            Self::Pool => "pool",
+            Self::Consumer => "consumer",
+            Self::Capability => "capability",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// The actor.
+pub struct Supervisor {
+    adapters: Adapters,
+    settings: Settings,
+    workbench: Arc<Workbench>,
+    store: Arc<dyn Store>,
+    sockets: Sockets,
+    consumer: Option<Addr<Consumer>>,
+    reporter: Option<Addr<Reporter>>,
+    restarts: HashMap<Kind, Restarts>,
+    status: StatusCell,
+    /// Ends every actor.
+    end: CancellationToken,
+    ended: watch::Sender<Option<Ended>>,
+}
+
+/// The supervisor's ends of the links between its children.
+#[derive(Default)]
+struct Sockets {
+    store: Socket<CallStore>,
+    publish: Socket<Publish>,
+    run: Socket<RunWork>,
+}
+
+/// Time to start a child again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Respawn(Kind);
+
+/// Drain, then end.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct BeginDrain;
+
+/// End at once.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct EndNow;
+
+impl Supervisor {
+    /// Starts a worker on the arbiter of the caller. It takes work as soon as a probe has found an encoder.
+    pub fn start(adapters: Adapters, settings: Settings) -> WorkerHandle {
+        let (ended, when_ended) = watch::channel(None);
+        let status = StatusCell::new(settings.pool.cpu + settings.pool.io);
+        let followed = status.watch();
+        let address = Actor::start(Self::new(adapters, settings, status, ended));
+        WorkerHandle::new(address.clone().recipient(), address.recipient(), when_ended, followed)
+    }
+
+    fn new(adapters: Adapters, settings: Settings, status: StatusCell, ended: watch::Sender<Option<Ended>>) -> Self {
+        let sockets = Sockets::default();
+        let store: Arc<dyn Store> = Arc::new(PatientStore::new(sockets.store.link()));
+        let workbench = Workbench {
+            store: store.clone(),
+            work: adapters.work.clone(),
+            stages: adapters.stages.clone(),
+            publisher: Arc::new(PatientPublisher::new(sockets.publish.link())),
+            clock: adapters.clock.clone(),
+            board: Board::default(),
+            plans: Plans::default(),
+            early_cancels: EarlyCancels::default(),
+            settings: TaskSettings {
+                worker: settings.worker.clone(),
+                max_attempts: settings.max_attempts.max(1),
+                lease_ttl: settings.lease_ttl,
+            },
+        };
+        Self {
+            adapters,
+            settings,
+            workbench: Arc::new(workbench),
+            store,
+            sockets,
+            consumer: None,
+            reporter: None,
+            restarts: HashMap::new(),
+            status,
+            end: CancellationToken::new(),
+            ended,
+        }
+    }
+
+    fn spawn(&mut self, kind: Kind, ctx: &mut Context<Self>) {
+        let exit = ExitGuard::new(kind.as_str(), 0, ctx.address().recipient());
+        let end = self.end.clone();
+        match kind {
+            Kind::Checkpointer => {
+                let checkpointer = Checkpointer::new(self.adapters.store.clone(), end, exit).start();
+                self.sockets.store.connect(checkpointer.recipient());
+            }
+            Kind::Reporter => self.reporter = Some(Reporter::new(self.reporter_ports(), end, exit).start()),
+            Kind::Pool => {
+                let (workbench, status) = (self.workbench.clone(), self.status.clone());
+                let pool = EncoderPool::new(workbench, self.settings.pool, status, end, exit).start();
+                self.sockets.run.connect(pool.recipient());
+            }
+            Kind::Consumer => self.spawn_consumer(end, exit),
+            Kind::Capability => {
+                let to = ctx.address().recipient();
+                let (probe, clock) = (self.adapters.probe.clone(), self.adapters.clock.clone());
+                let (worker, slots) = (self.settings.worker.clone(), self.settings.pool.cpu);
+                Capability::new(probe, self.store.clone(), clock, worker, slots, to, end, exit).start();
+            }
+        }
+    }
+
+    fn spawn_consumer(&mut self, end: CancellationToken, exit: ExitGuard) {
+        let ports = ConsumerPorts {
+            connect: self.adapters.connect.clone(),
+            publisher: self.adapters.publisher.clone(),
+            pool: self.sockets.run.link(),
+            workbench: self.workbench.clone(),
+            status: self.status.clone(),
+        };
+        let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
+        self.sockets.publish.connect(consumer.clone().recipient());
+        consumer.do_send(TakeWork(self.status.now().capable));
+        self.consumer = Some(consumer);
+    }
+
+    fn reporter_ports(&self) -> ReporterPorts {
+        ReporterPorts {
+            store: self.store.clone(),
+            sink: self.adapters.sink.clone(),
+            clock: self.adapters.clock.clone(),
+            board: self.workbench.board.clone(),
+            worker: self.settings.worker.clone(),
+        }
+    }
+
+    /// Questions to a dead child wait for the next one.
+    fn disconnect(&mut self, kind: Kind) {
+        match kind {
+            Kind::Checkpointer => self.sockets.store.disconnect(),
+            Kind::Reporter => self.reporter = None,
+            Kind::Pool => self.sockets.run.disconnect(),
+            Kind::Consumer => {
+                self.sockets.publish.disconnect();
+                self.consumer = None;
+                self.status.change(|status| status.assigned = None);
+            }
+            Kind::Capability => {}
+        }
+    }
+
+    fn child_died(&mut self, kind: Kind, ctx: &mut Context<Self>) {
+        self.disconnect(kind);
+        counter!(names::ACTOR_RESTARTS_TOTAL, "actor" => kind.as_str()).increment(1);
+        match self.restarts.entry(kind).or_default().next_delay(Instant::now()) {
+            Some(delay) => drop(ctx.notify_later(Respawn(kind), delay)),
+            None => {
+                let message = format!("the {} died too often, see the errors before this line", kind.as_str());
+                self.finish(Ended::Failed(Failure::retryable(message)), ctx);
+            }
+        }
+    }
+
+    fn finish(&mut self, ended: Ended, ctx: &mut Context<Self>) {
+        match &ended {
+            Ended::Drained => tracing::info!("worker has drained"),
+            Ended::Stopped => tracing::warn!("worker was stopped at once"),
+            Ended::Failed(failure) => tracing::error!(%failure, "worker cannot go on"),
+        }
+        self.end.cancel();
+        self.status.change(|status| status.ended = true);
+        self.ended.send_if_modified(|known| known.is_none() && known.replace(ended).is_none());
+        ctx.stop();
+    }
+}
+
+/// Lets work end, stops what takes too long, leaves the group, delivers last reports. Every step has its deadline; a
+/// child that dies meanwhile ends its step.
+async fn drain(consumer: Option<Addr<Consumer>>, reporter: Option<Addr<Reporter>>, drain_timeout: Duration) {
+    if let Some(consumer) = consumer {
+        if tokio::time::timeout(drain_timeout, consumer.send(Drain)).await.is_err() {
+            tracing::warn!(?drain_timeout, "work did not end in time, it is stopped and goes on elsewhere");
+            consumer.do_send(StopRunning);
+            let _ = tokio::time::timeout(STOP_TIMEOUT, consumer.send(Drain)).await;
+        }
+        if tokio::time::timeout(LEAVE_TIMEOUT, consumer.send(Leave)).await.is_err() {
+            tracing::warn!("group was not left in time, it finds out by itself");
+        }
+    }
+    if let Some(reporter) = reporter
+        && tokio::time::timeout(FLUSH_TIMEOUT, reporter.send(Flush)).await.is_err()
+    {
+        tracing::warn!("last reports were not delivered in time, another worker does it");
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        for kind in Kind::ALL {
+            self.spawn(kind, ctx);
+        }
+        ctx.run_interval(BEAT_INTERVAL, |this, _| this.status.change(|status| status.beat_at = Instant::now()));
+    }
+}
+
+impl Drop for Supervisor {
+    /// However it ends, nobody is left behind.
+    fn drop(&mut self) {
+        self.end.cancel();
+        self.status.change(|status| status.ended = true);
+    }
+}
+
+impl Handler<ChildExited> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, exited: ChildExited, ctx: &mut Self::Context) {
+        let Some(kind) = Kind::named(exited.child.actor).filter(|_| !self.end.is_cancelled()) else { return };
+        let actor = kind.as_str();
+        match exited.exit {
+            Exit::Panicked => tracing::error!(actor, "actor panicked, starting it again"),
+            Exit::Stopped => tracing::warn!(actor, "actor stopped, starting it again"),
+            Exit::GaveUp(failure) => return self.finish(Ended::Failed(failure.context(actor)), ctx),
+        }
+        self.child_died(kind, ctx);
+    }
+}
+
+impl Handler<Respawn> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, respawn: Respawn, ctx: &mut Self::Context) {
+        // A draining worker does not join the group again.
+        if respawn.0 != Kind::Consumer || !self.status.now().draining {
+            self.spawn(respawn.0, ctx);
+        }
+    }
+}
+
+impl Handler<CanEncode> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, can: CanEncode, _: &mut Self::Context) {
+        self.status.change(|status| status.capable = can.0);
+        if let Some(consumer) = &self.consumer {
+            consumer.do_send(TakeWork(can.0));
+        }
+    }
+}
+
+impl Handler<BeginDrain> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: BeginDrain, ctx: &mut Self::Context) {
+        if self.status.now().draining {
+            return;
+        }
+        tracing::info!("worker drains");
+        self.status.change(|status| status.draining = true);
+        let steps = drain(self.consumer.clone(), self.reporter.clone(), self.settings.drain_timeout);
+        ctx.spawn(fut::wrap_future::<_, Self>(steps).map(|(), this, ctx| this.finish(Ended::Drained, ctx)));
+    }
+}
+
+impl Handler<EndNow> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: EndNow, ctx: &mut Self::Context) {
+        self.finish(Ended::Stopped, ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests;

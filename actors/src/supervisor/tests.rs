@@ -1,0 +1,10 @@
+//! Whole workers in virtual time, with everything outside of them in memory.
+
+mod away;
+mod cancel;
+mod crash;
+mod drain;
+mod failures;
+mod flow;
+mod refused;
+mod restart;

@@ -1,0 +1,154 @@
+//! Actors that panic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::checkpoint::JobStatus;
+use crate::plan::testing::job;
+use crate::ports::{Answer, Capabilities, CapabilityProbe, Publication, Queue, TaskPublisher};
+use crate::supervisor::{Ended, Supervisor};
+use crate::testing::fleet::{Fleet, settings, until};
+use crate::testing::invariants::{check, check_chains};
+use crate::testing::stages::{Act, Film};
+
+#[actix::test]
+async fn an_encoder_that_panics_is_replaced_and_its_task_taken_up_again() {
+    for key in ["split", "v00001", "audio", "assemble"] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        fleet.stages.script(&format!("movie/{key}"), [Act::Panic]);
+        let _worker = fleet.worker("a");
+        let job_id = fleet.submit(&job("movie"));
+        assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed, "{key}");
+        fleet.quiet().await;
+        assert_eq!(fleet.stages.begun(&format!("movie/{key}")), 2);
+        assert_eq!(fleet.stages.runs().len(), 8);
+        check(&fleet);
+        check_chains(&fleet, &job("movie"), Film::default());
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
+async fn a_task_that_panics_every_time_fails_its_job_and_not_the_worker() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    fleet.stages.script("movie/v00001", vec![Act::Panic; 20]);
+    let worker = fleet.worker("a");
+    let job_id = fleet.submit(&job("movie"));
+    assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Failed);
+    assert_eq!(fleet.stages.begun("movie/v00001"), 3);
+    fleet.quiet().await;
+    let other = fleet.submit(&job("other"));
+    assert_eq!(fleet.last_report(&other).await.status, JobStatus::Completed);
+    assert!(worker.status().borrow().ready());
+    assert_eq!(fleet.log.records(Queue::DeadLetter).len(), 1);
+    check(&fleet);
+}
+
+#[actix::test]
+async fn encoders_that_panic_over_everything_end_the_worker() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let worker = fleet.worker("a");
+    for index in 0..20 {
+        fleet.stages.script(&format!("movie-{index}/split"), vec![Act::Panic; 20]);
+        fleet.submit(&job(&format!("movie-{index}")));
+    }
+    let Ended::Failed(failure) = worker.ended().await else { panic!("it did not fail") };
+    assert!(failure.message.contains("died too often"), "{failure}");
+}
+
+#[actix::test]
+async fn a_reporter_that_panics_is_replaced_and_the_last_report_arrives() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let _worker = fleet.worker("a");
+    fleet.service.panic_next(4);
+    let job_id = fleet.submit(&job("movie"));
+    assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
+    assert!(fleet.service.taken_of(&job_id).len() > 3);
+    check(&fleet);
+}
+
+/// Panics the first times.
+struct Faulty<T> {
+    inner: T,
+    panics: AtomicUsize,
+}
+
+impl<T> Faulty<T> {
+    fn new(inner: T, panics: usize) -> Arc<Self> {
+        Arc::new(Self { inner, panics: AtomicUsize::new(panics) })
+    }
+
+    fn maybe_panic(&self) {
+        let left = self.panics.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        assert!(left.is_err(), "told to panic");
+    }
+}
+
+impl<T: TaskPublisher> TaskPublisher for Faulty<T> {
+    fn publish(&self, record: Publication) -> Answer<()> {
+        self.maybe_panic();
+        self.inner.publish(record)
+    }
+}
+
+impl<T: CapabilityProbe> CapabilityProbe for Faulty<T> {
+    fn probe(&self) -> Answer<Capabilities> {
+        self.maybe_panic();
+        self.inner.probe()
+    }
+}
+
+#[actix::test]
+async fn a_consumer_that_panics_is_replaced_and_nothing_is_lost_or_done_twice() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let mut adapters = fleet.adapters("a");
+    adapters.publisher = Faulty::new(fleet.log.clone(), 2);
+    let _worker = Supervisor::start(adapters, settings("a"));
+    let job_id = fleet.submit(&job("movie"));
+    assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
+    fleet.quiet().await;
+    assert_eq!(fleet.stages.runs().len(), 7);
+    check(&fleet);
+    check_chains(&fleet, &job("movie"), Film::default());
+}
+
+#[actix::test]
+async fn a_capability_actor_that_panics_is_replaced() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let mut adapters = fleet.adapters("a");
+    adapters.probe = Faulty::new(fleet.machine.clone(), 3);
+    let worker = Supervisor::start(adapters, settings("a"));
+    until("a probe", || worker.status().borrow().ready()).await;
+}
+
+#[actix::test]
+async fn a_probe_that_always_panics_ends_the_worker() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let mut adapters = fleet.adapters("a");
+    adapters.probe = Faulty::new(fleet.machine.clone(), usize::MAX);
+    let worker = Supervisor::start(adapters, settings("a"));
+    assert!(matches!(worker.ended().await, Ended::Failed(failure) if failure.message.contains("capability")));
+}
+
+#[actix::test]
+async fn a_worker_announces_itself_as_long_as_it_lives() {
+    use crate::ports::LeaseStore as _;
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let worker = fleet.worker("a");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let known = fleet.store.workers().await.expect("the store answers");
+    assert_eq!(known.iter().map(|info| (info.worker.as_str(), info.slots)).collect::<Vec<_>>(), [("a", 2)]);
+    worker.drain();
+    worker.ended().await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(fleet.store.workers().await.expect("the store answers").is_empty());
+}

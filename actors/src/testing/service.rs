@@ -1,0 +1,152 @@
+//! The rest of the outside: the Transcoding Service, the probe and the clock.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::DateTime;
+use tokio::time::Instant;
+
+use crate::checkpoint::Timestamp;
+use crate::failure::Failure;
+use crate::job::{JobId, VideoCodec};
+use crate::plan::EncoderFamily;
+use crate::ports::{Answer, Capabilities, CapabilityProbe, Clock, EncoderCapability, StatusSink};
+use crate::progress::Report;
+
+/// A Transcoding Service that keeps what it is told. Clones share it.
+#[derive(Clone, Default)]
+pub struct FakeService {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    taken: Vec<Report>,
+    tried: usize,
+    away: bool,
+    refuse: bool,
+    panics: usize,
+    latency: Duration,
+}
+
+impl FakeService {
+    /// While the service is away, every delivery fails as `retryable`.
+    pub fn set_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
+    /// While it refuses, every delivery fails as `permanent`.
+    pub fn set_refusing(&self, refuse: bool) {
+        self.lock().refuse = refuse;
+    }
+
+    /// From now on a delivery takes `latency`.
+    pub fn set_latency(&self, latency: Duration) {
+        self.lock().latency = latency;
+    }
+
+    /// The next `count` deliveries panic.
+    pub fn panic_next(&self, count: usize) {
+        self.lock().panics = count;
+    }
+
+    /// Deliveries so far, whatever became of them.
+    pub fn tried(&self) -> usize {
+        self.lock().tried
+    }
+
+    /// The reports that were taken, in their order.
+    pub fn taken(&self) -> Vec<Report> {
+        self.lock().taken.clone()
+    }
+
+    /// The reports of one job.
+    pub fn taken_of(&self, job_id: &JobId) -> Vec<Report> {
+        self.lock().taken.iter().filter(|report| report.job_id == *job_id).cloned().collect()
+    }
+
+    /// The last report of a job, once it was taken.
+    pub fn last_of(&self, job_id: &JobId) -> Option<Report> {
+        self.taken_of(job_id).into_iter().find(|report| report.status.is_terminal())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StatusSink for FakeService {
+    fn deliver(&self, report: Report) -> Answer<()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let latency = {
+                let mut state = this.lock();
+                state.tried += 1;
+                state.latency
+            };
+            tokio::time::sleep(latency).await;
+            let mut state = this.lock();
+            if state.panics > 0 {
+                state.panics -= 1;
+                drop(state);
+                panic!("the fake service was told to panic");
+            }
+            if state.away {
+                return Err(Failure::retryable("the fake service is away"));
+            }
+            if state.refuse {
+                return Err(Failure::permanent("the fake service refuses everything"));
+            }
+            state.taken.push(report);
+            Ok(())
+        })
+    }
+}
+
+/// A clock that follows tokio's, so that virtual time moves it.
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualClock {
+    began: Instant,
+}
+
+impl Default for VirtualClock {
+    fn default() -> Self {
+        Self { began: Instant::now() }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default() + self.began.elapsed()
+    }
+}
+
+/// A machine that can do what a test says; x264 and x265 unless told otherwise.
+#[derive(Clone)]
+pub struct FakeMachine {
+    answers: Arc<Mutex<Result<Capabilities, Failure>>>,
+}
+
+impl Default for FakeMachine {
+    fn default() -> Self {
+        let encoders = vec![
+            EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 },
+            EncoderCapability { codec: VideoCodec::H265, encoder: EncoderFamily::X265 },
+        ];
+        Self { answers: Arc::new(Mutex::new(Ok(Capabilities { encoders, findings: Vec::new() }))) }
+    }
+}
+
+impl FakeMachine {
+    /// What the next probes see.
+    pub fn set(&self, answer: Result<Capabilities, Failure>) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
+}
+
+impl CapabilityProbe for FakeMachine {
+    fn probe(&self) -> Answer<Capabilities> {
+        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(std::future::ready(answer))
+    }
+}

@@ -1,0 +1,277 @@
+//! Stages and a work storage without media: what each run does and how long it takes is written down before.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
+use crate::failure::Failure;
+use crate::job::{JobId, MediaUri};
+use crate::plan::testing::{facts_of, identity};
+use crate::plan::{Fingerprint, Plan, SourceIdentity};
+use crate::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner, WorkStorage};
+use crate::task::{Stage, WorkUnit};
+
+/// What a run does instead of what it should.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Fails at half of its time.
+    Fail(Failure),
+    /// Panics at half of its time.
+    Panic,
+    /// Never ends by itself.
+    Hang,
+    /// Takes this long.
+    Take(Duration),
+    /// An assembly that finds these parts lost.
+    LoseParts(Vec<WorkUnit>),
+}
+
+/// A film.
+#[derive(Clone, Copy, Debug)]
+pub struct Film {
+    /// Its chunks of 10 s.
+    pub chunks: u32,
+    /// `JOB_PARALLELISM`.
+    pub parallelism: u32,
+    /// Whether it has sound.
+    pub audio: bool,
+}
+
+impl Default for Film {
+    fn default() -> Self {
+        Self { chunks: 4, parallelism: 2, audio: true }
+    }
+}
+
+/// A run of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// `{job}/split`, or the key of the task.
+    pub key: String,
+    /// The worker.
+    pub worker: String,
+    /// Whether its result became durable.
+    pub done: bool,
+}
+
+/// Stages and work storage. Clones share everything but the name of their worker.
+#[derive(Clone, Default)]
+pub struct FakeStages {
+    state: Arc<Mutex<State>>,
+    worker: String,
+}
+
+#[derive(Default)]
+struct State {
+    films: HashMap<JobId, Film>,
+    scripts: HashMap<String, VecDeque<Act>>,
+    pace: HashMap<Stage, Duration>,
+    runs: Vec<Run>,
+    source: Option<SourceIdentity>,
+    identify_failures: VecDeque<Failure>,
+    plans: HashMap<(JobId, Fingerprint), Plan>,
+    parts: BTreeMap<(JobId, String), Vec<PartRecord>>,
+    removed: Vec<JobId>,
+}
+
+/// Time of a run where a test does not say it.
+const PACE: Duration = Duration::from_secs(5);
+/// Progress is told so often in a run.
+const STEPS: u32 = 10;
+
+impl FakeStages {
+    /// The same for another worker.
+    pub fn of_worker(&self, worker: &str) -> Self {
+        Self { state: self.state.clone(), worker: worker.into() }
+    }
+
+    /// The film that a job reads.
+    pub fn film(&self, job_id: &str, film: Film) {
+        self.lock().films.extend(job_id.parse().map(|job_id| (job_id, film)));
+    }
+
+    /// The next runs of `key` do this, one each.
+    pub fn script(&self, key: &str, acts: impl IntoIterator<Item = Act>) {
+        self.lock().scripts.entry(key.into()).or_default().extend(acts);
+    }
+
+    /// All runs of a stage take this long.
+    pub fn pace(&self, stage: Stage, pace: Duration) {
+        self.lock().pace.insert(stage, pace);
+    }
+
+    /// The input was replaced.
+    pub fn replace_input(&self, source: SourceIdentity) {
+        self.lock().source = Some(source);
+    }
+
+    /// The next look at an input fails.
+    pub fn fail_identify(&self, failure: Failure) {
+        self.lock().identify_failures.push_back(failure);
+    }
+
+    /// All runs so far.
+    pub fn runs(&self) -> Vec<Run> {
+        self.lock().runs.clone()
+    }
+
+    /// How often `key` was begun.
+    pub fn begun(&self, key: &str) -> usize {
+        self.lock().runs.iter().filter(|run| run.key == key).count()
+    }
+
+    /// How often `key` was done.
+    pub fn done(&self, key: &str) -> usize {
+        self.lock().runs.iter().filter(|run| run.key == key && run.done).count()
+    }
+
+    /// Jobs whose work was removed.
+    pub fn removed(&self) -> Vec<JobId> {
+        self.lock().removed.clone()
+    }
+
+    /// Whether nothing of a job is left.
+    pub fn is_empty_of(&self, job_id: &JobId) -> bool {
+        let state = self.lock();
+        !state.plans.keys().any(|(id, _)| id == job_id) && !state.parts.keys().any(|(id, _)| id == job_id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
+        let (stage, key, media_ns) = describe(&request);
+        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
+        let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
+        for step in 1..=STEPS {
+            tokio::time::sleep(pace / STEPS).await;
+            progress(media_ns * u64::from(step) / u64::from(STEPS));
+            match &act {
+                Some(Act::Fail(failure)) if step == STEPS / 2 => return Err(failure.clone()),
+                Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
+                Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
+                Some(Act::LoseParts(units)) if step == STEPS => return Ok(StageOutcome::PartsLost(units.clone())),
+                _ => {}
+            }
+        }
+        let mut state = self.lock();
+        let outcome = state.produce(request, &self.worker)?;
+        state.runs[run].done = true;
+        Ok(outcome)
+    }
+}
+
+fn describe(request: &StageRequest) -> (Stage, String, u64) {
+    match request {
+        StageRequest::Split { job, .. } => (Stage::Split, format!("{}/split", job.job_id), 0),
+        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_) } => {
+            (Stage::Encode, format!("{}/{unit}", plan.job.job_id), 10_000_000_000)
+        }
+        StageRequest::Unit { plan, unit } => (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns()),
+        StageRequest::Assemble { plan, .. } => {
+            (Stage::Assemble, format!("{}/assemble", plan.job.job_id), plan.duration_ns())
+        }
+    }
+}
+
+impl State {
+    fn begin(&mut self, key: String, stage: Stage, worker: &str) -> (Option<Act>, Duration, usize) {
+        let act = self.scripts.get_mut(&key).and_then(VecDeque::pop_front);
+        self.runs.push(Run { key, worker: worker.into(), done: false });
+        (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
+    }
+
+    fn produce(&mut self, request: StageRequest, worker: &str) -> Result<StageOutcome, Failure> {
+        match request {
+            StageRequest::Split { job, source } => {
+                let film = self.films.get(&job.job_id).copied().unwrap_or_default();
+                let facts = facts_of(film.chunks, film.audio);
+                let plan = Plan::build((*job).clone(), source, facts, film.parallelism)?;
+                self.plans.insert((job.job_id.clone(), plan.fingerprint()), plan.clone());
+                Ok(StageOutcome::Split(Arc::new(plan)))
+            }
+            StageRequest::Unit { plan, unit } => {
+                let part = part_of(unit, worker);
+                let known = self.parts.entry((plan.job.job_id.clone(), plan.fingerprint().0)).or_default();
+                known.retain(|known| known.unit != unit);
+                known.push(part.clone());
+                Ok(StageOutcome::Unit(part))
+            }
+            StageRequest::Assemble { plan, parts } => {
+                let missing = crate::task::units(&plan).filter(|unit| !parts.contains_key(unit)).count();
+                assert_eq!(missing, 0, "an assembly was begun without all parts");
+                Ok(StageOutcome::Assembled(vec![output_of(&plan)]))
+            }
+        }
+    }
+}
+
+/// The part of a unit; equal for all workers but for their names.
+pub fn part_of(unit: WorkUnit, worker: &str) -> PartRecord {
+    let file = PartFile {
+        name: format!("{unit}-r0-0123456789abcdef.gdp"),
+        bytes: 1000,
+        sha256: "0123456789abcdef".into(),
+        access_units: 250,
+        key_units: 5,
+        samples: 0,
+        priming: 0,
+    };
+    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file] }
+}
+
+fn output_of(plan: &Plan) -> OutputReport {
+    OutputReport {
+        uri: plan.job.outputs.first().map(|output| output.uri.as_str().to_owned()).unwrap_or_default(),
+        bytes: 4000,
+        duration: plan.duration_ns() as f64 / 1e9,
+        sha256: "feedbeef".into(),
+        verification: Verification { frames: plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
+    }
+}
+
+impl StageRunner for FakeStages {
+    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome> {
+        let stage = self.clone().carry_out(request, progress);
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(Failure::interrupted("the stage was told to stop")),
+                outcome = stage => outcome,
+            }
+        })
+    }
+}
+
+impl WorkStorage for FakeStages {
+    fn identify(&self, _: MediaUri) -> Answer<SourceIdentity> {
+        let mut state = self.lock();
+        let answer = match state.identify_failures.pop_front() {
+            Some(failure) => Err(failure),
+            None => Ok(state.source.clone().unwrap_or_else(identity)),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
+        let plan = self.lock().plans.get(&(job_id, fingerprint)).cloned();
+        Box::pin(std::future::ready(Ok(plan)))
+    }
+
+    fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
+        let parts = self.lock().parts.get(&(job_id, fingerprint.0)).cloned().unwrap_or_default();
+        Box::pin(std::future::ready(Ok(parts)))
+    }
+
+    fn remove(&self, job_id: JobId) -> Answer<()> {
+        let mut state = self.lock();
+        state.plans.retain(|(id, _), _| *id != job_id);
+        state.parts.retain(|(id, _), _| *id != job_id);
+        state.removed.push(job_id);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

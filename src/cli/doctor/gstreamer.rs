@@ -1,0 +1,113 @@
+//! GStreamer's version and the elements that the pipelines are made of, with the Debian package of each.
+
+use std::path::Path;
+
+use gst::prelude::StaticType as _;
+use gstreamer as gst;
+
+use super::Finding;
+
+/// The version whose behaviour the pipelines were written for.
+const NEEDED_VERSION: (u32, u32) = (1, 22);
+
+/// Elements of one package, and what is lost without them.
+struct Package {
+    name: &'static str,
+    elements: &'static [&'static str],
+    purpose: &'static str,
+    needed: bool,
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "libgstreamer1.0-0",
+        elements: &["filesrc", "filesink", "queue", "typefind"],
+        purpose: "reading files",
+        needed: true,
+    },
+    Package {
+        name: "gstreamer1.0-plugins-base",
+        elements: &["appsrc", "appsink", "videoconvert", "videoscale", "audioconvert", "audioresample", "parsebin"],
+        purpose: "scaling and converting",
+        needed: true,
+    },
+    Package {
+        name: "gstreamer1.0-plugins-good",
+        elements: &["qtdemux", "matroskademux", "deinterlace", "videoflip"],
+        purpose: "MP4 and Matroska inputs, interlaced and turned pictures",
+        needed: true,
+    },
+    Package {
+        name: "gstreamer1.0-plugins-bad",
+        elements: &["h264parse", "h265parse", "tsdemux", "mpegtsmux", "gdppay", "gdpdepay"],
+        purpose: "H.264, H.265 and MPEG-TS, chunk sources",
+        needed: true,
+    },
+    Package { name: "gstreamer1.0-plugins-ugly", elements: &["x264enc"], purpose: "encoding H.264", needed: true },
+    Package { name: "gstreamer1.0-plugins-bad", elements: &["x265enc"], purpose: "encoding H.265", needed: false },
+    Package {
+        name: "gstreamer1.0-libav",
+        elements: &["avdec_h264", "avdec_h265", "avdec_aac", "avenc_aac"],
+        purpose: "decoding H.264 and H.265, AAC",
+        needed: true,
+    },
+    Package {
+        name: "gstreamer1.0-libav",
+        elements: &["avdec_ac3", "avdec_eac3", "avdec_mpeg2video"],
+        purpose: "inputs with Dolby Digital or MPEG-2",
+        needed: false,
+    },
+];
+
+/// Whether the driver's device file is there; whether it works, only an encode can tell.
+pub(super) fn nvidia_device() -> bool {
+    Path::new("/dev/nvidiactl").exists()
+}
+
+/// Blocks while the plugins are looked at.
+pub(super) fn check() -> Vec<Finding> {
+    if let Err(error) = gst::init() {
+        return vec![Finding::fail("gstreamer", format!("does not start: {error}"), "install libgstreamer1.0-0")];
+    }
+    let (major, minor, micro, _) = gst::version();
+    let version = format!("GStreamer {major}.{minor}.{micro}");
+    let found = match (major, minor) >= NEEDED_VERSION {
+        true => Finding::ok("gstreamer", version),
+        false => Finding::fail("gstreamer", format!("{version} is too old"), "install version 1.22 or newer"),
+    };
+    let registry = gst::Registry::get();
+    let has = |element: &str| registry.find_feature(element, gst::ElementFactory::static_type()).is_some();
+    std::iter::once(found).chain(PACKAGES.iter().map(|package| package.judge(&has))).collect()
+}
+
+impl Package {
+    fn judge(&self, has: &dyn Fn(&str) -> bool) -> Finding {
+        let Self { name, elements, purpose, needed } = self;
+        let missing: Vec<_> = elements.iter().copied().filter(|element| !has(element)).collect();
+        if missing.is_empty() {
+            return Finding::ok("elements", format!("{} ({purpose})", elements.join(" ")));
+        }
+        let (detail, advice) = (format!("{} missing ({purpose})", missing.join(" ")), format!("install {name}"));
+        if *needed { Finding::fail("elements", detail, advice) } else { Finding::warn("elements", detail, advice) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_missing_element_names_its_package() {
+        let finding = PACKAGES[4].judge(&|_| false);
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert_eq!(finding.advice.as_deref(), Some("install gstreamer1.0-plugins-ugly"));
+        assert!(finding.detail.starts_with("x264enc missing"), "{}", finding.detail);
+    }
+
+    #[test]
+    fn what_only_some_inputs_need_is_a_warning() {
+        let finding = PACKAGES.iter().find(|package| !package.needed).expect("one").judge(&|_| false);
+        assert_eq!(finding.verdict, Verdict::Warn);
+    }
+}

@@ -1,0 +1,63 @@
+//! Reports in words.
+
+use std::time::Duration;
+
+use actors::checkpoint::{OutputReport, Verification};
+use actors::progress::Report;
+use indicatif::{DecimalBytes, FormattedDuration, HumanCount};
+
+/// Percent, chunks, speed and the time that is left, as far as they are known.
+pub(super) fn standing(report: &Report) -> String {
+    let mut parts = vec![format!("{:5.1} %", report.progress)];
+    if report.chunks_total > 0 {
+        parts.push(format!("chunk {} of {}", report.chunks_done, report.chunks_total));
+    }
+    if report.speed > 0.0 {
+        parts.push(format!("{:.2}x", report.speed));
+    }
+    if let Some(eta) = report.eta_seconds.filter(|eta| eta.is_finite() && *eta >= 0.0) {
+        parts.push(format!("eta {}", FormattedDuration(Duration::from_secs(eta.min(1e9) as u64))));
+    }
+    parts.join("  ")
+}
+
+/// What was made, and how it was checked.
+pub(super) fn completed(report: &Report) -> Vec<String> {
+    match report.outputs.as_deref() {
+        Some(outputs) => outputs.iter().flat_map(output).collect(),
+        None => vec![format!("job {} is completed", report.job_id)],
+    }
+}
+
+/// Why it failed, in one sentence.
+pub(super) fn failed(report: &Report) -> String {
+    report.error.as_ref().map_or_else(|| format!("job {} failed", report.job_id), ToString::to_string)
+}
+
+fn output(output: &OutputReport) -> [String; 5] {
+    [
+        place(&output.uri),
+        format!("  size      {} ({} bytes)", DecimalBytes(output.bytes), HumanCount(output.bytes)),
+        format!("  duration  {:.3} s", output.duration),
+        format!("  sha256    {}", output.sha256),
+        format!("  verified  {}", verification(&output.verification)),
+    ]
+}
+
+/// A path where it is one: that is what was typed.
+fn place(uri: &str) -> String {
+    let path = url::Url::parse(uri).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok());
+    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+}
+
+fn verification(found: &Verification) -> String {
+    let frames = format!("{} frames, {} of them key frames", HumanCount(found.frames), HumanCount(found.key_frames));
+    if found.audio_samples == 0 {
+        return format!("{frames}, no audio; all as planned");
+    }
+    let offset = found.av_offset_ns as f64 / 1e6;
+    format!(
+        "{frames}, {} audio samples, audio {offset:+.3} ms from video; all as planned",
+        HumanCount(found.audio_samples)
+    )
+}

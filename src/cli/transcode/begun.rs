@@ -1,0 +1,87 @@
+//! Whether the job of a command was begun or ended before.
+//!
+//! A job that ended never begins again under its id. What should be done again (a failed job, outputs that were
+//! deleted, `--force`) gets the next free id: `ID-2`, `ID-3`.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use actors::checkpoint::{Checkpoint, JobStatus};
+use actors::job::JobSpec;
+use actors::ports::JobStore;
+
+use super::super::Trouble;
+use super::paths;
+
+/// Repetitions of one command whose checkpoints have not expired. More is a loop in somebody's script.
+const MAX_REPETITIONS: u32 = 1000;
+
+/// How to begin.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Do this job; it may have been begun before.
+    Go(JobSpec),
+    /// The job was completed, its outputs are there and as they were.
+    AlreadyDone(JobSpec),
+}
+
+/// Looks the job up and refuses outputs that exist and that no unfinished run of this job could have made.
+pub(super) async fn start(job: JobSpec, jobs: &dyn JobStore, force: bool) -> Result<Start, Trouble> {
+    for repetition in 1..=MAX_REPETITIONS {
+        let job = repeated(&job, repetition)?;
+        let Some(checkpoint) = jobs.read(job.job_id.clone()).await? else {
+            refuse_existing(&job)?;
+            return Ok(Start::Go(job));
+        };
+        if !checkpoint.status.is_terminal() {
+            return go_on(job, &checkpoint);
+        }
+        if !force && untouched_since(&job, &checkpoint) {
+            return Ok(Start::AlreadyDone(job));
+        }
+    }
+    Err(Trouble::usage(format!("{} was repeated {MAX_REPETITIONS} times, use another --work-dir", job.job_id)))
+}
+
+fn repeated(job: &JobSpec, repetition: u32) -> Result<JobSpec, Trouble> {
+    if repetition == 1 {
+        return Ok(job.clone());
+    }
+    let job_id = format!("{}-{repetition}", job.job_id).parse().map_err(Trouble::Usage)?;
+    Ok(JobSpec { job_id, ..job.clone() })
+}
+
+fn go_on(job: JobSpec, checkpoint: &Checkpoint) -> Result<Start, Trouble> {
+    if checkpoint.content == job.content_digest() {
+        return Ok(Start::Go(job));
+    }
+    Err(Trouble::usage(format!(
+        "job {} was begun with another content and is not finished, give the changed job another job_id",
+        job.job_id
+    )))
+}
+
+fn refuse_existing(job: &JobSpec) -> Result<(), Trouble> {
+    match local_outputs(job).find(|output| output.exists()) {
+        Some(output) if !job.overwrite => {
+            Err(Trouble::usage(format!("output {}: exists, --force replaces it", output.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn local_outputs(job: &JobSpec) -> impl Iterator<Item = PathBuf> {
+    job.outputs.iter().filter_map(|output| paths::local(&output.uri))
+}
+
+/// An output gets its last change before it is published, and is published before its job is completed.
+fn untouched_since(job: &JobSpec, checkpoint: &Checkpoint) -> bool {
+    let Some(completed_at) = checkpoint.completed_at.filter(|_| checkpoint.status == JobStatus::Completed) else {
+        return false;
+    };
+    let untouched = |output: PathBuf| {
+        let changed_at = std::fs::metadata(output).and_then(|found| found.modified());
+        changed_at.is_ok_and(|changed_at| changed_at <= SystemTime::from(completed_at))
+    };
+    local_outputs(job).all(untouched)
+}

@@ -1,0 +1,49 @@
+//! What the commands need from the rest of the worker.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use actors::failure::Failure;
+use actors::job::JobSpec;
+use actors::ports::{Answer, Capabilities, JobStore, StatusSink, TaskPublisher};
+use futures_util::future::LocalBoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// One job for this machine.
+pub struct LocalJob {
+    /// The job; it may be one that was begun before.
+    pub job: JobSpec,
+    /// Embedded broker and store, work storage in a directory.
+    pub config: Config,
+    /// Gets the reports, in place of the Transcoding Service. Its last one ends the command.
+    pub sink: Arc<dyn StatusSink>,
+}
+
+/// The worker and its parts, each built when a command asks for it. Futures run on the command's own thread.
+pub trait Wiring: Send + Sync {
+    /// The pod: works until `stop`, then drains. `Ok` after a clean drain.
+    fn run(&self, config: Config, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>>;
+
+    /// A pod for one job: publishes it to its own broker, works until `stop`, then ends within the drain timeout.
+    fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>>;
+
+    /// The checkpoint store. Dropping it closes it.
+    fn jobs(&self, config: &Config) -> Answer<Arc<dyn JobStore>>;
+
+    /// The producer.
+    ///
+    /// # Errors
+    /// `permanent` where librdkafka refuses the configuration.
+    fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure>;
+
+    /// Tries every encoder in a stage process.
+    fn probe(&self, config: &Config) -> Answer<Capabilities>;
+
+    /// Writes, reads and removes a small object in the work storage.
+    fn try_work_storage(&self, config: &Config) -> Answer<()>;
+
+    /// The inside of a stage process, from spec to last event.
+    fn stage(&self) -> ExitCode;
+}

@@ -1,0 +1,209 @@
+//! Assemble: parts in, verified outputs out. Every output is verified before the first one gets its final name.
+
+use std::collections::BTreeMap;
+
+use actors::checkpoint::{OutputReport, PartRecord};
+use actors::failure::Failure;
+use actors::plan::Plan;
+use actors::ports::{OnProgress, StageOutcome};
+use actors::task::{WorkUnit, units};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, mismatch};
+use crate::stage::gauge::Gauge;
+use crate::stage::protocol::{AssembleSpec, Assembled, PartSource, StageResult, StageSpec};
+use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
+
+/// The files of a part, in the order of the renditions.
+type Sources = BTreeMap<WorkUnit, Vec<PartSource>>;
+
+/// What came of one output.
+enum Output {
+    /// It is good.
+    Verified(Box<Verified>),
+    /// Files of parts that turned out to be damaged.
+    Lost(Vec<String>),
+}
+
+/// An output that was verified.
+struct Verified {
+    report: OutputReport,
+    /// `None` where it has its final name already.
+    pending: Option<Pending>,
+}
+
+impl Inner {
+    pub(super) async fn assemble(
+        &self,
+        plan: &Plan,
+        parts: &BTreeMap<WorkUnit, PartRecord>,
+        progress: OnProgress,
+        stop: &CancellationToken,
+    ) -> Result<StageOutcome, Failure> {
+        let files = self.storage.plan_files(&plan.job.job_id, &plan.fingerprint())?;
+        let (sources, lost) = find_parts(&files, plan, parts).await?;
+        if !lost.is_empty() {
+            return parts_lost(&files, lost).await;
+        }
+        let mut gauge = Gauge::shared(progress, plan.outputs.len(), plan.duration_ns());
+        let mut verified = Vec::new();
+        for index in 0..plan.outputs.len() {
+            match self.output(&files, plan, index, &sources, &mut gauge, stop).await? {
+                Output::Verified(output) => verified.push(*output),
+                Output::Lost(names) => return parts_lost(&files, units_of(&names, parts)?).await,
+            }
+            gauge.next_run();
+        }
+        self.publish_all(&files, plan, verified).await.map(StageOutcome::Assembled)
+    }
+
+    async fn output(
+        &self,
+        files: &PlanFiles,
+        plan: &Plan,
+        index: usize,
+        sources: &Sources,
+        gauge: &mut Gauge,
+        stop: &CancellationToken,
+    ) -> Result<Output, Failure> {
+        let output = &plan.job.outputs[index];
+        // A run that was killed after this output got its name leaves nothing to do here.
+        if let Some(report) = files.output(index).await?.filter(|report| report.uri == output.uri.as_str())
+            && self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await? == Existing::Same
+        {
+            return Ok(Output::Verified(Box::new(Verified { report, pending: None })));
+        }
+        let pending = self.storage.pending_output(&output.uri, &plan.fingerprint()).await?;
+        let spec = StageSpec::Assemble(Box::new(spec(plan, index, sources, &pending)));
+        let assembled = match self.process(&spec, gauge, stop).await? {
+            StageResult::Assemble(assembled) => assembled,
+            StageResult::PartsLost { names } => return Ok(Output::Lost(names)),
+            _ => return Err(mismatch("assemble")),
+        };
+        let written = pending.bytes().await?;
+        if written != assembled.bytes {
+            let told = assembled.bytes;
+            return Err(Failure::retryable(format!("the assemble stage told of {told} bytes and wrote {written}")));
+        }
+        let report = report(output.uri.as_str(), assembled);
+        Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
+    }
+
+    /// Gives the outputs their final names. All names are looked at before the first is given.
+    async fn publish_all(
+        &self,
+        files: &PlanFiles,
+        plan: &Plan,
+        verified: Vec<Verified>,
+    ) -> Result<Vec<OutputReport>, Failure> {
+        for (output, Verified { report, pending }) in plan.job.outputs.iter().zip(&verified) {
+            if pending.is_some() && !plan.job.overwrite {
+                let existing = self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await?;
+                if existing == Existing::Other {
+                    return Err(name_is_taken(&output.uri));
+                }
+            }
+        }
+        let mut reports = Vec::new();
+        for (index, Verified { report, pending }) in verified.into_iter().enumerate() {
+            if let Some(pending) = pending {
+                files.put_output(index, &report).await?;
+                self.give_name(plan, index, &report, pending).await?;
+            }
+            self.storage.remove_stale_outputs(&plan.job.outputs[index].uri, &plan.fingerprint()).await?;
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    async fn give_name(
+        &self,
+        plan: &Plan,
+        index: usize,
+        report: &OutputReport,
+        pending: Pending,
+    ) -> Result<(), Failure> {
+        if plan.job.overwrite {
+            return pending.publish().await;
+        }
+        if pending.publish_new().await? {
+            return Ok(());
+        }
+        // Somebody took the name in between: another worker with this job, or a stranger.
+        let uri = &plan.job.outputs[index].uri;
+        match self.storage.compare_output(uri, report.bytes, &report.sha256).await? {
+            Existing::Same => Ok(()),
+            Existing::Other => Err(name_is_taken(uri)),
+            Existing::Nothing => Err(Failure::retryable(format!("the output {uri} was there and is gone again"))),
+        }
+    }
+}
+
+/// Looks for the files of all parts; the second list has the units that lack one.
+async fn find_parts(
+    files: &PlanFiles,
+    plan: &Plan,
+    parts: &BTreeMap<WorkUnit, PartRecord>,
+) -> Result<(Sources, Vec<WorkUnit>), Failure> {
+    let (mut sources, mut lost) = (Sources::new(), Vec::new());
+    for unit in units(plan) {
+        let renditions = match (unit, &plan.audio) {
+            (WorkUnit::Audio, Some(audio)) => audio.renditions.len(),
+            _ => plan.video.renditions.len(),
+        };
+        let mut found = Vec::new();
+        for file in parts.get(&unit).map_or(&[][..], |record| &record.files) {
+            if let Some(path) = files.part(&file.name, file.bytes).await? {
+                found.push(PartSource { path, file: file.clone() });
+            }
+        }
+        if found.len() == renditions {
+            sources.insert(unit, found);
+        } else {
+            lost.push(unit);
+        }
+    }
+    Ok((sources, lost))
+}
+
+async fn parts_lost(files: &PlanFiles, lost: Vec<WorkUnit>) -> Result<StageOutcome, Failure> {
+    for unit in &lost {
+        // Or it would be found again where the checkpoint store is emptied.
+        files.remove_record(*unit).await?;
+    }
+    Ok(StageOutcome::PartsLost(lost))
+}
+
+fn spec(plan: &Plan, index: usize, sources: &Sources, pending: &Pending) -> AssembleSpec {
+    let output = plan.outputs[index];
+    let part = |unit: WorkUnit, rendition: usize| sources.get(&unit).and_then(|files| files.get(rendition)).cloned();
+    AssembleSpec {
+        plan: plan.clone(),
+        output: index,
+        container: plan.job.outputs[index].container,
+        video: (0..plan.num_chunks()).filter_map(|chunk| part(WorkUnit::Chunk(chunk), output.video)).collect(),
+        audio: output.audio.and_then(|rendition| part(WorkUnit::Audio, rendition)),
+        target: pending.path().into(),
+    }
+}
+
+fn report(uri: &str, assembled: Assembled) -> OutputReport {
+    OutputReport {
+        uri: uri.into(),
+        bytes: assembled.bytes,
+        duration: assembled.duration_ns as f64 / 1e9,
+        sha256: assembled.sha256,
+        verification: assembled.verification,
+    }
+}
+
+/// The units whose files the stage found damaged.
+fn units_of(names: &[String], parts: &BTreeMap<WorkUnit, PartRecord>) -> Result<Vec<WorkUnit>, Failure> {
+    let is_lost = |record: &&PartRecord| record.files.iter().any(|file| names.contains(&file.name));
+    let lost: Vec<_> = parts.values().filter(is_lost).map(|record| record.unit).collect();
+    if lost.is_empty() {
+        // Nothing would be made again, and the next try would end here as well.
+        return Err(Failure::retryable("the assemble stage lost parts that it was not given"));
+    }
+    Ok(lost)
+}

@@ -1,0 +1,101 @@
+//! Split: cuts the input, publishes the sources, then the plan. The plan is there only when everything it names is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actors::failure::Failure;
+use actors::job::JobSpec;
+use actors::plan::{Plan, SourceFacts, SourceIdentity};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, mismatch};
+use crate::stage::gauge::Gauge;
+use crate::stage::protocol::{SplitSpec, StageResult, StageSpec};
+use crate::storage::{Existing, Scratch, name_is_taken};
+
+impl Inner {
+    pub(super) async fn split(
+        &self,
+        job: &JobSpec,
+        source: &SourceIdentity,
+        mut gauge: Gauge,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Plan>, Failure> {
+        // Said now and not after hours of encoding.
+        self.check_outputs(job).await?;
+        let input = self.storage.fetch(&job.input.uri).await?;
+        self.check_unchanged(job, source).await?;
+        let scratch = self.storage.scratch(&job.job_id).await?;
+        let spec = StageSpec::Split(SplitSpec {
+            input: input.path().into(),
+            directory: scratch.path().into(),
+            chunk_seconds: self.settings.chunk_seconds,
+            audio: job.outputs.iter().any(|output| output.audio.is_some()),
+        });
+        let split = match self.process(&spec, &mut gauge, stop).await {
+            Ok(StageResult::Split(facts)) => self.store(job, source, facts, &scratch).await,
+            Ok(_) => Err(mismatch("split")),
+            Err(failure) => Err(failure),
+        };
+        scratch.remove().await;
+        split.map(Arc::new)
+    }
+
+    async fn store(
+        &self,
+        job: &JobSpec,
+        source: &SourceIdentity,
+        facts: SourceFacts,
+        scratch: &Scratch,
+    ) -> Result<Plan, Failure> {
+        self.check_unchanged(job, source).await?;
+        let names = source_names(&facts);
+        let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism)?;
+        let files = self.storage.plan_files(&job.job_id, &plan.fingerprint())?;
+        files.publish_sources(scratch, names).await?;
+        files.store_plan(plan).await
+    }
+
+    /// Proves that every output can be written. One that exists is in the way unless it may be replaced, or an earlier
+    /// run of this job made it: the run was killed between the final name and the checkpoint.
+    async fn check_outputs(&self, job: &JobSpec) -> Result<(), Failure> {
+        for output in &job.outputs {
+            let exists = self.storage.check_output(&output.uri).await?;
+            if exists && !job.overwrite && !self.made_by_this_job(job, output.uri.as_str()).await? {
+                return Err(name_is_taken(&output.uri));
+            }
+        }
+        Ok(())
+    }
+
+    async fn made_by_this_job(&self, job: &JobSpec, uri: &str) -> Result<bool, Failure> {
+        for fingerprint in self.storage.fingerprints(&job.job_id).await? {
+            let files = self.storage.plan_files(&job.job_id, &fingerprint)?;
+            for (index, output) in job.outputs.iter().enumerate().filter(|(_, output)| output.uri.as_str() == uri) {
+                let Some(report) = files.output(index).await?.filter(|report| report.uri == uri) else { continue };
+                let existing = self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await?;
+                if existing == Existing::Same {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn check_unchanged(&self, job: &JobSpec, source: &SourceIdentity) -> Result<(), Failure> {
+        if self.storage.identify(&job.input.uri).await? == *source {
+            return Ok(());
+        }
+        Err(Failure::retryable(format!(
+            "the input {} changed while it was read, wait until its upload is complete",
+            job.input.uri
+        )))
+    }
+}
+
+/// Chunks that share one long GOP share its source.
+fn source_names(facts: &SourceFacts) -> Vec<String> {
+    let video = facts.video.chunks.iter().map(|chunk| chunk.source.clone());
+    let names: BTreeSet<String> = video.chain(facts.audio.iter().map(|audio| audio.source.clone())).collect();
+    names.into_iter().collect()
+}

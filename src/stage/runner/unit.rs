@@ -1,0 +1,96 @@
+//! Encode and audio: one source in, one part file for each rendition out, then the record that names them.
+
+use std::time::Instant;
+
+use actors::checkpoint::{PartFile, PartRecord};
+use actors::failure::Failure;
+use actors::plan::Plan;
+use actors::task::WorkUnit;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, mismatch};
+use crate::stage::gauge::Gauge;
+use crate::stage::protocol::{AudioSpec, EncodeSpec, StageResult, StageSpec};
+use crate::storage::{Pending, PlanFiles};
+
+/// Hex digits of the digest in the name of a part.
+const NAME_DIGITS: usize = 16;
+
+impl Inner {
+    pub(super) async fn unit(
+        &self,
+        plan: &Plan,
+        unit: WorkUnit,
+        mut gauge: Gauge,
+        stop: &CancellationToken,
+    ) -> Result<PartRecord, Failure> {
+        let files = self.storage.plan_files(&plan.job.job_id, &plan.fingerprint())?;
+        let mut pending = Vec::new();
+        for _ in 0..renditions(plan, unit) {
+            pending.push(files.pending_part(unit).await?);
+        }
+        let spec = spec(&files, plan, unit, &pending).await?;
+        let started = Instant::now();
+        let made = match self.process(&spec, &mut gauge, stop).await? {
+            StageResult::Encode { files } if unit != WorkUnit::Audio => files,
+            StageResult::Audio { files } if unit == WorkUnit::Audio => files,
+            _ => return Err(mismatch(spec.name())),
+        };
+        let encode_seconds = started.elapsed().as_secs_f64();
+        let made = publish(unit, made, pending).await?;
+        let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made };
+        files.put_record(&record).await?;
+        Ok(record)
+    }
+}
+
+fn renditions(plan: &Plan, unit: WorkUnit) -> usize {
+    match unit {
+        WorkUnit::Chunk(_) => plan.video.renditions.len(),
+        WorkUnit::Audio => plan.audio.as_ref().map_or(0, |audio| audio.renditions.len()),
+    }
+}
+
+async fn spec(files: &PlanFiles, plan: &Plan, unit: WorkUnit, pending: &[Pending]) -> Result<StageSpec, Failure> {
+    let unknown = || Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"));
+    let targets = pending.iter().map(|file| file.path().to_owned()).collect();
+    match unit {
+        WorkUnit::Chunk(index) => {
+            let chunk = plan.video.chunks.get(index as usize).ok_or_else(unknown)?;
+            Ok(StageSpec::Encode(Box::new(EncodeSpec {
+                source: files.source(&chunk.source).await?,
+                facts: plan.video.facts.clone(),
+                chunk: chunk.clone(),
+                renditions: plan.video.renditions.clone(),
+                targets,
+            })))
+        }
+        WorkUnit::Audio => {
+            let audio = plan.audio.as_ref().ok_or_else(unknown)?;
+            let source = files.source(&audio.facts.source).await?;
+            Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio.clone(), targets })))
+        }
+    }
+}
+
+/// Gives each file its final name, which holds its digest, so that two results never replace each other.
+async fn publish(unit: WorkUnit, made: Vec<PartFile>, pending: Vec<Pending>) -> Result<Vec<PartFile>, Failure> {
+    let wrong = |what: &str| Failure::retryable(format!("the stage of unit {unit} {what}"));
+    if made.len() != pending.len() {
+        return Err(wrong(&format!("answered with {} files where {} were asked for", made.len(), pending.len())));
+    }
+    let mut published = Vec::new();
+    for (rendition, (mut file, pending)) in made.into_iter().zip(pending).enumerate() {
+        let digits = file.sha256.get(..NAME_DIGITS).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
+        let digits = digits.ok_or_else(|| wrong("answered with a digest that is none"))?;
+        let written = pending.bytes().await?;
+        if file.bytes == 0 || written != file.bytes {
+            return Err(wrong(&format!("told of {} bytes and wrote {written}", file.bytes)));
+        }
+        let kind = if unit == WorkUnit::Audio { 'a' } else { 'v' };
+        file.name = format!("{kind}{rendition}-{unit}-{digits}.gdp");
+        pending.named(&file.name).publish().await?;
+        published.push(file);
+    }
+    Ok(published)
+}

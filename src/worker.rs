@@ -1,0 +1,127 @@
+//! Builds the worker from its parts, for the command line.
+
+mod parts;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use actors::failure::Failure;
+use actors::ports::{Answer, Capabilities, CapabilityProbe as _, JobStore, Publication, Queue, StatusSink};
+use actors::ports::{SystemClock, TaskPublisher};
+use actors::supervisor::{Adapters, Ended, Supervisor, WorkerHandle};
+use futures_util::future::LocalBoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::cli::{LocalJob, Wiring};
+use crate::config::{Brokers, Config};
+use crate::kafka::{DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, PollClock, connector, ensure_topics};
+use crate::stage::{Launcher, ProcessProbe, ProcessRunner, child_main};
+use crate::{media, telemetry};
+
+/// The worker of this package.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Worker;
+
+/// A worker that runs, and what has to live as long.
+struct Running {
+    handle: WorkerHandle,
+    publisher: Arc<dyn TaskPublisher>,
+    clock: PollClock,
+    _broker: Option<EmbeddedBroker>,
+}
+
+impl Wiring for Worker {
+    fn run(&self, config: Config, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            let metrics = telemetry::install_metrics().map_err(Failure::permanent)?;
+            let sink = parts::sink(&config)?;
+            let running = start(&config, sink).await?;
+            let health = parts::health(running.handle.status(), running.clock.clone());
+            let admin = Admin::start(config.metrics_port, metrics.clone(), health)?;
+            tracing::info!(address = %admin.address(), "admin endpoint listens");
+            let sampling = actix_rt::spawn(telemetry::sample(metrics, stop.child_token()));
+            let ended = work(&running, stop).await;
+            sampling.abort();
+            ended
+        })
+    }
+
+    fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            let running = start(&order.config, order.sink).await?;
+            let value = serde_json::to_vec(&order.job)
+                .map_err(|error| Failure::permanent(format!("the job cannot be written as JSON: {error}")))?;
+            let key = order.job.job_id.as_str().as_bytes().to_vec();
+            let job = Publication { queue: Queue::Jobs, key, value: Some(value), headers: Vec::new() };
+            running.publisher.publish(job).await?;
+            work(&running, stop).await
+        })
+    }
+
+    fn jobs(&self, config: &Config) -> Answer<Arc<dyn JobStore>> {
+        let store = parts::store(config).map(|store| store as Arc<dyn JobStore>);
+        Box::pin(std::future::ready(store))
+    }
+
+    fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
+        let (settings, _) = parts::kafka(&config.kafka, "gstreamer-worker-cli")?;
+        Ok(Arc::new(KafkaPublisher::new(&settings)?))
+    }
+
+    fn probe(&self, _: &Config) -> Answer<Capabilities> {
+        ProcessProbe::new(Launcher::own_binary()).probe()
+    }
+
+    fn try_work_storage(&self, config: &Config) -> Answer<()> {
+        let opened = parts::storage(config).map(|_| ());
+        Box::pin(std::future::ready(opened))
+    }
+
+    fn stage(&self) -> ExitCode {
+        child_main(media::run)
+    }
+}
+
+async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Failure> {
+    let worker = parts::worker_name();
+    let (kafka, broker) = parts::kafka(&config.kafka, &worker)?;
+    if matches!(config.kafka.brokers, Brokers::Cluster(_)) {
+        let made = ensure_topics(&kafka, DEFAULT_PARTITIONS).await?;
+        if !made.is_empty() {
+            tracing::info!(topics = made.join(" "), "made topics that were missing");
+        }
+    }
+    let storage = parts::storage(config)?;
+    let publisher: Arc<dyn TaskPublisher> = Arc::new(KafkaPublisher::new(&kafka)?);
+    let clock = PollClock::default();
+    let adapters = Adapters {
+        connect: connector(kafka, clock.clone()),
+        publisher: Arc::clone(&publisher),
+        store: parts::store(config)?,
+        work: Arc::new(storage.clone()),
+        stages: Arc::new(ProcessRunner::new(storage, parts::runner(config, &worker))),
+        probe: Arc::new(ProcessProbe::new(Launcher::own_binary())),
+        sink,
+        clock: Arc::new(SystemClock),
+    };
+    tracing::info!(%worker, pool_size = config.pool_size, "worker starts");
+    let handle = Supervisor::start(adapters, parts::settings(config, &worker));
+    Ok(Running { handle, publisher, clock, _broker: broker })
+}
+
+/// Until the worker ends by itself or is asked to.
+async fn work(running: &Running, stop: CancellationToken) -> Result<(), Failure> {
+    let ended = tokio::select! {
+        ended = running.handle.ended() => ended,
+        () = stop.cancelled() => {
+            running.handle.drain();
+            running.handle.ended().await
+        }
+    };
+    match ended {
+        Ended::Drained => Ok(()),
+        Ended::Stopped => Err(Failure::interrupted("the worker was stopped")),
+        Ended::Failed(failure) => Err(failure),
+    }
+}

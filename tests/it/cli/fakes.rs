@@ -1,0 +1,224 @@
+//! A worker without media, Kafka and Redis: does with a job what the test says.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use actors::checkpoint::{Advance, Advanced, Checkpoint, JobStatus, Outcome, Timestamp};
+use actors::failure::Failure;
+use actors::job::{JobId, JobSpec};
+use actors::ports::{Answer, Capabilities, JobStore, Publication, TaskPublisher};
+use actors::progress::Report;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, ready};
+use gstreamer_worker::cli::{Exit, LocalJob, Streams, Trouble, Wiring, command};
+use gstreamer_worker::config::Config;
+use tokio_util::sync::CancellationToken;
+
+/// What the worker does with the job of `transcode`.
+#[derive(Clone, Debug)]
+pub enum Does {
+    /// Reports half the way, then this end, then waits to be stopped.
+    Ends(Outcome),
+    /// Gives up without a last report.
+    Breaks(Failure),
+}
+
+/// Jobs in memory.
+#[derive(Clone, Default)]
+pub struct Jobs(Arc<Mutex<HashMap<JobId, Checkpoint>>>);
+
+impl Jobs {
+    /// Keeps a checkpoint of `job` with this status, changed just now.
+    pub fn put(&self, job: &JobSpec, status: JobStatus) {
+        let now = chrono::Utc::now();
+        let mut checkpoint = Checkpoint::queued(job.job_id.clone(), job.content_digest(), now);
+        checkpoint.status = status;
+        checkpoint.completed_at = status.is_terminal().then_some(now);
+        checkpoint.error = (status == JobStatus::Failed).then(|| Failure::permanent("no video track"));
+        self.0.lock().expect("no panic").insert(job.job_id.clone(), checkpoint);
+    }
+
+    /// The checkpoint of a job.
+    pub fn get(&self, job_id: &JobId) -> Option<Checkpoint> {
+        self.0.lock().expect("no panic").get(job_id).cloned()
+    }
+}
+
+fn answer<T: Send + 'static>(value: T) -> Answer<T> {
+    ready(Ok(value)).boxed()
+}
+
+impl JobStore for Jobs {
+    fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Checkpoint> {
+        let mut jobs = self.0.lock().expect("no panic");
+        answer(jobs.entry(job_id.clone()).or_insert_with(|| Checkpoint::queued(job_id, content, now)).clone())
+    }
+
+    fn read(&self, job_id: JobId) -> Answer<Option<Checkpoint>> {
+        answer(self.get(&job_id))
+    }
+
+    fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>> {
+        let mut jobs = self.0.lock().expect("no panic");
+        answer(jobs.get_mut(&job_id).map(|checkpoint| {
+            checkpoint.advance(&step, now);
+            Advanced { checkpoint: checkpoint.clone(), sequence: None }
+        }))
+    }
+
+    fn finish(&self, _: JobId, _: Outcome, _: Report, _: Timestamp) -> Answer<bool> {
+        answer(true)
+    }
+}
+
+/// The fake worker, and what it saw.
+#[derive(Clone)]
+pub struct Fake {
+    /// What `transcode` does.
+    pub does: Does,
+    /// Its store.
+    pub jobs: Jobs,
+    /// Jobs that `transcode` was given.
+    pub worked: Arc<Mutex<Vec<JobSpec>>>,
+    /// Configuration of the last of them.
+    pub config: Arc<Mutex<Option<Config>>>,
+    /// Records that were published.
+    pub published: Arc<Mutex<Vec<Publication>>>,
+}
+
+impl Fake {
+    /// One that does this.
+    pub fn that(does: Does) -> Self {
+        Self { does, jobs: Jobs::default(), worked: Arc::default(), config: Arc::default(), published: Arc::default() }
+    }
+
+    /// One that completes every job.
+    pub fn that_completes() -> Self {
+        Self::that(Does::Ends(crate::service::reports::completed()))
+    }
+
+    /// The only job that it worked on.
+    pub fn job(&self) -> JobSpec {
+        let worked = self.worked.lock().expect("no panic");
+        assert_eq!(worked.len(), 1, "{worked:#?}");
+        worked[0].clone()
+    }
+}
+
+struct Publisher(Arc<Mutex<Vec<Publication>>>);
+
+impl TaskPublisher for Publisher {
+    fn publish(&self, record: Publication) -> Answer<()> {
+        self.0.lock().expect("no panic").push(record);
+        answer(())
+    }
+}
+
+/// A report of this job on its way.
+pub fn report(job_id: &JobId, sequence: u64, status: JobStatus, progress: f64) -> Report {
+    Report { job_id: job_id.clone(), ..crate::service::reports::report(sequence, status, progress) }
+}
+
+impl Wiring for Fake {
+    fn run(&self, _: Config, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
+        async move {
+            stop.cancelled().await;
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
+        let LocalJob { job, config, sink } = order;
+        let job_id = job.job_id.clone();
+        self.worked.lock().expect("no panic").push(job);
+        *self.config.lock().expect("no panic") = Some(config);
+        let does = self.does.clone();
+        async move {
+            sink.deliver(report(&job_id, 1, JobStatus::Encoding, 50.0)).await?;
+            match does {
+                Does::Ends(outcome) => {
+                    sink.deliver(report(&job_id, 2, JobStatus::Assembling, 99.0).ended(&outcome)).await?;
+                    stop.cancelled().await;
+                    Ok(())
+                }
+                Does::Breaks(failure) => Err(failure),
+            }
+        }
+        .boxed_local()
+    }
+
+    fn jobs(&self, _: &Config) -> Answer<Arc<dyn JobStore>> {
+        answer(Arc::new(self.jobs.clone()))
+    }
+
+    fn publisher(&self, _: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
+        Ok(Arc::new(Publisher(self.published.clone())))
+    }
+
+    fn probe(&self, _: &Config) -> Answer<Capabilities> {
+        answer(Capabilities::default())
+    }
+
+    fn try_work_storage(&self, _: &Config) -> Answer<()> {
+        answer(())
+    }
+
+    fn stage(&self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+/// A directory with a file that passes for a film.
+pub fn directory_with_film() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("in.mp4"), b"film").expect("a file");
+    directory
+}
+
+/// The text of a path.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in Unicode")
+}
+
+/// A writer whose text can be read.
+#[derive(Clone, Default)]
+pub struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    /// What was written.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+    }
+}
+
+impl std::io::Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a command ended, and what stands on its streams.
+pub struct Ran {
+    /// The end.
+    pub outcome: Result<Exit, Trouble>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Runs a command in this process.
+pub async fn run(args: &[&str], env: &[(&str, &str)], fake: &Fake) -> Ran {
+    let args = [&["gstreamer-worker"], args].concat();
+    let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let (out, err) = (Paper::default(), Paper::default());
+    let outcome = command(&args, env, fake, Streams::to(out.clone(), err.clone())).await;
+    Ran { outcome, out: out.text(), err: err.text() }
+}

@@ -1,0 +1,8 @@
+//! The command line: options to jobs, ends to exit statuses, reports to text.
+
+mod binary;
+mod doctor;
+mod fakes;
+mod output;
+mod shared;
+mod transcode;

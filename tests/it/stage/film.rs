@@ -1,0 +1,99 @@
+//! Stages of a film that consists of text: what the runner does with files is the same.
+
+use std::path::Path;
+
+use actors::checkpoint::{PartFile, Verification};
+use actors::failure::Failure;
+use actors::job::hex;
+use actors::plan::testing::facts_of;
+use gstreamer_worker::stage::protocol::{
+    AssembleSpec, Assembled, PartSource, SplitSpec, StageEvent, StageResult, StageSpec,
+};
+use sha2::{Digest as _, Sha256};
+
+/// Chunks of the film.
+pub const CHUNKS: u32 = 3;
+
+/// Runs a stage on text. `mode` says what goes wrong.
+pub fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+    emit(StageEvent::Progress { media_ns: 1_000_000_000 });
+    match spec {
+        StageSpec::Split(spec) => split(mode, &spec),
+        StageSpec::Encode(spec) => {
+            let text = read(&spec.source);
+            let files = spec.renditions.iter().zip(&spec.targets).map(|(rendition, target)| {
+                write_part(mode, target, &format!("{text} at {}x{}\n", rendition.width, rendition.height))
+            });
+            Ok(StageResult::Encode { files: files.collect() })
+        }
+        StageSpec::Audio(spec) => {
+            let text = read(&spec.source);
+            Ok(StageResult::Audio {
+                files: spec.targets.iter().map(|target| write_part(mode, target, &text)).collect(),
+            })
+        }
+        StageSpec::Assemble(spec) => assemble(&spec),
+        StageSpec::Probe => Err(Failure::permanent("nothing to probe")),
+    }
+}
+
+fn split(mode: &str, spec: &SplitSpec) -> Result<StageResult, Failure> {
+    let film = read(&spec.input);
+    let facts = facts_of(CHUNKS, spec.audio);
+    for chunk in &facts.video.chunks {
+        write(&spec.directory.join(&chunk.source), &format!("{film} {}", chunk.source));
+    }
+    if let Some(audio) = &facts.audio {
+        write(&spec.directory.join(&audio.source), &format!("{film} sounds\n"));
+    }
+    if mode == "film-altered-input" {
+        write(&spec.input, "another film");
+    }
+    Ok(StageResult::Split(facts))
+}
+
+fn assemble(spec: &AssembleSpec) -> Result<StageResult, Failure> {
+    let (mut text, mut lost) = (String::new(), Vec::new());
+    for PartSource { path, file } in spec.video.iter().chain(&spec.audio) {
+        let part = read(path);
+        if digest(&part) != file.sha256 {
+            lost.push(file.name.clone());
+        }
+        text += &part;
+    }
+    if !lost.is_empty() {
+        return Ok(StageResult::PartsLost { names: lost });
+    }
+    write(&spec.target, &text);
+    Ok(StageResult::Assemble(Assembled {
+        bytes: text.len() as u64,
+        sha256: digest(&text),
+        duration_ns: spec.plan.duration_ns(),
+        verification: Verification { frames: spec.plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
+    }))
+}
+
+fn write_part(mode: &str, target: &Path, text: &str) -> PartFile {
+    write(target, if mode == "film-cut-short" { &text[..1] } else { text });
+    PartFile {
+        name: String::new(),
+        bytes: text.len() as u64,
+        sha256: digest(text),
+        access_units: 250,
+        key_units: 1,
+        samples: 0,
+        priming: 0,
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}

@@ -1,0 +1,7 @@
+//! Stage processes and the runner, with real child processes. The stages themselves are doubles.
+
+mod double;
+mod film;
+mod parent;
+mod process;
+mod runner;

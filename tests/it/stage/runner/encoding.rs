@@ -1,0 +1,95 @@
+//! Encode and audio.
+
+use std::sync::Arc;
+
+use actors::failure::FailureClass;
+use actors::plan::Fingerprint;
+use actors::ports::WorkStorage as _;
+use actors::task::WorkUnit;
+
+use super::workshop::Workshop;
+
+#[tokio::test]
+async fn a_part_has_a_file_for_each_rendition_named_by_its_digest() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let record = workshop.unit("film", &plan, WorkUnit::Chunk(1)).await.expect("a part");
+    assert_eq!(record.worker, "worker-1");
+    let names: Vec<_> = record.files.iter().map(|file| file.name.as_str()).collect();
+    for (rendition, file) in record.files.iter().enumerate() {
+        assert_eq!(file.name, format!("v{rendition}-v00001-{}.gdp", &file.sha256[..16]));
+    }
+    let parts = format!("{}/parts", workshop.plan_directory(&plan));
+    assert_eq!(workshop.names(&parts), names);
+    assert_eq!(workshop.read(&format!("{parts}/{}", names[1])), "film v00001.gdp at 640x360\n");
+    assert_eq!(workshop.recorded(&plan).await, [record]);
+}
+
+#[tokio::test]
+async fn the_audio_is_one_part() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let record = workshop.unit("film", &plan, WorkUnit::Audio).await.expect("a part");
+    assert_eq!(record.unit, WorkUnit::Audio);
+    assert!(record.files.len() == 1 && record.files[0].name.starts_with("a0-audio-"), "{record:?}");
+}
+
+#[tokio::test]
+async fn a_stage_that_writes_less_than_it_tells_gives_no_part() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let failure = workshop.unit("film-cut-short", &plan, WorkUnit::Chunk(0)).await.expect_err("no part");
+    assert!(failure.class == FailureClass::Retryable && failure.message.contains("and wrote 1"), "{failure}");
+    assert_eq!(workshop.names(&format!("{}/parts", workshop.plan_directory(&plan))), Vec::<String>::new());
+    assert_eq!(workshop.recorded(&plan).await, []);
+}
+
+#[tokio::test]
+async fn a_missing_source_can_be_made_again_by_a_split() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let source = workshop.path(&format!("{}/source/v00002.gdp", workshop.plan_directory(&plan)));
+    std::fs::remove_file(source).expect("removed");
+    let failure = workshop.unit("film", &plan, WorkUnit::Chunk(2)).await.expect_err("no part");
+    assert!(failure.class == FailureClass::Retryable && failure.message.contains("split again"), "{failure}");
+    workshop.split("film").await.expect("a plan");
+    workshop.unit("film", &plan, WorkUnit::Chunk(2)).await.expect("a part");
+}
+
+#[tokio::test]
+async fn a_unit_that_the_plan_does_not_have_is_refused() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let failure = workshop.unit("film", &plan, WorkUnit::Chunk(3)).await.expect_err("no part");
+    assert!(failure.class == FailureClass::Permanent && failure.message.contains("v00003"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_record_counts_only_while_its_files_are_whole() {
+    let workshop = Workshop::new();
+    let plan = workshop.split("film").await.expect("a plan");
+    let parts = workshop.parts(&plan).await;
+    let in_order: Vec<_> = parts.values().collect();
+    let mut recorded = workshop.recorded(&plan).await;
+    recorded.sort_by_key(|record| record.unit);
+    assert_eq!(recorded.iter().collect::<Vec<_>>(), in_order);
+    let file = |unit: WorkUnit| {
+        workshop.path(&format!("{}/parts/{}", workshop.plan_directory(&plan), parts[&unit].files[0].name))
+    };
+    std::fs::remove_file(file(WorkUnit::Audio)).expect("removed");
+    std::fs::write(file(WorkUnit::Chunk(0)), "short").expect("written");
+    let left: Vec<_> = workshop.recorded(&plan).await.iter().map(|record| record.unit).collect();
+    assert_eq!(left, [WorkUnit::Chunk(1), WorkUnit::Chunk(2)]);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_is_refused() {
+    let workshop = Workshop::new();
+    let elsewhere = Fingerprint("../../../etc".into());
+    let failure = workshop.storage.plan(workshop.job.job_id.clone(), elsewhere).await.expect_err("refused");
+    assert_eq!(failure.class, FailureClass::Permanent);
+    let mut plan = (*workshop.split("film").await.expect("a plan")).clone();
+    plan.video.chunks[0].source = "../../../in.mp4".into();
+    let failure = workshop.unit("film", &Arc::new(plan), WorkUnit::Chunk(0)).await.expect_err("refused");
+    assert_eq!(failure.class, FailureClass::Permanent);
+}

@@ -1,0 +1,169 @@
+//! Workers that share a Kafka, a Redis, a Transcoding Service and a work storage, as in a cluster.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use actors::checkpoint::JobStatus;
+use actors::progress::Report;
+use serde_json::Value;
+
+use super::kafka::{Kafka, lag, unique};
+use super::redis::Redis;
+use super::service::{Received, StandIn};
+use super::transcode::{BINARY, Bench, uri};
+use super::worker::Worker;
+
+/// Surroundings of workers.
+pub struct Fleet {
+    pub bench: Bench,
+    pub service: StandIn,
+    redis: Redis,
+    brokers: String,
+    topic: String,
+    workers: Vec<Worker>,
+}
+
+impl Fleet {
+    /// Starts `workers` workers with these variables besides the usual ones, and waits until all are ready.
+    pub fn start(workers: usize, variables: &[(&str, &str)]) -> Self {
+        let topic = unique("transcoding");
+        let brokers = Kafka::shared().brokers();
+        let mut fleet = Self {
+            bench: Bench::new(),
+            service: StandIn::start(),
+            redis: Redis::start(),
+            brokers,
+            topic,
+            workers: vec![],
+        };
+        for n in 0..workers {
+            let usual = fleet.variables();
+            let mut all: Vec<_> = usual.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            all.extend(variables);
+            fleet.workers.push(Worker::spawn(&format!("worker-{n}"), fleet.bench.root(), &all));
+        }
+        fleet.workers.iter().for_each(Worker::wait_ready);
+        fleet
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("KAFKA_BROKERS", self.brokers.clone()),
+            ("KAFKA_TOPIC", self.topic.clone()),
+            ("KAFKA_GROUP_ID", self.topic.clone()),
+            ("REDIS_HOST", "127.0.0.1".into()),
+            ("REDIS_PORT", self.redis.port().to_string()),
+            ("TRANSCODING_SERVICE_URL", self.service.url().to_string()),
+            ("WORK_URL", uri(&self.bench.path("work"))),
+        ]
+    }
+
+    pub fn workers(&self) -> &[Worker] {
+        &self.workers
+    }
+
+    /// SIGTERM to all; their exit codes.
+    pub fn stop_all(mut self) -> Vec<Option<i32>> {
+        self.workers.drain(..).map(Worker::stop).collect()
+    }
+
+    /// Publishes a job as anybody would.
+    pub fn publish(&self, job: &Value) {
+        self.publish_bytes(job["job_id"].as_str().expect("a job id"), job.to_string().as_bytes());
+    }
+
+    /// Publishes a message that need not be a job.
+    pub fn publish_bytes(&self, key: &str, value: &[u8]) {
+        let mut kcat = Command::new("kcat");
+        kcat.args([
+            "-P",
+            "-b",
+            &self.brokers,
+            "-t",
+            &self.topic,
+            "-k",
+            key,
+            "-X",
+            "message.max.bytes=20000000",
+            "-D",
+            "\u{1}",
+        ]);
+        let mut kcat = kcat.stdin(Stdio::piped()).spawn().expect("kcat is missing: run `make test-deps`");
+        kcat.stdin.take().expect("piped").write_all(value).expect("written");
+        assert!(kcat.wait().expect("kcat ends").success(), "kcat publishes");
+    }
+
+    /// Publishes a message without a value.
+    pub fn publish_tombstone(&self, key: &str) {
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-P", "-b", &self.brokers, "-t", &self.topic, "-K", "|", "-Z"]);
+        let mut kcat = kcat.stdin(Stdio::piped()).spawn().expect("kcat is missing: run `make test-deps`");
+        kcat.stdin.take().expect("piped").write_all(format!("{key}|\n").as_bytes()).expect("written");
+        assert!(kcat.wait().expect("kcat ends").success(), "kcat publishes");
+    }
+
+    /// Waits for the last report of each of these jobs and returns them in the order in which they came.
+    pub async fn ends(&self, jobs: &[&str]) -> Vec<Report> {
+        let last = |received: &[Received]| -> Vec<Report> {
+            let reports = received.iter().map(|one| &one.report);
+            let mut seen = std::collections::HashSet::new();
+            reports
+                .filter(|report| report.status.is_terminal() && jobs.contains(&report.job_id.as_str()))
+                .filter(|report| seen.insert(report.job_id.clone()))
+                .cloned()
+                .collect()
+        };
+        let received =
+            self.service.wait_for("the end of all jobs", |received| last(received).len() == jobs.len()).await;
+        last(&received)
+    }
+
+    /// Waits until the group has committed everything.
+    pub fn wait_for_no_lag(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        let topics = [self.topic.clone(), format!("{}.tasks.cpu", self.topic)];
+        while topics.iter().map(|topic| lag(&self.brokers, &self.topic, topic)).sum::<i64>() > 0 {
+            assert!(Instant::now() < end, "the lag stays above 0 for 30 s");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Dead letters so far, each as headers and value, as kcat shows them.
+    pub fn dead_letters(&self) -> Vec<String> {
+        let topic = format!("{}.dead-letter", self.topic);
+        let format = "%k|%h|%S\n";
+        let output = Command::new("kcat")
+            .args(["-C", "-b", &self.brokers, "-t", &topic, "-o", "beginning", "-e", "-q", "-f", format])
+            .args(["-X", "fetch.message.max.bytes=20000000"])
+            .output()
+            .expect("kcat is missing: run `make test-deps`");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Runs a command of the program in these surroundings.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(args).envs(self.variables());
+        command
+    }
+
+    /// What lies in the work storage of jobs.
+    pub fn work_files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.bench.path("work")).expect("the work storage");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+/// Asserts that all reports came in the order that the contract promises.
+pub fn assert_monotonic(received: &[Received], job: &str) {
+    let reports: Vec<_> =
+        received.iter().map(|one| &one.report).filter(|report| report.job_id.as_str() == job).collect();
+    for pair in reports.windows(2) {
+        assert!(pair[0].progress <= pair[1].progress, "{job}: progress goes back: {pair:#?}");
+        assert!(pair[0].sequence < pair[1].sequence || pair[0] == pair[1], "{job}: sequence goes back: {pair:#?}");
+    }
+    let last = reports.last().expect("reports");
+    assert_eq!((last.status, last.progress), (JobStatus::Completed, 100.0), "{job}");
+}
