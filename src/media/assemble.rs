@@ -8,6 +8,7 @@
 //! Memory holds some tens of bytes for each frame and one access unit, never the media.
 
 pub mod annexb;
+pub mod clock;
 pub mod config;
 pub mod parts;
 pub mod timing;

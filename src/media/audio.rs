@@ -21,7 +21,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
-use super::gdp::{GdpReader, Written};
+use super::gdp::GdpReader;
 use super::pipeline::{Pipeline, Wait};
 use crate::stage::protocol::{AudioSpec, StageEvent, StageResult};
 use grid::Grid;
@@ -105,6 +105,7 @@ fn encode(
         let filled = lock(&decoded).filled();
         progress(filled.saturating_mul(1_000_000_000) / u64::from(rendition.sample_rate.max(1)));
     })?;
+    progress(facts.length_ns());
     // The threads of the pipeline hold on to the file until it is gone.
     drop(pipeline);
     if !lock(&decoded).has_sound() && samples > 0 {

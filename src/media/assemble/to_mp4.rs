@@ -21,6 +21,8 @@ use crate::media::mp4::{WriteError, write};
 
 /// Bytes written at once.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// The part of the movie that a track has to last for all readers to see it.
+const SHORTEST_TRACK: u64 = 5;
 /// Index of the video track.
 const VIDEO: usize = 0;
 
@@ -69,7 +71,9 @@ fn movie(source: &Source) -> Result<Movie, Failure> {
     let timescale = movie_timescale(source.times.timescale, audio.map(|audio| audio.rate));
     let video = video_track(&source.video, &source.times, timescale)?;
     let audio = audio.map(|audio| audio_track(audio, timescale)).transpose()?;
-    let tracks = [video].into_iter().chain(audio).collect();
+    let mut tracks: Vec<_> = [video].into_iter().chain(audio).collect();
+    let end = tracks.iter().map(Track::end).max().unwrap_or_default();
+    tracks.iter_mut().for_each(|track| lengthen(track, end, timescale));
     Ok(Movie { created_unix: source.spec.plan.created_unix, timescale, tracks })
 }
 
@@ -131,8 +135,7 @@ fn audio_track(audio: &AudioTrack, movie: u32) -> Result<Track, Failure> {
         }),
         timescale: audio.rate,
         sizes: audio.sizes.clone(),
-        // The number of packets has 32 bits.
-        durations: vec![Run { samples: packets as u32, value: PACKET_SAMPLES as u32 }],
+        durations: packet_durations(packets, u64::from(audio.priming) + audio.samples),
         offsets: Vec::new(),
         edit: Edit {
             start: u64::try_from(to_ticks(audio.start_ns, movie)).unwrap_or_default(),
@@ -140,6 +143,31 @@ fn audio_track(audio: &AudioTrack, movie: u32) -> Result<Track, Failure> {
             media_time: u64::from(audio.priming),
         },
     })
+}
+
+/// The last packet ends where the sound ends: readers that do not look at the end of an edit find it here.
+fn packet_durations(packets: u64, end: u64) -> Vec<Run> {
+    let last = end.saturating_sub(packets.saturating_sub(1) * PACKET_SAMPLES).clamp(1, PACKET_SAMPLES);
+    // A packet has far less samples than 32 bits can count.
+    runs((1..packets).map(|_| PACKET_SAMPLES as u32).chain([last as u32]))
+}
+
+/// `qtdemux` takes a track for a preview picture and leaves it out where its samples last less than a fifth of the
+/// movie, which ends at `end`. So the last sample of such a track lasts longer; the edit list keeps that from being
+/// presented.
+fn lengthen(track: &mut Track, end: u64, timescale: u32) {
+    let wanted =
+        (end / SHORTEST_TRACK + 1).saturating_mul(u64::from(track.timescale)) / u64::from(timescale.max(1)) + 1;
+    let lacking = wanted.saturating_sub(track.media_duration());
+    let Some(last) = track.durations.pop() else { return };
+    let longer = u32::try_from(u64::from(last.value) + lacking).unwrap_or(u32::MAX);
+    let before = Run { samples: last.samples.saturating_sub(1), ..last };
+    if lacking == 0 {
+        track.durations.push(last);
+        return;
+    }
+    track.durations.extend((before.samples > 0).then_some(before));
+    track.durations.push(Run { samples: 1, value: longer });
 }
 
 /// When each sample is read, for the layout.
@@ -165,6 +193,14 @@ mod tests {
         assert_eq!(movie_timescale(30_000, Some(44_100)), 4_410_000);
         assert_eq!(movie_timescale(25_000, None), 25_000);
         assert_eq!(movie_timescale(4_000_000_007, Some(44_100)), 44_100, "32 bits do not suffice");
+    }
+
+    #[test]
+    fn the_last_packet_ends_where_the_sound_ends() {
+        let run = |samples, value| Run { samples, value };
+        assert_eq!(packet_durations(236, 1024 + 240_000), [run(235, 1024), run(1, 384)]);
+        assert_eq!(packet_durations(2, 2048), [run(2, 1024)]);
+        assert_eq!(packet_durations(1, 1), [run(1, 1)]);
     }
 
     #[test]

@@ -2,40 +2,72 @@
 //!
 //! ```text
 //! parts ─► appsrc ─┐
-//!                  ├─ mpegtsmux ─ filesink
+//!                  ├─ mpegtsmux ─ appsink ─► clock ─► file
 //! part ──► appsrc ─┘
 //! ```
 //!
 //! The sources are asked for data one by one, so that the muxer alone decides the order, from the times, and
 //! the same parts give the same bytes. Times are converted to the 90 kHz clock here, because the muxer cuts them off.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::failure::Failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use gstreamer_app::{AppSrc, AppSrcCallbacks};
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
 
 use super::Source;
 use super::annexb;
+use super::clock::Clock;
 use super::parts::Joined;
 use super::timing::{CLOCK_90K, to_ns, to_ticks};
 use crate::media::pipeline::{Pipeline, Wait};
 
-/// Program identifiers of the streams; 0x100 and up is where most muxers begin.
-const VIDEO_PAD: &str = "sink_256";
-const AUDIO_PAD: &str = "sink_257";
-/// Bytes written at once: a multiple of a packet.
-const WRITE_BYTES: u32 = 188 * 1024;
+/// Packet identifiers of the streams; 0x100 and up is where most muxers begin.
+const VIDEO_PID: u16 = 256;
+const AUDIO_PID: u16 = 257;
+/// Number of the only program.
+const PROGRAM: i32 = 1;
+/// How far `mpegtsmux` has the PCR before the decode time, in ticks: an eighth of a second.
+const PCR_AHEAD: u64 = 11_250;
+/// Bytes written at once.
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// Ticks that all times are shifted by, so that none is negative: decode times and the priming of the audio
 /// come before the first frame is shown.
-pub fn shift(source: &Source) -> i64 {
-    let video = source.times.dts.first().copied().unwrap_or_default();
-    let audio = source.audio.as_ref().map_or(0, |audio| to_ticks(audio.packet_ns(0), CLOCK_90K));
-    -video.min(audio).min(0)
+fn shift(source: &Source) -> i64 {
+    -first_video(source).min(first_audio(source).unwrap_or_default()).min(0)
+}
+
+fn first_video(source: &Source) -> i64 {
+    source.times.dts.first().copied().unwrap_or_default()
+}
+
+fn first_audio(source: &Source) -> Option<i64> {
+    source.audio.as_ref().map(|audio| to_ticks(audio.packet_ns(0), CLOCK_90K))
+}
+
+/// The stream that comes first has the PCR: the muxer writes the tables that name the streams with its packets, and
+/// what comes before them is lost on receivers.
+fn clock_pid(source: &Source) -> u16 {
+    if first_audio(source).is_some_and(|audio| audio < first_video(source)) { AUDIO_PID } else { VIDEO_PID }
+}
+
+/// Which stream has the PCR, in the words of `mpegtsmux`.
+fn program_map(clock_pid: u16) -> gst::Structure {
+    gst::Structure::builder("program_map")
+        .field(pad_name(VIDEO_PID), PROGRAM)
+        .field(pad_name(AUDIO_PID), PROGRAM)
+        .field(format!("PCR_{PROGRAM}"), pad_name(clock_pid))
+        .build()
+}
+
+fn pad_name(pid: u16) -> String {
+    format!("sink_{pid}")
 }
 
 /// Writes the file.
@@ -45,15 +77,21 @@ pub fn shift(source: &Source) -> i64 {
 pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
     let pipeline = Pipeline::new("transport stream");
     let muxer = pipeline.add("mpegtsmux")?;
-    let sink = pipeline.add("filesink")?;
-    sink.set_property("location", target);
-    sink.set_property("buffer-size", WRITE_BYTES);
-    pipeline.link(&[&muxer, &sink])?;
+    let clock_pid = clock_pid(source);
+    muxer.set_property("prog-map", program_map(clock_pid));
     let state = Arc::new(State::default());
+    let file = File::create(target).map_err(|error| disk(target, &error))?;
+    let output = Arc::new(Mutex::new(Output {
+        file: BufWriter::with_capacity(BLOCK_BYTES, file),
+        clock: Clock::new(clock_pid, PCR_AHEAD),
+    }));
+    let sink = sink(target, &output, &state);
+    pipeline.put(&sink)?;
+    pipeline.link(&[&muxer, sink.upcast_ref()])?;
     let shift = shift(source);
-    connect(&pipeline, &muxer, VIDEO_PAD, &source.video.caps, video_feed(source, shift), &state)?;
+    connect(&pipeline, &muxer, VIDEO_PID, &source.video.caps, video_feed(source, shift), &state)?;
     if let Some(audio) = &source.audio {
-        connect(&pipeline, &muxer, AUDIO_PAD, &audio.caps, audio_feed(source, shift), &state)?;
+        connect(&pipeline, &muxer, AUDIO_PID, &audio.caps, audio_feed(source, shift), &state)?;
     }
     pipeline.start()?;
     let movement = || state.fed.load(Ordering::Relaxed);
@@ -64,7 +102,7 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
     let waited = pipeline.wait(&movement, &mut tick, &mut |_| {});
     match (state.failure(), waited) {
         (Some(failure), _) | (None, Err(failure)) => Err(failure),
-        (None, Ok(Wait::Ended)) => Ok(()),
+        (None, Ok(Wait::Ended)) => lock(&output).file.flush().map_err(|error| disk(target, &error)),
         (None, Ok(Wait::Stopped)) => Err(Failure::retryable("the muxer was stopped")),
     }
 }
@@ -77,9 +115,43 @@ struct State {
 }
 
 impl State {
-    fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The first failure counts.
+    fn fail(&self, failure: Failure) {
+        lock(&self.failure).get_or_insert(failure);
     }
+
+    fn failure(&self) -> Option<Failure> {
+        lock(&self.failure).clone()
+    }
+}
+
+struct Output {
+    file: BufWriter<File>,
+    clock: Clock,
+}
+
+fn sink(target: &Path, output: &Arc<Mutex<Output>>, state: &Arc<State>) -> AppSink {
+    let (target, output, state) = (target.to_owned(), Arc::clone(output), Arc::clone(state));
+    let take = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let packets = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
+        let Output { file, clock } = &mut *lock(&output);
+        clock.pass(&packets, file).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
+            state.fail(disk(&target, &error));
+            gst::FlowError::Error
+        })
+    };
+    let sink = AppSink::builder().sync(false).async_(false).build();
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).build());
+    sink
+}
+
+fn disk(target: &Path, error: &std::io::Error) -> Failure {
+    Failure::retryable(format!("writing {}: {error}", target.display()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives the next buffer of a stream; `None` after the last.
@@ -88,7 +160,7 @@ type Feed = Box<dyn FnMut(&State) -> Result<Option<gst::Buffer>, Failure> + Send
 fn connect(
     pipeline: &Pipeline,
     muxer: &gst::Element,
-    pad: &str,
+    pid: u16,
     caps: &gst::Caps,
     mut feed: Feed,
     state: &Arc<State>,
@@ -105,13 +177,13 @@ fn connect(
             let _ = source.end_of_stream();
         }
         Err(failure) => {
-            state.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+            state.fail(failure);
             let _ = source.end_of_stream();
         }
     };
     source.set_callbacks(AppSrcCallbacks::builder().need_data(need_data).build());
     pipeline.put(&source)?;
-    let joined = muxer.request_pad_simple(pad).zip(source.static_pad("src"));
+    let joined = muxer.request_pad_simple(&pad_name(pid)).zip(source.static_pad("src"));
     let linked = joined.is_some_and(|(sink, source)| source.link(&sink).is_ok());
     if linked { Ok(()) } else { Err(Failure::permanent(format!("`mpegtsmux` does not take {caps}"))) }
 }

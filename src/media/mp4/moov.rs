@@ -125,12 +125,12 @@ fn dated(
 
 impl Track {
     /// When its presentation ends, in ticks of the movie.
-    fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.edit.start + self.edit.duration
     }
 
     /// Ticks of all samples.
-    fn media_duration(&self) -> u64 {
+    pub fn media_duration(&self) -> u64 {
         self.durations.iter().map(|run| u64::from(run.samples) * u64::from(run.value)).sum()
     }
 

@@ -31,6 +31,8 @@ pub struct Film {
     pub fps: (u32, u32),
     /// When each frame is shown, in nanoseconds.
     pub time: fn(u32) -> u64,
+    /// Pattern of `videotestsrc`.
+    pub pattern: &'static str,
 }
 
 /// Time of a frame at a constant rate.
@@ -41,7 +43,7 @@ pub fn at(frame: u32, fps: (u32, u32)) -> u64 {
 impl Film {
     /// Three chunks of 40 frames at 24 fps.
     pub fn new(encoder: &'static str) -> Self {
-        Self { encoders: vec![encoder; 3], frames: 40, fps: (24, 1), time: |frame| at(frame, (24, 1)) }
+        Self { encoders: vec![encoder; 3], frames: 40, fps: (24, 1), time: |frame| at(frame, (24, 1)), pattern: "ball" }
     }
 
     /// All frames.
@@ -76,9 +78,9 @@ impl Film {
 
     fn part(&self, directory: &Path, chunk: u32, encoder: &str) -> PartSource {
         let path = directory.join(format!("v{chunk:05}.gdp"));
-        let (frames, (num, den)) = (self.frames, self.fps);
+        let (frames, (num, den), pattern) = (self.frames, self.fps, self.pattern);
         let samples = run_to_end(&format!(
-            "videotestsrc num-buffers={frames} pattern=ball animation-mode=frames ! \
+            "videotestsrc num-buffers={frames} pattern={pattern} animation-mode=frames ! \
              video/x-raw,format=I420,width=320,height=180,framerate={num}/{den},colorimetry=bt709 ! \
              {encoder} ! appsink name=out sync=false"
         ));
@@ -125,7 +127,9 @@ pub fn run_to_end(description: &str) -> Vec<gst::Sample> {
 
 /// An audio source: what comes out of `description`, the first buffer at `start_ns`.
 pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (PathBuf, AudioFacts) {
-    let samples = run_to_end(&format!("{description} ! appsink name=out sync=false"));
+    let mut samples = run_to_end(&format!("{description} ! appsink name=out sync=false"));
+    // Headers stand in the caps.
+    samples.retain(|sample| sample.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::HEADER)));
     let caps = samples[0].caps_owned().expect("caps");
     let path = directory.join("audio.gdp");
     let mut writer = GdpWriter::create(&path, &caps).expect("a source");
@@ -135,7 +139,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
         let mut buffer = sample.buffer_owned().expect("a buffer");
         let fields = buffer.make_mut();
         let time = fields.pts().expect("a time").nseconds() as i64 - first + start_ns;
-        end_ns = time + fields.duration().expect("a duration").nseconds() as i64;
+        end_ns = time + fields.duration().unwrap_or_default().nseconds() as i64;
         fields.set_pts(to_file_time(time));
         fields.set_dts(gst::ClockTime::NONE);
         writer.write(buffer).expect("it is written");
