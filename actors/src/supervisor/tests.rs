@@ -5,6 +5,8 @@ mod cancel;
 mod crash;
 mod drain;
 mod failures;
+mod faulty;
 mod flow;
+mod measures;
 mod refused;
 mod restart;
