@@ -2,6 +2,7 @@
 
 mod away;
 mod cancel;
+mod chaos;
 mod crash;
 mod drain;
 mod failures;

@@ -144,7 +144,7 @@ async fn a_checkpointer_that_panics_at_any_call_is_replaced_and_asked_again() {
 
 #[actix::test]
 async fn a_pool_that_panics_is_replaced_and_its_work_begun_again() {
-    for uses in 1..24 {
+    for uses in 1..=15 {
         tokio::time::pause();
         let meter = Meter::default();
         let _local = metrics::set_default_local_recorder(&meter);
