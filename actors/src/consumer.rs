@@ -24,7 +24,7 @@ use crate::handle::Workbench;
 use crate::job::JobId;
 use crate::link::Link;
 use crate::metrics as names;
-use crate::ports::{ConnectSource, Delivery, Queue, SourceEvent, TaskPublisher, TaskSource};
+use crate::ports::{ConnectSource, Delivery, Queue, SourceEvent, TaskPublisher, TaskSource, TopicNames};
 use crate::status::StatusCell;
 use crate::work::{End, PoolSize, RunWork};
 use desk::{Desk, Number};
@@ -69,6 +69,8 @@ pub struct ConsumerPorts {
     pub workbench: Arc<Workbench>,
     /// Partitions are shown here.
     pub status: StatusCell,
+    /// For the labels of lags.
+    pub topics: TopicNames,
 }
 
 /// The actor.
@@ -143,7 +145,7 @@ impl Consumer {
             }
             SourceEvent::Lag { queue, partition, records } => {
                 self.lag_of.insert((queue, partition));
-                set_lag(queue, partition, records as f64);
+                self.set_lag(queue, partition, records as f64);
             }
             SourceEvent::Left => self.left(),
             SourceEvent::Broken(failure) => self.broken(failure, ctx),
@@ -249,10 +251,15 @@ impl Consumer {
         }
     }
 
+    fn set_lag(&self, queue: Queue, partition: i32, records: f64) {
+        let (topic, partition) = (self.ports.topics.of(queue).to_owned(), partition.to_string());
+        gauge!(names::CONSUMER_LAG, "topic" => topic, "partition" => partition).set(records);
+    }
+
     fn forget_lag(&mut self, partitions: &[(Queue, i32)]) {
         for &(queue, partition) in partitions {
             if self.lag_of.remove(&(queue, partition)) {
-                set_lag(queue, partition, 0.0);
+                self.set_lag(queue, partition, 0.0);
             }
         }
     }
@@ -263,10 +270,6 @@ fn answer_all(waiting: impl IntoIterator<Item = oneshot::Sender<()>>) {
     for reply in waiting {
         let _ = reply.send(());
     }
-}
-
-fn set_lag(queue: Queue, partition: i32, records: f64) {
-    gauge!(names::CONSUMER_LAG, "topic" => queue.as_str(), "partition" => partition.to_string()).set(records);
 }
 
 fn log_cancel(job_id: &JobId, ended: Result<(), Failure>) {

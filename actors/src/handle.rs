@@ -36,7 +36,9 @@ use crate::board::Board;
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::plan::{EncoderFamily, Plan};
-use crate::ports::{Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, WorkStorage};
+use crate::ports::{
+    Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage,
+};
 use crate::task::{Task, WorkUnit};
 use crate::work::{End, RunWork, Work};
 
@@ -52,6 +54,8 @@ pub struct TaskSettings {
     pub max_attempts: u32,
     /// How long a lease lives without renewal; it is renewed after a third.
     pub lease_ttl: Duration,
+    /// For the origin in dead letters.
+    pub topics: TopicNames,
 }
 
 /// Everything that work needs.

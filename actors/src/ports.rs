@@ -52,15 +52,41 @@ pub enum Queue {
     Control,
 }
 
-impl Queue {
-    /// What it holds, for logs, metrics and the origin in a dead letter. (The names of the topics are settings.)
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jobs => "jobs",
-            Self::Cpu => "tasks.cpu",
-            Self::Gpu => "tasks.gpu",
-            Self::DeadLetter => "dead-letter",
-            Self::Control => "control",
+/// The names of the topics in the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicNames {
+    /// Of [`Queue::Jobs`].
+    pub jobs: String,
+    /// Of [`Queue::Cpu`].
+    pub cpu: String,
+    /// Of [`Queue::Gpu`].
+    pub gpu: String,
+    /// Of [`Queue::DeadLetter`].
+    pub dead_letter: String,
+    /// Of [`Queue::Control`].
+    pub control: String,
+}
+
+impl TopicNames {
+    /// The names that follow from that of the topic of jobs (`KAFKA_TOPIC`).
+    pub fn after(jobs: &str) -> Self {
+        Self {
+            jobs: jobs.into(),
+            cpu: format!("{jobs}.tasks.cpu"),
+            gpu: format!("{jobs}.tasks.gpu"),
+            dead_letter: format!("{jobs}.dead-letter"),
+            control: format!("{jobs}.control"),
+        }
+    }
+
+    /// The name of a topic.
+    pub fn of(&self, queue: Queue) -> &str {
+        match queue {
+            Queue::Jobs => &self.jobs,
+            Queue::Cpu => &self.cpu,
+            Queue::Gpu => &self.gpu,
+            Queue::DeadLetter => &self.dead_letter,
+            Queue::Control => &self.control,
         }
     }
 }

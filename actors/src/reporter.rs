@@ -33,6 +33,8 @@ const OUTBOX_INTERVAL: Duration = Duration::from_secs(5);
 const PENDING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reports of the outbox that are looked at together.
 const MAX_PENDING: usize = 64;
+/// Jobs whose progress is remembered though nothing of them runs here.
+const MAX_SEEN: usize = 1024;
 /// Ended jobs that are remembered, so that no late progress follows.
 const MAX_ENDED: usize = 1024;
 
@@ -61,8 +63,8 @@ pub struct Reporter {
     ports: ReporterPorts,
     /// Jobs with a report on its way: one at a time.
     sending: HashSet<JobId>,
-    /// Chunks that were done when a job's checkpoint was last seen.
-    chunks_done: HashMap<JobId, u32>,
+    /// What was last seen of a job: a store that comes back empty must not make its progress go back.
+    seen: HashMap<JobId, Seen>,
     ended: VecDeque<JobId>,
     /// Last reports that failed: how often, and when to try again.
     failed: HashMap<JobId, (u32, Instant)>,
@@ -89,7 +91,7 @@ impl Reporter {
         Self {
             ports,
             sending: HashSet::new(),
-            chunks_done: HashMap::new(),
+            seen: HashMap::new(),
             ended: VecDeque::new(),
             failed: HashMap::new(),
             look: OutboxLook::Idle,
@@ -101,7 +103,9 @@ impl Reporter {
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let jobs = self.ports.board.jobs();
-        self.chunks_done.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
+        if self.seen.len() > MAX_SEEN {
+            self.seen.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
+        }
         for job in jobs {
             if !self.ended.contains(&job.job_id) && self.sending.insert(job.job_id.clone()) {
                 self.report(job, ctx);
@@ -111,14 +115,15 @@ impl Reporter {
 
     fn report(&mut self, job: JobProgress, ctx: &mut Context<Self>) {
         let job_id = job.job_id.clone();
-        let known = self.chunks_done.get(&job_id).copied().unwrap_or(0).max(job.chunks_done);
+        let mut known = self.seen.get(&job_id).copied().unwrap_or_default();
+        known.chunks_done = known.chunks_done.max(job.chunks_done);
         let sent = tokio::time::timeout(PROGRESS_TIMEOUT, report_once(self.ports.clone(), job, known));
         ctx.spawn(fut::wrap_future::<_, Self>(sent).map(move |sent, this, ctx| {
             this.sending.remove(&job_id);
             match sent {
-                Ok(Ok(Seen::Running { chunks_done })) => drop(this.chunks_done.insert(job_id, chunks_done)),
-                Ok(Ok(Seen::Ended)) => this.note_end(job_id),
-                Ok(Err(failure)) => tracing::debug!(%job_id, %failure, "progress report was dropped"),
+                Ok(Ok(Some(seen))) => drop(this.seen.insert(job_id, seen)),
+                Ok(Ok(None)) => this.note_end(job_id),
+                Ok(Err(failure)) => tracing::warn!(%job_id, %failure, "progress cannot be written to the checkpoint"),
                 Err(_) => tracing::debug!(%job_id, "progress report took too long and was dropped"),
             }
             // Its last report may have waited for this.
@@ -129,6 +134,7 @@ impl Reporter {
     }
 
     fn note_end(&mut self, job_id: JobId) {
+        self.seen.remove(&job_id);
         if !self.ended.contains(&job_id) {
             self.ended.push_back(job_id);
         }
@@ -216,28 +222,32 @@ impl Reporter {
     }
 }
 
-/// What a progress report saw of its job.
-enum Seen {
-    /// It goes on.
-    Running { chunks_done: u32 },
-    /// It has ended.
-    Ended,
+/// What a report saw of its job.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    chunks_done: u32,
+    percent: f64,
 }
 
-/// Moves the checkpoint to what is seen here and, where a report is due, sends it.
-async fn report_once(ports: ReporterPorts, job: JobProgress, chunks_done: u32) -> Result<Seen, Failure> {
-    let step = Advance { progress: Some(job.percent(chunks_done)), report: true, ..Advance::default() };
+/// Moves the checkpoint to what is seen here and, where a report is due, sends it. `None` where the job has ended.
+async fn report_once(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Option<Seen>, Failure> {
+    let percent = job.percent(known.chunks_done).max(known.percent);
+    let step = Advance { progress: Some(percent), report: true, ..Advance::default() };
     let advanced = ports.store.advance(job.job_id.clone(), step, ports.clock.now()).await?;
     // A checkpoint that is gone is built again by the next task.
-    let Some(advanced) = advanced else { return Ok(Seen::Running { chunks_done }) };
-    if advanced.checkpoint.status.is_terminal() {
-        return Ok(Seen::Ended);
+    let Some(advanced) = advanced else { return Ok(Some(known)) };
+    let checkpoint = advanced.checkpoint;
+    if checkpoint.status.is_terminal() {
+        return Ok(None);
     }
+    let seen = Seen { chunks_done: checkpoint.chunks_done, percent: checkpoint.progress };
     if let Some(sequence) = advanced.sequence {
-        let report = Report::of(&advanced.checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
-        ports.sink.deliver(report).await?;
+        let report = Report::of(&checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
+        if let Err(failure) = ports.sink.deliver(report).await {
+            tracing::debug!(job_id = %job.job_id, %failure, "progress report was dropped");
+        }
     }
-    Ok(Seen::Running { chunks_done: advanced.checkpoint.chunks_done })
+    Ok(Some(seen))
 }
 
 impl Actor for Reporter {

@@ -144,6 +144,7 @@ impl Supervisor {
                 worker: settings.worker.clone(),
                 max_attempts: settings.max_attempts.max(1),
                 lease_ttl: settings.lease_ttl,
+                topics: settings.topics.clone(),
             },
         };
         Self {
@@ -192,6 +193,7 @@ impl Supervisor {
             pool: self.sockets.run.link(),
             workbench: self.workbench.clone(),
             status: self.status.clone(),
+            topics: self.settings.topics.clone(),
         };
         let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
         self.sockets.publish.connect(consumer.clone().recipient());

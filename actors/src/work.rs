@@ -53,6 +53,13 @@ pub struct PoolSize {
     pub io: usize,
 }
 
+impl PoolSize {
+    /// A pool with `encoders` (`ENCODER_POOL_SIZE`) and a reserve for disks: 1 beside a single encoder, otherwise 2.
+    pub fn with_encoders(encoders: usize) -> Self {
+        Self { cpu: encoders.max(1), io: if encoders > 1 { 2 } else { 1 } }
+    }
+}
+
 /// Work on one delivery, for the pool. May be asked twice: handlers are idempotent.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "End")]

@@ -8,7 +8,7 @@ use super::Consumer;
 use crate::backoff::Backoff;
 use crate::failure::{Failure, FailureClass};
 use crate::link::Link;
-use crate::ports::{Answer, Publication, TaskPublisher};
+use crate::ports::{Answer, Publication, TaskPublisher, TopicNames};
 
 /// Send a record; answered when it is acknowledged. Sent twice at worst: its readers expect that.
 #[derive(Clone, Message)]
@@ -23,12 +23,12 @@ impl Handler<Publish> for Consumer {
     type Result = ResponseActFuture<Self, Result<(), Failure>>;
 
     fn handle(&mut self, publish: Publish, _: &mut Self::Context) -> Self::Result {
-        let publisher = self.ports.publisher.clone();
+        let (publisher, topics) = (self.ports.publisher.clone(), self.ports.topics.clone());
         Box::pin(
             async move {
                 tokio::select! {
                     () = publish.abandoned.cancelled() => Err(Failure::interrupted("nobody waits for the record")),
-                    answer = persist(&*publisher, &publish.record) => answer,
+                    answer = persist(&*publisher, &topics, &publish.record) => answer,
                 }
             }
             .into_actor(self),
@@ -36,7 +36,7 @@ impl Handler<Publish> for Consumer {
     }
 }
 
-async fn persist(publisher: &dyn TaskPublisher, record: &Publication) -> Result<(), Failure> {
+async fn persist(publisher: &dyn TaskPublisher, topics: &TopicNames, record: &Publication) -> Result<(), Failure> {
     let mut failures = 0;
     loop {
         let Err(failure) = publisher.publish(record.clone()).await else { return Ok(()) };
@@ -46,7 +46,7 @@ async fn persist(publisher: &dyn TaskPublisher, record: &Publication) -> Result<
         }
         failures += 1;
         let key = String::from_utf8_lossy(&record.key);
-        tracing::warn!(topic = record.queue.as_str(), %key, failures, %failure, "record was not taken, trying again");
+        tracing::warn!(topic = topics.of(record.queue), %key, failures, %failure, "record was not taken, trying again");
         tokio::time::sleep(Backoff::NETWORK.jittered(failures)).await;
     }
 }

@@ -49,7 +49,7 @@ impl Workbench {
         failure: &Failure,
         attempts: u32,
     ) -> Result<(), Failure> {
-        let letter = dead_letter(delivery, failure, attempts);
+        let letter = dead_letter(delivery, self.settings.topics.of(delivery.tag.queue), failure, attempts);
         let Err(refused) = self.publisher.publish(letter.clone()).await else { return Ok(()) };
         let mut headers = letter.headers;
         headers.push(("value-omitted".into(), refused.message.into_bytes()));
@@ -58,13 +58,13 @@ impl Workbench {
 }
 
 /// The dead letter of a delivery.
-fn dead_letter(delivery: &Delivery, failure: &Failure, attempts: u32) -> Publication {
+fn dead_letter(delivery: &Delivery, topic: &str, failure: &Failure, attempts: u32) -> Publication {
     let tag = delivery.tag;
     let ours = [
         ("class", failure.class.as_str().to_owned()),
         ("reason", failure.message.clone()),
         ("attempts", attempts.to_string()),
-        ("origin-topic", tag.queue.as_str().to_owned()),
+        ("origin-topic", topic.to_owned()),
         ("origin-partition", tag.partition.to_string()),
         ("origin-offset", tag.offset.to_string()),
     ];
@@ -92,7 +92,7 @@ mod tests {
             value: Some(b"task".to_vec()),
             headers: vec![("trace".into(), b"abc".to_vec()), ("class".into(), b"old".to_vec())],
         };
-        let letter = dead_letter(&delivery, &Failure::device("no GPU"), 3);
+        let letter = dead_letter(&delivery, "transcoding.tasks.cpu", &Failure::device("no GPU"), 3);
         assert_eq!((&letter.key[..], letter.value.as_deref()), (&b"movie/v00001"[..], Some(&b"task"[..])));
         let headers: Vec<_> =
             letter.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value))).collect();
@@ -101,7 +101,7 @@ mod tests {
             ("class", "device"),
             ("reason", "no GPU"),
             ("attempts", "3"),
-            ("origin-topic", "tasks.cpu"),
+            ("origin-topic", "transcoding.tasks.cpu"),
             ("origin-partition", "7"),
             ("origin-offset", "42"),
         ];

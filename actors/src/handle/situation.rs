@@ -77,48 +77,39 @@ impl Workbench {
             return Ok(None);
         };
         tracing::warn!(%job_id, %fingerprint, "checkpoint is missing, building it again from the work storage");
+        // The plan comes last: a checkpoint without one is built again by whoever meets it, so dying in between is safe,
+        // and nobody counts parts that are not all there.
+        let units_done = self.restore_parts(&plan).await?;
         self.store.open(job_id.clone(), plan.job.content_digest(), self.now()).await?;
-        let checkpoint = self.put_in_force(&plan).await?;
-        self.restore_parts(&plan).await?;
-        Ok(checkpoint)
+        self.put_in_force(&plan, units_done).await
     }
 
-    /// Makes `plan` the one that the job follows.
-    pub(super) async fn put_in_force(&self, plan: &Plan) -> Result<Option<Checkpoint>, Failure> {
-        let step = Advance {
-            status: Some(JobStatus::Encoding),
-            progress: Some(encode_progress(0.0, plan.num_chunks())),
-            plan: Some((plan.fingerprint(), plan.num_chunks())),
-            ..Advance::default()
-        };
+    /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.
+    pub(super) async fn put_in_force(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
+        let plan_in_force = Some((plan.fingerprint(), plan.num_chunks()));
+        let step = Advance { plan: plan_in_force, ..encoding(plan, units_done) };
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
-    /// Records the parts of the work storage that the checkpoint does not know.
-    pub(super) async fn restore_parts(&self, plan: &Plan) -> Result<(), Failure> {
+    /// Records the parts of the work storage that the store does not know; returns how many units have a part then.
+    pub(super) async fn restore_parts(&self, plan: &Plan) -> Result<u32, Failure> {
         let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
         let known = self.store.parts(job_id.clone(), fingerprint.clone()).await?;
         let stored = self.work.recorded_parts(job_id.clone(), fingerprint.clone()).await?;
+        let mut units_done = u32::try_from(known.len()).unwrap_or(u32::MAX);
         let missing = |part: &PartRecord| !known.contains_key(&part.unit);
         for part in stored.into_iter().filter(missing) {
             let unit = part.unit;
-            let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part, self.now()).await?;
-            self.advance_encoding(plan, recorded.units_done).await?;
+            units_done = self.store.record(job_id.clone(), fingerprint.clone(), part, self.now()).await?.units_done;
             tracing::info!(%job_id, %unit, "part of the work storage was recorded again");
         }
-        Ok(())
+        Ok(units_done)
     }
 
     /// Moves the progress of a job to what `units_done` says. `None` where the checkpoint is gone.
     pub(super) async fn advance_encoding(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
-        // Whether the audio is among them is not known here; to count it is what never says too much.
-        let chunks = units_done.saturating_sub(u32::from(plan.audio.is_some()));
-        let step = Advance {
-            status: Some(JobStatus::Encoding),
-            progress: Some(encode_progress(f64::from(chunks), plan.num_chunks())),
-            ..Advance::default()
-        };
+        let step = encoding(plan, units_done);
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
@@ -128,4 +119,12 @@ impl Workbench {
         let known = self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await?;
         Ok(crate::task::units(plan).filter(|unit| !known.contains_key(unit)).collect())
     }
+}
+
+/// The step of a job that is being encoded and of which `units_done` units have a part.
+fn encoding(plan: &Plan, units_done: u32) -> Advance {
+    // Whether the audio is among them is not known here; to count it is what never says too much.
+    let chunks = units_done.saturating_sub(u32::from(plan.audio.is_some()));
+    let progress = Some(encode_progress(f64::from(chunks), plan.num_chunks()));
+    Advance { status: Some(JobStatus::Encoding), progress, ..Advance::default() }
 }

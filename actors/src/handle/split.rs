@@ -80,13 +80,14 @@ impl Workbench {
     async fn start_chains(&self, plan: &Arc<Plan>) -> Result<Step, Failure> {
         let job_id = &plan.job.job_id;
         self.plans.keep(&plan.fingerprint(), plan);
-        match self.put_in_force(plan).await? {
+        let units_done = self.restore_parts(plan).await?;
+        match self.put_in_force(plan, units_done).await? {
             // The job ended while its input was cut.
             Some(checkpoint) if checkpoint.status.is_terminal() => {
                 self.clear(job_id).await;
                 return Ok(Step::Nothing);
             }
-            Some(_) => self.restore_parts(plan).await?,
+            Some(_) => {}
             // The store was emptied while the input was cut.
             None => drop(self.rebuild(job_id, &plan.fingerprint()).await?),
         }

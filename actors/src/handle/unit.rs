@@ -57,7 +57,10 @@ impl Workbench {
         let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part.clone(), self.now()).await?;
         tally::part(plan, &part, recorded.first);
         let mut units_done = recorded.units_done;
-        let checkpoint = match self.advance_encoding(plan, units_done).await? {
+        // Without a plan the checkpoint is one that somebody else begins to build again: who follows it must not be
+        // taken from it, or the chain of this unit ends here.
+        let advanced = self.advance_encoding(plan, units_done).await?;
+        let checkpoint = match advanced.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
             Some(checkpoint) => Some(checkpoint),
             None => {
                 let rebuilt = self.rebuild(job_id, fingerprint).await?;

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use super::{BeginDrain, EndNow};
 use crate::failure::Failure;
-use crate::ports::{CapabilityProbe, Clock, ConnectSource, StageRunner, StatusSink, Store, TaskPublisher, WorkStorage};
+use crate::ports::{
+    CapabilityProbe, Clock, ConnectSource, StageRunner, StatusSink, Store, TaskPublisher, TopicNames, WorkStorage,
+};
 use crate::status::Status;
 use crate::work::PoolSize;
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub lease_ttl: Duration,
     /// How long work may go on after [`WorkerHandle::drain`].
     pub drain_timeout: Duration,
+    /// The topics, for labels and dead letters.
+    pub topics: TopicNames,
 }
 
 /// How a worker ended.

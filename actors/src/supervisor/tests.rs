@@ -2,9 +2,12 @@
 
 mod away;
 mod cancel;
+mod chaos;
 mod crash;
 mod drain;
 mod failures;
+mod faulty;
 mod flow;
+mod measures;
 mod refused;
 mod restart;

@@ -11,7 +11,7 @@ use super::service::{FakeMachine, FakeService, VirtualClock};
 use super::stages::FakeStages;
 use super::store::FakeStore;
 use crate::job::{JobId, JobSpec};
-use crate::ports::Store;
+use crate::ports::{Store, TopicNames};
 use crate::progress::Report;
 use crate::supervisor::{Adapters, Settings, Supervisor, WorkerHandle};
 use crate::work::PoolSize;
@@ -91,6 +91,7 @@ pub fn settings(worker: &str) -> Settings {
         max_attempts: 3,
         lease_ttl: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
+        topics: TopicNames::after("transcoding"),
     }
 }
 

@@ -28,6 +28,15 @@ pub fn check(fleet: &Fleet) {
     }
 }
 
+/// As [`check`], for a fleet whose store came back empty: what the service was told before is then not known to a worker
+/// that comes later, so its reports may begin anew.
+///
+/// # Panics
+/// Where something is not as it must be.
+pub fn check_after_loss(fleet: &Fleet) {
+    no_delivery_is_finished_twice_or_without_having_come(&fleet.log.history());
+}
+
 fn no_delivery_is_finished_twice_or_without_having_come(history: &[LogEntry]) {
     let (mut came, mut finished) = (HashSet::<DeliveryTag>::new(), HashSet::new());
     for entry in history {

@@ -3,6 +3,7 @@
 pub mod fleet;
 pub mod invariants;
 pub mod log;
+pub mod meter;
 pub mod service;
 pub mod source;
 pub mod stages;

@@ -142,6 +142,35 @@ async fn a_slow_service_slows_nothing_and_progress_never_follows_the_last_report
 }
 
 #[actix::test]
+async fn the_last_report_waits_for_the_progress_that_is_on_its_way() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let _worker = fleet.worker("a");
+    let job_id = fleet.submit(&job("movie"));
+    until("the assembly", || fleet.stages.begun("movie/assemble") == 1).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    fleet.service.set_latency(Duration::from_secs(4));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    fleet.service.set_latency(Duration::ZERO);
+    fleet.last_report(&job_id).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(fleet.service.taken_of(&job_id).last().is_some_and(|last| last.status.is_terminal()));
+    check(&fleet);
+}
+
+#[actix::test]
+async fn two_workers_do_not_send_the_same_last_report() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    fleet.service.set_latency(Duration::from_secs(7));
+    let _workers = [fleet.worker("a"), fleet.worker("b"), fleet.worker("c")];
+    let job_id = fleet.submit(&job("movie"));
+    fleet.last_report(&job_id).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(fleet.service.taken_of(&job_id).iter().filter(|report| report.status.is_terminal()).count(), 1);
+}
+
+#[actix::test]
 async fn a_service_that_refuses_one_report_for_good_does_not_hold_up_the_others() {
     tokio::time::pause();
     let fleet = Fleet::default();

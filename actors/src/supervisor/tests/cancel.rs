@@ -31,6 +31,8 @@ async fn a_running_job_is_stopped_in_any_stage_at_once() {
         let job_id = fleet.submit(&job("movie"));
         until("the stage", || fleet.stages.begun(&key) == 1).await;
         fleet.log.cancel(&job_id);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(fleet.log.lag(), 0, "{key} runs on");
         assert_cancelled_once(&fleet).await;
         assert_eq!(fleet.stages.begun(&key), 1);
         tokio::time::resume();

@@ -48,7 +48,10 @@ async fn a_permanent_failure_of_any_stage_fails_the_job_at_once_with_a_dead_lett
         assert!(letter.value.is_some());
         assert_eq!((header(&letter, "class"), header(&letter, "attempts")), ("permanent".into(), "1".into()));
         assert_eq!(header(&letter, "reason"), "the input is broken");
-        assert_eq!(header(&letter, "origin-topic"), if key == "split" { "jobs" } else { "tasks.cpu" });
+        assert_eq!(
+            header(&letter, "origin-topic"),
+            if key == "split" { "transcoding" } else { "transcoding.tasks.cpu" }
+        );
         assert!(fleet.stages.is_empty_of(&job_id));
         tokio::time::resume();
     }

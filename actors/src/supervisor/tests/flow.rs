@@ -160,3 +160,19 @@ async fn an_input_that_was_replaced_is_split_again_and_the_old_tasks_do_no_work(
     assert_eq!(fleet.stages.begun("movie/assemble"), 1);
     check(&fleet);
 }
+
+#[actix::test]
+async fn an_assembly_that_comes_again_removes_what_is_left_of_its_job() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    let _worker = fleet.worker("a");
+    let job_id = fleet.submit(&job("movie"));
+    fleet.last_report(&job_id).await;
+    fleet.quiet().await;
+    let before = fleet.stages.removed().len();
+    let assembly = fleet.log.records(Queue::Cpu).into_iter().find(|record| record.key == b"movie/assemble");
+    fleet.log.put(assembly.expect("an assembly"));
+    fleet.quiet().await;
+    assert_eq!(fleet.stages.removed().len(), before + 1);
+    assert_eq!(fleet.stages.begun("movie/assemble"), 1);
+}

@@ -80,9 +80,12 @@ async fn other_content_does_not_fail_the_job_even_where_its_dead_letter_is_refus
     let _worker = fleet.worker("a");
     let job_id = fleet.submit(&job("movie"));
     until("the chunks", || fleet.stages.begun("movie/v00000") == 1).await;
-    for _ in 0..4 {
+    for _ in 0..8 {
         fleet.log.refuse_next(Failure::permanent("the record is too large"));
     }
+    let mut other = job("movie");
+    other.overwrite = true;
+    fleet.submit(&other);
     fleet.log.put(record(Queue::Jobs, Some(br#"{"job_id": "movie", "broken": true}"#)));
     assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
     fleet.quiet().await;

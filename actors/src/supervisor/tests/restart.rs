@@ -1,15 +1,16 @@
 //! Actors that panic.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use super::faulty::Faulty;
 
 use crate::checkpoint::JobStatus;
 use crate::plan::testing::job;
-use crate::ports::{Answer, Capabilities, CapabilityProbe, Publication, Queue, TaskPublisher};
+use crate::ports::Queue;
 use crate::supervisor::{Ended, Supervisor};
 use crate::testing::fleet::{Fleet, settings, until};
 use crate::testing::invariants::{check, check_chains};
+use crate::testing::meter::Meter;
 use crate::testing::stages::{Act, Film};
 
 #[actix::test]
@@ -72,37 +73,6 @@ async fn a_reporter_that_panics_is_replaced_and_the_last_report_arrives() {
     check(&fleet);
 }
 
-/// Panics the first times.
-struct Faulty<T> {
-    inner: T,
-    panics: AtomicUsize,
-}
-
-impl<T> Faulty<T> {
-    fn new(inner: T, panics: usize) -> Arc<Self> {
-        Arc::new(Self { inner, panics: AtomicUsize::new(panics) })
-    }
-
-    fn maybe_panic(&self) {
-        let left = self.panics.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        assert!(left.is_err(), "told to panic");
-    }
-}
-
-impl<T: TaskPublisher> TaskPublisher for Faulty<T> {
-    fn publish(&self, record: Publication) -> Answer<()> {
-        self.maybe_panic();
-        self.inner.publish(record)
-    }
-}
-
-impl<T: CapabilityProbe> CapabilityProbe for Faulty<T> {
-    fn probe(&self) -> Answer<Capabilities> {
-        self.maybe_panic();
-        self.inner.probe()
-    }
-}
-
 #[actix::test]
 async fn a_consumer_that_panics_is_replaced_and_nothing_is_lost_or_done_twice() {
     tokio::time::pause();
@@ -151,4 +121,46 @@ async fn a_worker_announces_itself_as_long_as_it_lives() {
     worker.ended().await;
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(fleet.store.workers().await.expect("the store answers").is_empty());
+}
+
+#[actix::test]
+async fn a_checkpointer_that_panics_at_any_call_is_replaced_and_asked_again() {
+    for calls in 0..60 {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        let mut adapters = fleet.adapters("a");
+        adapters.store = Faulty::after(calls, fleet.store.clone(), 1);
+        let worker = Supervisor::start(adapters, settings("a"));
+        let job_id = fleet.submit(&job("movie"));
+        assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed, "at call {calls}");
+        fleet.quiet().await;
+        assert_eq!(fleet.stages.runs().len(), 7, "at call {calls}");
+        check(&fleet);
+        check_chains(&fleet, &job("movie"), Film::default());
+        worker.stop();
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
+async fn a_pool_that_panics_is_replaced_and_its_work_begun_again() {
+    for uses in 1..=15 {
+        tokio::time::pause();
+        let meter = Meter::default();
+        let _local = metrics::set_default_local_recorder(&meter);
+        meter.panic_on(crate::metrics::POOL_BUSY, uses);
+        let fleet = Fleet::default();
+        let worker = fleet.worker("a");
+        let job_id = fleet.submit(&job("movie"));
+        assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed, "at use {uses}");
+        fleet.quiet().await;
+        assert_eq!(meter.counted(crate::metrics::ACTOR_RESTARTS_TOTAL, &["actor=pool"]), 1, "at use {uses}");
+        check(&fleet);
+        check_chains(&fleet, &job("movie"), Film::default());
+        for run in fleet.stages.runs() {
+            assert_eq!(fleet.stages.done(&run.key), 1, "{} at use {uses}", run.key);
+        }
+        worker.stop();
+        tokio::time::resume();
+    }
 }
