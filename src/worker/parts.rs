@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
-use actors::ports::{StatusSink, Store};
+use actors::ports::{StatusSink, Store, TopicNames};
 use actors::status::Status;
 use actors::supervisor::Settings;
 use actors::work::PoolSize;
@@ -112,6 +112,7 @@ pub(super) fn settings(config: &Config, worker: &str) -> Settings {
         max_attempts: config.max_attempts.get(),
         lease_ttl: LEASE_TTL,
         drain_timeout: config.drain_timeout,
+        topics: TopicNames::after(&config.kafka.topic),
     }
 }
 
