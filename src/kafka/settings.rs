@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actors::failure::Failure;
-use actors::ports::Queue;
+use actors::ports::{Queue, TopicNames};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -35,35 +35,17 @@ const RESERVED: [(&str, &str); 9] = [
 
 /// Names of the topics, all made from the one that is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
-    jobs: String,
-    cpu: String,
-    gpu: String,
-    dead_letter: String,
-    control: String,
-}
+pub struct Topics(TopicNames);
 
 impl Topics {
     /// The topics of the jobs topic `topic`.
     pub fn of(topic: &str) -> Self {
-        Self {
-            jobs: topic.into(),
-            cpu: format!("{topic}.tasks.cpu"),
-            gpu: format!("{topic}.tasks.gpu"),
-            dead_letter: format!("{topic}.dead-letter"),
-            control: format!("{topic}.control"),
-        }
+        Self(TopicNames::after(topic))
     }
 
     /// The name of a topic.
     pub fn name(&self, queue: Queue) -> &str {
-        match queue {
-            Queue::Jobs => &self.jobs,
-            Queue::Cpu => &self.cpu,
-            Queue::Gpu => &self.gpu,
-            Queue::DeadLetter => &self.dead_letter,
-            Queue::Control => &self.control,
-        }
+        self.0.of(queue)
     }
 
     /// What a topic holds; `None` for a foreign one.

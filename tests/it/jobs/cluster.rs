@@ -26,7 +26,11 @@ fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Val
 
 fn short_clip(fleet: &Fleet) -> (Clip, std::path::PathBuf) {
     let video = "x264enc speed-preset=veryfast key-int-max=25 ! h264parse";
-    let clip = Clip { frames: 75, size: (320, 180), ..Clip::new("short.mp4", video, "avenc_aac ! aacparse", "mp4mux") };
+    let clip = Clip {
+        frames: 75,
+        size: (320, 180),
+        ..Clip::new("short.mp4", video, "audioconvert ! avenc_aac ! aacparse", "mp4mux")
+    };
     let path = clip.write(fleet.bench.root());
     (clip, path)
 }

@@ -76,9 +76,9 @@ impl Clip {
         let bus = pipeline.bus().expect("a bus");
         let message = bus
             .timed_pop_filtered(gst::ClockTime::from_seconds(120), &[gst::MessageType::Eos, gst::MessageType::Error]);
+        pipeline.set_state(gst::State::Null).expect("it stops");
         let ended = message.as_ref().map(|message| message.view());
         assert!(matches!(ended, Some(gst::MessageView::Eos(_))), "making {}: {ended:?}", self.name);
-        pipeline.set_state(gst::State::Null).expect("it stops");
         feeders.into_iter().for_each(|feeder| feeder.join().expect("the feeder ends"));
         path
     }
