@@ -71,6 +71,8 @@ pub fn recorder() -> Result<metrics_exporter_prometheus::PrometheusRecorder, Str
 /// Samples the CPU gauge and folds histograms up until `stop` is cancelled.
 pub async fn sample(handle: PrometheusHandle, stop: CancellationToken) {
     let mut meter = cpu::CpuMeter::start();
+    // There from the beginning, so that a dashboard does not show a gap for each new pod.
+    metrics::gauge!(actors::metrics::CPU_UTILIZATION_RATIO).set(0.0);
     let mut ticks = tokio::time::interval(SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {

@@ -37,7 +37,7 @@ fn short_clip(fleet: &Fleet) -> (Clip, std::path::PathBuf) {
 
 #[actix_rt::test]
 async fn two_workers_share_the_chunks_of_one_job_and_its_progress_only_grows() {
-    let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("ENCODER_POOL_SIZE", "1")]);
+    let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("ENCODER_POOL_SIZE", "1")]).await;
     fleet.publish(&job(&fleet, "movie-42", &film(), 360));
     let last = fleet.ends(&["movie-42"]).await.remove(0);
     assert_eq!(last.status, JobStatus::Completed, "{last:#?}");
@@ -71,7 +71,7 @@ async fn two_workers_share_the_chunks_of_one_job_and_its_progress_only_grows() {
 
 #[actix_rt::test]
 async fn twenty_jobs_at_once_on_two_workers_all_complete() {
-    let fleet = Fleet::start(2, &[]);
+    let fleet = Fleet::start(2, &[]).await;
     let (clip, path) = short_clip(&fleet);
     let ids: Vec<String> = (0..20).map(|n| format!("short-{n}")).collect();
     for id in &ids {
@@ -89,7 +89,7 @@ async fn twenty_jobs_at_once_on_two_workers_all_complete() {
 
 #[actix_rt::test]
 async fn short_jobs_after_a_long_one_finish_before_it() {
-    let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("JOB_PARALLELISM", "4")]);
+    let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("JOB_PARALLELISM", "4")]).await;
     let (_, path) = short_clip(&fleet);
     fleet.publish(&job(&fleet, "long", &film(), 720));
     fleet
@@ -109,7 +109,7 @@ async fn short_jobs_after_a_long_one_finish_before_it() {
 
 #[actix_rt::test]
 async fn what_is_no_job_goes_to_the_dead_letters_and_holds_nothing_up() {
-    let fleet = Fleet::start(1, &[]);
+    let fleet = Fleet::start(1, &[]).await;
     let (_, path) = short_clip(&fleet);
     let mut unknown_codec = job(&fleet, "unknown-codec", &path, 90);
     unknown_codec["outputs"][0]["video"]["codec"] = "vp10".into();
@@ -143,7 +143,7 @@ async fn what_is_no_job_goes_to_the_dead_letters_and_holds_nothing_up() {
 
 #[actix_rt::test]
 async fn a_job_is_submitted_followed_and_cancelled_from_the_command_line() {
-    let fleet = Fleet::start(1, &[("ENCODER_POOL_SIZE", "1")]);
+    let fleet = Fleet::start(1, &[("ENCODER_POOL_SIZE", "1")]).await;
     let (_, path) = short_clip(&fleet);
     let file = fleet.bench.job(&job(&fleet, "asked", &path, 90));
     let submit = fleet.command(&["submit", file.to_str().expect("a plain path"), "--wait"]).output().expect("submit");
@@ -169,9 +169,9 @@ async fn a_job_is_submitted_followed_and_cancelled_from_the_command_line() {
     assert!(fleet.work_files().is_empty(), "{:?}", fleet.work_files());
 }
 
-#[test]
-fn a_worker_stops_cleanly_when_asked() {
-    let fleet = Fleet::start(1, &[]);
+#[actix_rt::test]
+async fn a_worker_stops_cleanly_when_asked() {
+    let fleet = Fleet::start(1, &[]).await;
     let metrics = fleet.workers()[0].get("/metrics").expect("metrics").1;
     for name in ["transcode_pool_slots", "transcode_pool_busy", "transcode_cpu_utilization_ratio"] {
         assert!(metrics.contains(&format!("# TYPE {name}")), "{name} is missing:\n{metrics}");

@@ -9,7 +9,7 @@ use actors::checkpoint::JobStatus;
 use actors::progress::Report;
 use serde_json::Value;
 
-use super::kafka::{Kafka, lag, unique};
+use super::kafka::{Kafka, create_topic, lag, unique};
 use super::redis::Redis;
 use super::service::{Received, StandIn};
 use super::transcode::{BINARY, Bench, uri};
@@ -27,9 +27,11 @@ pub struct Fleet {
 
 impl Fleet {
     /// Starts `workers` workers with these variables besides the usual ones, and waits until all are ready.
-    pub fn start(workers: usize, variables: &[(&str, &str)]) -> Self {
+    pub async fn start(workers: usize, variables: &[(&str, &str)]) -> Self {
         let topic = unique("transcoding");
         let brokers = Kafka::shared().brokers();
+        // As an operator makes it who lets large messages through.
+        create_topic(&brokers, &topic, 64, &[("max.message.bytes", "12000000")]).await;
         let mut fleet = Self {
             bench: Bench::new(),
             service: StandIn::start(),
