@@ -6,7 +6,8 @@ use crate::support::transcode::Bench;
 
 const H264: &str = "videoconvert ! x264enc speed-preset=veryfast bframes=3 key-int-max=25 ! h264parse";
 const AAC: &str = "audioconvert ! avenc_aac ! aacparse";
-const AUDIO_FRAME: f64 = 1024.0 / 48_000.0;
+/// A frame of AAC, and a tick of the clock of a transport stream, to which each track is rounded by itself.
+const AUDIO_FRAME: f64 = 1024.0 / 48_000.0 + 1.0 / 90_000.0;
 
 /// Every container and codec that is read, B-frames, open and long GOPs, variable frame rate, no audio, mono to 5.1.
 const CLIPS: &[Clip] = &[
@@ -110,32 +111,29 @@ fn check(made: &std::path::Path, clip: &Clip, source: &std::path::Path) {
         let (made, source) = (clip::beeps(made), clip::beeps(source));
         assert_eq!(made.len(), source.len(), "{name}");
         for (made, source) in made.iter().zip(&source) {
+            // From the first frame, which in a transport stream comes after the first packets of audio.
+            let (made, source) = (made - seen[0].at, source - expected[0].at);
             assert!((made - source).abs() <= AUDIO_FRAME, "{name}: a beep at {source} s is heard at {made} s");
         }
     }
 }
 
+/// Makes the clip, and of it one output for each of three chunk lengths.
+fn every_frame_comes_out_once(clip: &Clip) {
+    let bench = Bench::new();
+    let source = clip.write(bench.root());
+    for (chunk_seconds, extension) in [("1", "mp4"), ("3", "ts"), ("600", "mp4")] {
+        let made = bench.path(&format!("made-{chunk_seconds}.{extension}"));
+        let (source, target) = (text(&source), text(&made));
+        let options = ["--height", "180", "--crf", "20", "--preset", "veryfast", "--chunk-seconds", chunk_seconds];
+        bench.transcode(&[&[source, target][..], &options].concat());
+        check(&made, clip, source.as_ref());
+    }
+}
+
 #[test]
 fn every_frame_of_every_clip_comes_out_once_for_every_chunk_length() {
-    let bench = Bench::new();
-    for clip in CLIPS {
-        let source = clip.write(bench.root());
-        for (chunk_seconds, extension) in [("1", "mp4"), ("3", "ts"), ("3600", "mp4")] {
-            let made = bench.path(&format!("made-{chunk_seconds}.{extension}"));
-            bench.transcode(&[
-                text(&source),
-                text(&made),
-                "--height",
-                "180",
-                "--crf",
-                "20",
-                "--preset",
-                "veryfast",
-                "--chunk-seconds",
-                chunk_seconds,
-                "--force",
-            ]);
-            check(&made, clip, &source);
-        }
-    }
+    let failed = CLIPS.iter().filter(|clip| std::panic::catch_unwind(|| every_frame_comes_out_once(clip)).is_err());
+    let failed: Vec<_> = failed.map(|clip| clip.name).collect();
+    assert!(failed.is_empty(), "see above: {failed:?}");
 }

@@ -7,7 +7,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSrc;
 
-use super::media::{judge, text};
+use super::media::{judge, number, text};
 
 /// Bits of the frame number, most significant first.
 const BITS: u32 = 16;
@@ -199,7 +199,20 @@ pub struct Seen {
 pub fn read(path: &Path) -> Vec<Seen> {
     let (width, height) = READ;
     let filter = format!("showinfo,scale={width}:{height},format=gray");
-    let args = ["-i", text(path), "-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-f", "rawvideo", "-"];
+    let args = [
+        "-copyts",
+        "-i",
+        text(path),
+        "-map",
+        "0:v:0",
+        "-vf",
+        &filter,
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-",
+    ];
     let (pictures, log) = judge(&args);
     let times = log
         .lines()
@@ -230,28 +243,17 @@ pub fn numbers(path: &Path) -> Vec<u32> {
 /// Times at which beeps begin, in seconds on the time line of the frames.
 pub fn beeps(path: &Path) -> Vec<f64> {
     const RATE: usize = 48_000;
-    // The filter fills the time before the first sample with silence, so that positions are times.
-    let (pcm, _) = judge(&[
-        "-v",
-        "error",
-        "-i",
-        text(path),
-        "-map",
-        "0:a:0",
-        "-af",
-        "aresample=48000:async=1:first_pts=0",
-        "-ac",
-        "1",
-        "-f",
-        "s16le",
-        "-",
-    ]);
+    let filter = "ashowinfo,aresample=48000:async=1";
+    let (pcm, log) =
+        judge(&["-copyts", "-i", text(path), "-map", "0:a:0", "-af", filter, "-ac", "1", "-f", "s16le", "-"]);
+    let begin = log.lines().filter_map(|line| line.split_once("pts_time:")).map(|(_, rest)| number(rest)).next();
+    let begin = begin.unwrap_or_else(|| panic!("{} has no audio", path.display()));
     let loud: Vec<bool> = pcm.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]).unsigned_abs() > 3000).collect();
     let mut quiet = RATE;
     let mut begins = Vec::new();
     for (position, loud) in loud.into_iter().enumerate() {
         if loud && quiet > RATE / 4 {
-            begins.push(position as f64 / RATE as f64);
+            begins.push(begin + position as f64 / RATE as f64);
         }
         quiet = if loud { 0 } else { quiet + 1 };
     }

@@ -61,13 +61,25 @@ pub fn luma_psnr(made: &Path, source: &Path, width: u32, height: u32) -> Vec<f64
 
 /// Presentation times of the frames in seconds, as the judge shows them.
 pub fn frame_times(path: &Path) -> Vec<f64> {
-    let (_, log) =
-        judge(&["-i", text(path), "-map", "0:v", "-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]);
+    let (_, log) = judge(&[
+        "-copyts",
+        "-i",
+        text(path),
+        "-map",
+        "0:v",
+        "-vf",
+        "showinfo",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "null",
+        "-",
+    ]);
     log.lines().filter_map(|line| line.split_once(" pts_time:")).map(|(_, rest)| number(rest)).collect()
 }
 
 /// A number at the beginning of `text`.
-fn number(text: &str) -> f64 {
+pub fn number(text: &str) -> f64 {
     let word = text.split_whitespace().next().unwrap_or_default();
     word.parse().unwrap_or_else(|_| panic!("`{word}` is not a number"))
 }
@@ -75,8 +87,20 @@ fn number(text: &str) -> f64 {
 /// Time of the first sample of audio less that of the first frame, in seconds, as a player hears and sees it.
 pub fn av_offset(path: &Path) -> f64 {
     let first = |map: &str, filter: &str, option: &str| {
-        let (_, log) =
-            judge(&["-i", text(path), "-map", map, option, filter, "-fps_mode", "passthrough", "-f", "null", "-"]);
+        let (_, log) = judge(&[
+            "-copyts",
+            "-i",
+            text(path),
+            "-map",
+            map,
+            option,
+            filter,
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "null",
+            "-",
+        ]);
         let times =
             log.lines().filter(|line| line.contains("showinfo")).filter_map(|line| line.split_once("pts_time:"));
         times.map(|(_, rest)| number(rest)).next().unwrap_or_else(|| panic!("{} has no {map}", path.display()))
