@@ -70,7 +70,8 @@ impl Workbench {
             }
         };
         if !wants_more(checkpoint.as_ref(), fingerprint) {
-            if checkpoint.is_none_or(|checkpoint| checkpoint.status.is_terminal()) {
+            // Only what has surely ended is removed: of a job that nobody knows, somebody may just be cutting the input.
+            if checkpoint.is_some_and(|checkpoint| checkpoint.status.is_terminal()) {
                 self.clear(job_id).await;
             }
             return Ok(Step::Done);
