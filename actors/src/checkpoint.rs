@@ -318,5 +318,30 @@ mod tests {
                 prop_assert!(!before.status.is_terminal() || checkpoint == before);
             }
         }
+
+        #[test]
+        fn sequence_numbers_grow_whatever_the_clock_does(clock in proptest::collection::vec(-10i64..4_000_000_000, 1..40)) {
+            let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
+            let mut last = 0;
+            for seconds in clock {
+                let number = checkpoint.next_sequence(at(seconds));
+                prop_assert!(number > last && number == checkpoint.sequence);
+                last = number;
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_end_of_a_job_is_the_last_word() {
+        let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
+        let failure = Failure::permanent("no video track");
+        assert!(checkpoint.finish(&Outcome::Failed(failure.clone()), at(5)));
+        let ended = checkpoint.clone();
+        assert_eq!(
+            (ended.status, ended.completed_at, ended.error.as_ref()),
+            (JobStatus::Failed, Some(at(5)), Some(&failure))
+        );
+        assert!(!checkpoint.finish(&Outcome::Completed(Vec::new()), at(6)));
+        assert_eq!(checkpoint, ended);
     }
 }

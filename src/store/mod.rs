@@ -1,1 +1,10 @@
-//! Checkpoint stores: Redis, and one embedded in the process.
+//! Checkpoint stores: Redis for a fleet, and one embedded in the process.
+//!
+//! Both keep the rules of [`actors::checkpoint::Checkpoint`] and pass the same conformance suite. The fake store of
+//! `actors::testing` is what they are held against.
+
+pub mod embedded;
+pub mod redis;
+
+pub use self::embedded::EmbeddedStore;
+pub use self::redis::{RedisSettings, RedisStore};

@@ -3,8 +3,9 @@
 //! Must never do more than a real store does: the conformance suite runs on all of them.
 
 mod faults;
+mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 
 use self::faults::Faults;
 pub use self::faults::Operation;
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, REPORT_INTERVAL, Timestamp};
+use self::state::State;
+use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::JobId;
 use crate::plan::Fingerprint;
@@ -23,30 +25,15 @@ use crate::task::WorkUnit;
 /// How long finished jobs are kept where a test does not say it.
 pub const CHECKPOINT_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The clock has room for it.
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The fake store. Clones share their contents.
 #[derive(Clone)]
 pub struct FakeStore {
     state: Arc<Mutex<State>>,
     faults: Arc<Mutex<Faults>>,
     checkpoint_ttl: Duration,
-}
-
-#[derive(Default)]
-struct State {
-    jobs: HashMap<JobId, Job>,
-    leases: HashMap<String, (String, Instant)>,
-    workers: BTreeMap<String, (WorkerInfo, Instant)>,
-    outbox: Vec<Report>,
-}
-
-/// Everything of one job. Parts and attempts may be there before the checkpoint is, where the store was emptied.
-#[derive(Default)]
-struct Job {
-    checkpoint: Option<Checkpoint>,
-    reported_at: Option<Instant>,
-    parts: HashMap<Fingerprint, BTreeMap<WorkUnit, PartRecord>>,
-    attempts: HashMap<String, u32>,
-    expires_at: Option<Instant>,
 }
 
 impl Default for FakeStore {
@@ -63,7 +50,7 @@ impl FakeStore {
 
     /// An empty store that forgets finished jobs after `checkpoint_ttl`.
     pub fn with_checkpoint_ttl(checkpoint_ttl: Duration) -> Self {
-        Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl }
+        Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl: checkpoint_ttl.min(LONGEST_TTL) }
     }
 
     /// The next `calls` calls, whatever they are, fail as `retryable` and do nothing.
@@ -131,52 +118,6 @@ impl FakeStore {
 /// A test that panicked while it held the lock has failed already; the others go on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl State {
-    fn expire(&mut self, now: Instant) {
-        self.jobs.retain(|_, job| job.expires_at.is_none_or(|at| at > now));
-        self.leases.retain(|_, (_, at)| *at > now);
-        self.workers.retain(|_, (_, at)| *at > now);
-    }
-
-    /// The entry of a job for a write to its parts or attempts.
-    fn side(&mut self, job_id: JobId, until: Instant) -> &mut Job {
-        let job = self.jobs.entry(job_id).or_default();
-        if job.checkpoint.is_none() {
-            job.expires_at = Some(until);
-        }
-        job
-    }
-}
-
-impl Job {
-    fn chunks(&self, fingerprint: &Fingerprint) -> u32 {
-        let parts = self.parts.get(fingerprint).into_iter().flatten();
-        parts.filter(|(unit, _)| **unit != WorkUnit::Audio).count() as u32
-    }
-
-    /// The checkpoint, if the job has not ended and follows the plan `fingerprint`.
-    fn live(&mut self, fingerprint: &Fingerprint) -> Option<&mut Checkpoint> {
-        let followed = |checkpoint: &&mut Checkpoint| checkpoint.fingerprint.as_ref() == Some(fingerprint);
-        self.checkpoint.as_mut().filter(|checkpoint| !checkpoint.status.is_terminal()).filter(followed)
-    }
-
-    fn advance(&mut self, step: &Advance, now: Timestamp, instant: Instant) -> Option<Advanced> {
-        let mut checkpoint = self.checkpoint.take()?;
-        let before = checkpoint.fingerprint.clone();
-        checkpoint.advance(step, now);
-        if let Some(fingerprint) = checkpoint.fingerprint.clone().filter(|new| Some(new) != before.as_ref()) {
-            checkpoint.chunks_done = self.chunks(&fingerprint);
-        }
-        let due = self.reported_at.is_none_or(|last| instant.duration_since(last) >= REPORT_INTERVAL);
-        let sequence = (step.report && due && !checkpoint.status.is_terminal()).then(|| {
-            self.reported_at = Some(instant);
-            checkpoint.next_sequence(now)
-        });
-        self.checkpoint = Some(checkpoint.clone());
-        Some(Advanced { checkpoint, sequence })
-    }
 }
 
 impl JobStore for FakeStore {
@@ -281,7 +222,7 @@ impl LeaseStore for FakeStore {
             if state.leases.get(&task).is_some_and(|(holder, _)| *holder != owner) {
                 return false;
             }
-            state.leases.insert(task, (owner, now + ttl));
+            state.leases.insert(task, (owner, now + ttl.min(LONGEST_TTL)));
             true
         })
     }
@@ -296,7 +237,7 @@ impl LeaseStore for FakeStore {
 
     fn announce(&self, worker: String, info: WorkerInfo, ttl: Duration) -> Answer<()> {
         self.call(Operation::Announce, move |state, now| {
-            state.workers.insert(worker, (info, now + ttl));
+            state.workers.insert(worker, (info, now + ttl.min(LONGEST_TTL)));
         })
     }
 

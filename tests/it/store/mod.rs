@@ -1,1 +1,5 @@
-//! Checkpoint stores against the conformance suite.
+//! Checkpoint stores against the conformance suite, and what only the real ones can suffer.
+
+mod embedded;
+mod redis;
+mod steps;
