@@ -81,7 +81,12 @@ impl Workbench {
         // and nobody counts parts that are not all there.
         let units_done = self.restore_parts(&plan).await?;
         self.store.open(job_id.clone(), plan.job.content_digest(), self.now()).await?;
-        self.put_in_force(&plan, units_done).await
+        let checkpoint = self.put_in_force(&plan, units_done).await?;
+        checkpoint.map(Some).ok_or_else(|| {
+            Failure::retryable(format!(
+                "the checkpoint of job {job_id} went away while it was built again; see that the store keeps its data"
+            ))
+        })
     }
 
     /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.

@@ -70,7 +70,8 @@ impl Workbench {
             }
         };
         if !wants_more(checkpoint.as_ref(), fingerprint) {
-            if checkpoint.is_none_or(|checkpoint| checkpoint.status.is_terminal()) {
+            // Only what has surely ended is removed: of a job that nobody knows, somebody may just be cutting the input.
+            if checkpoint.is_some_and(|checkpoint| checkpoint.status.is_terminal()) {
                 self.clear(job_id).await;
             }
             return Ok(Step::Done);
@@ -80,8 +81,14 @@ impl Workbench {
     }
 
     /// Publishes what follows a unit whose part is recorded.
-    async fn publish_successors(&self, plan: &Plan, unit: WorkUnit, units_done: u32) -> Result<(), Failure> {
-        self.publish_units(plan, after_unit(plan, unit)).await?;
+    async fn publish_successors(&self, plan: &Plan, unit: WorkUnit, mut units_done: u32) -> Result<(), Failure> {
+        let next = after_unit(plan, unit);
+        if next.is_none() && units_done < plan.units() {
+            // The last unit of a job is the end of a chain. The ends look into the work storage, which knows the parts that
+            // a store has lost meanwhile; otherwise nobody would ever see that all are there.
+            units_done = self.restore_parts(plan).await?;
+        }
+        self.publish_units(plan, next).await?;
         if units_done >= plan.units() {
             let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint());
             self.publish(plan, &Task::Assemble { job_id, fingerprint }).await?;
