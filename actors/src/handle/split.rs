@@ -6,7 +6,7 @@ use super::policy::Attempt;
 use super::{Step, Workbench, unexpected};
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
 use crate::failure::Failure;
-use crate::job::JobSpec;
+use crate::job::{GpuMode, JobSpec};
 use crate::plan::{Plan, SourceIdentity};
 use crate::ports::{StageOutcome, StageRequest};
 use crate::task::after_split;
@@ -46,6 +46,10 @@ impl Workbench {
         checkpoint: &Checkpoint,
         attempt: &mut Attempt,
     ) -> Result<Option<Arc<Plan>>, Failure> {
+        if job.gpu == GpuMode::Require {
+            let message = "gpu: the job requires a GPU, and this version encodes on the CPU only, ask for auto or off";
+            return Err(Failure::permanent(message));
+        }
         let source = self.work.identify(job.input.uri.clone()).await?;
         if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
             return Ok(Some(plan));

@@ -118,8 +118,11 @@ async fn what_is_no_job_goes_to_the_dead_letters_and_holds_nothing_up() {
     fleet.publish_bytes("huge", &vec![b'x'; 10 << 20]);
     fleet.publish(&unknown_codec);
     fleet.publish(&job(&fleet, "missing-input", &fleet.bench.path("nothing.mp4"), 90));
+    let mut needs_gpu = job(&fleet, "needs-gpu", &path, 90);
+    needs_gpu["gpu"] = "require".into();
+    fleet.publish(&needs_gpu);
     fleet.publish(&job(&fleet, "good", &path, 90));
-    let ends = fleet.ends(&["unknown-codec", "missing-input", "good"]).await;
+    let ends = fleet.ends(&["unknown-codec", "missing-input", "needs-gpu", "good"]).await;
     for last in &ends {
         let expected = if last.job_id.as_str() == "good" { JobStatus::Completed } else { JobStatus::Failed };
         assert_eq!(last.status, expected, "{last:#?}");
@@ -132,12 +135,13 @@ async fn what_is_no_job_goes_to_the_dead_letters_and_holds_nothing_up() {
         ("huge|", "too many"),
         ("unknown-codec|", "outputs[0].video.codec"),
         ("missing-input|", "nothing.mp4"),
+        ("needs-gpu|", "requires a GPU"),
     ] {
         let letter = letters.iter().find(|letter| letter.starts_with(key));
         let letter = letter.unwrap_or_else(|| panic!("no dead letter for {key}: {letters:#?}"));
         assert!(letter.contains("class=permanent") && letter.contains(reason), "{letter}");
     }
-    assert_eq!(letters.len(), 5, "{letters:#?}");
+    assert_eq!(letters.len(), 6, "{letters:#?}");
     assert_eq!(fleet.bench.files().iter().filter(|name| name.ends_with(".ts")).count(), 1);
 }
 
