@@ -44,10 +44,23 @@ impl Backoff {
     }
 }
 
-/// A number in 0 to 1 that differs from call to call: the random keys of the standard library's hash maps.
+/// A number in 0 to 1 that differs from call to call.
 fn jitter() -> f64 {
+    // A product is built without this line: only a test can say what chance is.
+    #[cfg(any(test, feature = "testing"))]
+    if let Some(seeded) = crate::testing::jitter::next() {
+        return fraction(seeded);
+    }
+    fraction(machine())
+}
+
+/// The random keys of the standard library's hash maps.
+fn machine() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn fraction(random: u64) -> f64 {
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 

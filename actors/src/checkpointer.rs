@@ -72,6 +72,7 @@ impl Handler<CallStore> for Checkpointer {
         Box::pin(
             async move {
                 tokio::select! {
+                    biased;
                     () = call.abandoned.cancelled() => {}
                     () = persist(store, &away, &call) => {}
                 }

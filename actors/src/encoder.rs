@@ -52,6 +52,7 @@ async fn run(workbench: &Workbench, asked: &RunWork) -> End {
         tokio::time::sleep(STOP_GRACE).await;
     };
     tokio::select! {
+        biased;
         end = workbench.run(asked) => end,
         () = grace => End::Interrupted,
     }

@@ -207,11 +207,9 @@ pub trait PartStore: Send + Sync {
     /// Counts an attempt of a task when it starts, and returns how many there were with this one.
     /// `task` is [`crate::task::Task::key`], or `{job_id}/split`.
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32>;
-    /// Takes back the count of an attempt that was interrupted: it does not count. Never below zero. A store that
-    /// does not do it counts interruptions as attempts, which fails long jobs on a fleet that scales in often.
-    fn return_attempt(&self, _job_id: JobId, _task: String) -> Answer<()> {
-        Box::pin(std::future::ready(Ok(())))
-    }
+    /// Takes back the count of an attempt that was interrupted: it does not count, or long jobs would fail on a fleet
+    /// that scales in often. Never below zero; a task that was not counted stays so. How long counts are kept stays.
+    fn return_attempt(&self, job_id: JobId, task: String) -> Answer<()>;
 }
 
 /// Answer to [`PartStore::record`].

@@ -170,6 +170,10 @@ impl PartStore for EmbeddedStore {
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32> {
         self.durably(move |change| change.count_attempt(&job_id, &task))
     }
+
+    fn return_attempt(&self, job_id: JobId, task: String) -> Answer<()> {
+        self.durably(move |change| change.return_attempt(&job_id, &task))
+    }
 }
 
 impl LeaseStore for EmbeddedStore {

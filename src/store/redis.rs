@@ -192,6 +192,10 @@ impl PartStore for RedisStore {
         let (link, call) = (self.link.clone(), call.arg(task).arg(self.ttl()));
         Box::pin(async move { link.invoke(call).await })
     }
+
+    fn return_attempt(&self, job_id: JobId, task: String) -> Answer<()> {
+        self.tell(Call::new("return an attempt", &scripts::RETURN_ATTEMPT, keys::checkpoint(&job_id)).arg(task))
+    }
 }
 
 impl LeaseStore for RedisStore {

@@ -27,6 +27,7 @@ impl Handler<Publish> for Consumer {
         Box::pin(
             async move {
                 tokio::select! {
+                    biased;
                     () = publish.abandoned.cancelled() => Err(Failure::interrupted("nobody waits for the record")),
                     answer = persist(&*publisher, &topics, &publish.record) => answer,
                 }

@@ -70,6 +70,7 @@ impl Workbench {
         let stop = stop.child_token();
         let stage = self.stages.run(request, progress, stop.clone());
         tokio::select! {
+            biased;
             outcome = stage => outcome,
             never = self.renew(job_id, lease, &stop) => match never {},
         }

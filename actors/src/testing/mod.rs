@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod invariants;
+pub mod jitter;
 pub mod log;
 pub mod meter;
 pub mod service;

@@ -160,6 +160,18 @@ impl Change<'_> {
         Ok(count)
     }
 
+    /// Never below zero; a task that was not counted, or whose count has expired, stays so.
+    pub fn return_attempt(&self, job_id: &JobId, task: &str) -> Result<(), Problem> {
+        self.row(job_id)?;
+        let mut attempts = self.transaction.open_table(ATTEMPTS)?;
+        let key = (job_id.as_str(), task);
+        let counted = attempts.get(key)?.map(|count| count.value());
+        if let Some(fewer) = counted.and_then(|count| count.checked_sub(1)) {
+            attempts.insert(key, fewer)?;
+        }
+        Ok(())
+    }
+
     /// The row of a job. What is left of a job that was to be forgotten goes first.
     fn row(&self, job_id: &JobId) -> Result<Row, Problem> {
         if let Some(row) = row_of(&self.transaction.open_table(JOBS)?, job_id, self.time)? {

@@ -227,6 +227,15 @@ bind(job, job .. ':attempts', ttl)
 return count
 "#;
 
+    /// Takes back the count of an attempt, never below zero. Makes no key and leaves the time to live of one as it is.
+    RETURN_ATTEMPT = r#"
+local attempts, task = KEYS[1] .. ':attempts', ARGV[1]
+if (tonumber(redis.call('HGET', attempts, task) or '') or 0) > 0 then
+  redis.call('HINCRBY', attempts, task, -1)
+end
+return 0
+"#;
+
     /// Takes a lease that is free, or renews one's own: 1, or 0 where another owner has it.
     HOLD = r#"
 local owner = redis.call('GET', KEYS[1])

@@ -144,6 +144,28 @@ async fn all_that_belongs_to_an_ended_job_expires_in_the_same_moment() {
 }
 
 #[tokio::test]
+async fn a_returned_attempt_makes_no_key_and_leaves_the_expiry_of_one_as_it_is() {
+    let settings = Redis::shared();
+    let store = store(&settings);
+    let mut visitor = Visitor::of(&settings).await;
+    let attempts = format!("{KEY}:attempts");
+    store.return_attempt(movie(), "t".into()).await.expect("a return");
+    assert!(visitor.ask::<BTreeSet<String>>(&["KEYS", "*"]).await.is_empty());
+    assert_eq!(store.count_attempt(movie(), "t".into()).await, Ok(1));
+    let end: i64 = visitor.ask(&["PEXPIRETIME", &attempts]).await;
+    assert!(end > 0, "attempts of a job without a checkpoint expire");
+    for _ in 0..2 {
+        store.return_attempt(movie(), "t".into()).await.expect("a return");
+        assert_eq!(visitor.ask::<i64>(&["HGET", &attempts, "t"]).await, 0);
+        assert_eq!(visitor.ask::<i64>(&["PEXPIRETIME", &attempts]).await, end);
+    }
+    store.open(movie(), "c".into(), now()).await.expect("a checkpoint");
+    assert_eq!(store.count_attempt(movie(), "t".into()).await, Ok(1));
+    store.return_attempt(movie(), "t".into()).await.expect("a return");
+    assert_eq!(visitor.ask::<i64>(&["PEXPIRETIME", &attempts]).await, -1, "while the job goes on they stay");
+}
+
+#[tokio::test]
 async fn leases_and_workers_have_a_time_to_live() {
     let settings = Redis::shared();
     let store = store(&settings);

@@ -36,7 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => outcome().prop_map(Step::Finish),
         4 => (plan(), unit(), 0u8..3).prop_map(|(plan, unit, worker)| Step::Record(plan, unit, worker)),
         1 => (plan(), unit()).prop_map(|(plan, unit)| Step::Forget(plan, unit)),
-        1 => (0u8..3).prop_map(Step::Attempt),
+        2 => (0u8..3).prop_map(Step::Attempt),
+        2 => (0u8..3).prop_map(Step::Return),
     ]
 }
 

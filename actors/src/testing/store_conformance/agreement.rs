@@ -21,6 +21,8 @@ pub enum Step {
     Forget(u8, WorkUnit),
     /// [`crate::ports::PartStore::count_attempt`] of a task of that number.
     Attempt(u8),
+    /// [`crate::ports::PartStore::return_attempt`] of a task of that number.
+    Return(u8),
 }
 
 /// What can be told of an answer whatever the clock of the store is.
@@ -87,6 +89,7 @@ async fn take(store: &Subject, job_id: &JobId, step: &Step, now: i64) -> Result<
         }
         Step::Forget(number, unit) => store.forget(id, plan_of(number), unit).await.map(|()| Said::Nothing),
         Step::Attempt(task) => store.count_attempt(id, format!("task-{task}")).await.map(Said::Attempts),
+        Step::Return(task) => store.return_attempt(id, format!("task-{task}")).await.map(|()| Said::Nothing),
     };
     said.map_err(|failure| failure.message)
 }

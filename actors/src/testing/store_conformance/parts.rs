@@ -111,6 +111,60 @@ pub(super) async fn attempts_are_counted_for_each_task(store: Subject) {
     assert_eq!(done(store.count_attempt(job("k"), "j/v00001".into()).await), 1);
 }
 
+/// Counts an attempt of a task of job `j`.
+async fn begin(store: &Subject, task: &str) -> u32 {
+    done(store.count_attempt(job("j"), task.into()).await)
+}
+
+/// Takes an attempt of a task of job `j` back.
+async fn give_back(store: &Subject, task: &str) {
+    done(store.return_attempt(job("j"), task.into()).await);
+}
+
+pub(super) async fn an_attempt_that_is_returned_does_not_count(store: Subject) {
+    encoding(&store, 3).await;
+    assert_eq!((begin(&store, "j/v00001").await, begin(&store, "j/v00001").await), (1, 2));
+    assert_eq!(begin(&store, "j/v00002").await, 1);
+    let before = checkpoint_of(&store, &job("j")).await;
+    give_back(&store, "j/v00001").await;
+    assert_eq!(checkpoint_of(&store, &job("j")).await, before, "the checkpoint has nothing to do with it");
+    assert_eq!(begin(&store, "j/v00001").await, 2, "the one that was returned is counted again");
+    assert_eq!(begin(&store, "j/v00002").await, 2, "those of other tasks stay");
+    assert_eq!(done(store.count_attempt(job("k"), "j/v00001".into()).await), 1);
+    give_back(&store, "j/v00001").await;
+    assert_eq!(done(store.count_attempt(job("k"), "j/v00001".into()).await), 2, "nor those of other jobs");
+}
+
+pub(super) async fn counts_of_attempts_never_go_below_zero(store: Subject) {
+    encoding(&store, 3).await;
+    for _ in 0..2 {
+        assert_eq!(begin(&store, "j/split").await, 1);
+        for _ in 0..3 {
+            give_back(&store, "j/split").await;
+        }
+    }
+    assert_eq!((begin(&store, "j/split").await, begin(&store, "j/split").await), (1, 2));
+}
+
+pub(super) async fn an_attempt_of_nothing_that_is_known_is_returned_without_a_trace(store: Subject) {
+    give_back(&store, "j/split").await;
+    assert_eq!(done(store.read(job("j")).await), None, "a return must not make a job");
+    assert_eq!(begin(&store, "j/split").await, 1);
+    give_back(&store, "j/never begun").await;
+    assert_eq!(begin(&store, "j/never begun").await, 1);
+    give_back(&store, "j/split").await;
+    assert_eq!(done(store.read(job("j")).await), None);
+    assert_eq!(begin(&store, "j/split").await, 1, "attempts without a checkpoint are returned like others");
+}
+
+pub(super) async fn attempts_that_are_returned_at_once_are_all_returned(store: Subject) {
+    join_all((0..20).map(|_| begin(&store, "j/v00001"))).await;
+    join_all((0..18).map(|_| give_back(&store, "j/v00001"))).await;
+    assert_eq!(begin(&store, "j/v00001").await, 3);
+    join_all((0..20).map(|_| give_back(&store, "j/v00001"))).await;
+    assert_eq!(begin(&store, "j/v00001").await, 1);
+}
+
 pub(super) async fn odd_characters_come_back_unchanged(store: Subject) {
     let odd = " \"'\\\r\n\t\u{0}:*?[]{}%s\u{1F39E}ü ";
     done(store.open(job("a.b_c-D"), odd.into(), at(0)).await);
@@ -121,14 +175,19 @@ pub(super) async fn odd_characters_come_back_unchanged(store: Subject) {
     let step = Advance { plan: Some((plan(odd), 1)), ..Advance::default() };
     let advanced = done(store.advance(job("a.b_c-D"), step, at(1)).await).expect("a known job");
     assert_eq!(advanced.checkpoint.fingerprint, Some(plan(odd)));
-    assert_eq!(done(store.count_attempt(job("j"), odd.into()).await), 1);
+    give_back(&store, odd).await;
+    assert_eq!((begin(&store, odd).await, begin(&store, odd).await), (1, 2));
+    give_back(&store, odd).await;
+    assert_eq!(begin(&store, odd).await, 2);
     assert!(done(store.hold(odd.into(), odd.into(), super::LONG).await));
     assert!(!done(store.hold(odd.into(), "other".into(), super::LONG).await));
 }
 
 pub(super) async fn what_belongs_to_no_job_expires(store: Subject) {
+    assert_eq!((begin(&store, "t").await, begin(&store, "t").await), (1, 2));
+    give_back(&store, "t").await;
     record(&store, "p", part(WorkUnit::Chunk(0), "w")).await;
-    done(store.count_attempt(job("j"), "t".into()).await);
     let gone = || async { done(store.parts(job("j"), plan("p")).await).is_empty().then_some(()) };
     eventually("parts without a checkpoint expire", gone).await;
+    assert_eq!(begin(&store, "t").await, 1, "attempts, which came before, have expired too");
 }
