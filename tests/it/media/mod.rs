@@ -5,4 +5,5 @@ mod audio;
 mod clips;
 mod encode;
 mod parts;
+mod sources;
 mod split;
