@@ -6,3 +6,4 @@ mod clips;
 mod encode;
 mod parts;
 mod split;
+mod whole;
