@@ -1,6 +1,7 @@
 //! Where decoding may begin: what kind of access unit a buffer is. Pure functions over the bytes of one unit in its
 //! normal form (H.264 and H.265 as byte-stream). The flags of the parsers are not enough: `h264parse` calls every
-//! I-frame a key frame, and decoding from one that is no IDR gives slightly different pictures.
+//! I-frame a key frame, and decoding from one that is no IDR gives slightly different pictures; `mpegvideoparse` can call
+//! the first I-frame of a track a delta unit.
 
 /// The codec of a video track, as far as it matters for cutting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +70,11 @@ pub fn access(coding: Coding, unit: &[u8], delta: bool, configured: bool) -> Acc
             Some(16..=21) => Access::Open,
             _ => Access::None,
         },
-        Coding::Mpeg2 if key == Access::Open => {
-            if configured || has_code(unit, 0xb3) {
-                Access::Open
-            } else {
-                Access::Poor
-            }
-        }
+        Coding::Mpeg2 if !is_mpeg2_intra(unit).unwrap_or(!delta) => Access::None,
+        Coding::Mpeg2 if configured || has_code(unit, 0xb3) => Access::Open,
+        Coding::Mpeg2 => Access::Poor,
+        Coding::Mpeg4 if !is_mpeg4_intra(unit).unwrap_or(!delta) => Access::None,
+        Coding::Mpeg4 => Access::Open,
         Coding::Hidden | Coding::Intra if !delta => Access::Closed,
         Coding::Intra => Access::Closed,
         _ => key,
@@ -105,6 +104,18 @@ fn first_h264_slice(unit: &[u8]) -> Option<u8> {
 
 fn first_h265_slice(unit: &[u8]) -> Option<u8> {
     codes(unit).map(|(code, _)| code >> 1 & 0x3f).find(|kind| *kind < 32)
+}
+
+/// Whether the first picture is an I-picture (ISO/IEC 13818-2, 6.2.3: ten bits of order, three of type).
+fn is_mpeg2_intra(unit: &[u8]) -> Option<bool> {
+    let (_, at) = codes(unit).find(|(code, _)| *code == 0)?;
+    Some(unit.get(at + 2)? >> 3 & 7 == 1)
+}
+
+/// Whether the first picture is an I-VOP (ISO/IEC 14496-2, 6.2.5: two bits of type).
+fn is_mpeg4_intra(unit: &[u8]) -> Option<bool> {
+    let (_, at) = codes(unit).find(|(code, _)| *code == 0xb6)?;
+    Some(unit.get(at + 1)? >> 6 == 0)
 }
 
 fn has_code(unit: &[u8], wanted: u8) -> bool {
@@ -156,14 +167,25 @@ mod tests {
 
     #[test]
     fn an_mpeg2_picture_needs_a_sequence_header_to_begin_with() {
-        let with_header = [0, 0, 1, 0xb3, 9, 9, 0, 0, 1, 0xb8, 0, 8, 0, 0x40, 0, 0, 1, 0];
-        assert_eq!(access(Coding::Mpeg2, &with_header, false, false), Access::Open);
-        assert!(has_closed_gop(&with_header));
-        let without = [0, 0, 1, 0, 9, 9];
-        assert_eq!(access(Coding::Mpeg2, &without, false, false), Access::Poor);
-        assert_eq!(access(Coding::Mpeg2, &without, false, true), Access::Open);
-        assert_eq!(access(Coding::Mpeg2, &with_header, true, false), Access::None);
-        assert!(!has_closed_gop(&without));
+        let i_picture = [0, 0, 1, 0, 0, 0x0f, 0xff];
+        let with_header = [&[0, 0, 1, 0xb3, 9, 9, 0, 0, 1, 0xb8, 0, 8, 0, 0x40][..], &i_picture].concat();
+        // The flag is wrong now and then, the picture header is not.
+        for delta in [false, true] {
+            assert_eq!(access(Coding::Mpeg2, &with_header, delta, false), Access::Open);
+            assert_eq!(access(Coding::Mpeg2, &i_picture, delta, false), Access::Poor);
+            assert_eq!(access(Coding::Mpeg2, &i_picture, delta, true), Access::Open);
+            assert_eq!(access(Coding::Mpeg2, &[0, 0, 1, 0, 0, 0xd7, 0xff], delta, true), Access::None);
+        }
+        assert!(has_closed_gop(&with_header) && !has_closed_gop(&i_picture));
+    }
+
+    #[test]
+    fn only_an_i_vop_of_mpeg4_begins_a_source() {
+        let vop = |kind: u8| [0, 0, 1, 0xb6, kind << 6 | 0x10, 0x60];
+        for (kind, expected) in [(0, Access::Open), (1, Access::None), (2, Access::None)] {
+            assert_eq!(access(Coding::Mpeg4, &vop(kind), false, true), expected);
+        }
+        assert_eq!(access(Coding::Mpeg4, &[], true, true), Access::None);
     }
 
     #[test]

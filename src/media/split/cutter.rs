@@ -157,7 +157,8 @@ impl Source {
         let mut buffer = unit.buffer.copy();
         {
             let fields = buffer.make_mut();
-            fields.set_pts(to_file_time(unit.time));
+            // A time that is a guess in decoding order is left out: the decoder knows the order better.
+            fields.set_pts(unit.timed.then(|| to_file_time(unit.time)));
             fields.set_dts(unit.dts.map(to_file_time));
             fields.set_offset(NO_OFFSET);
             fields.set_offset_end(NO_OFFSET);

@@ -19,6 +19,11 @@ use crate::media::codec::has_decoder;
 use crate::media::pipeline::Nudge;
 use crate::stage::protocol::SplitSpec;
 
+/// Containers without edit lists, whose demuxer sends segments that say nothing.
+const MATROSKA: [&str; 4] = ["video/x-matroska", "video/webm", "audio/x-matroska", "audio/webm"];
+/// A file whose first time is later than this was cut out of something longer.
+const LATE_NS: u64 = 1_000_000_000;
+
 struct Stream {
     kind: Kind,
     caps: gst::Caps,
@@ -43,6 +48,8 @@ struct State {
     streams: Vec<Stream>,
     complete: bool,
     duration_ns: Option<u64>,
+    // Start of the first segment of the file.
+    base_ns: Option<u64>,
     video: Option<(usize, VideoTrack)>,
     audio: Option<(usize, AudioTrack)>,
     failure: Option<Failure>,
@@ -99,6 +106,8 @@ impl Splitter {
     pub fn truncation(&self, slack_ns: u64) -> Option<Failure> {
         let state = self.lock();
         let announced = state.duration_ns.filter(|_| self.movement() > 0)?;
+        // Matroska counts its length from zero, wherever the first unit lies.
+        let announced = announced.saturating_sub(if state.is_matroska() { state.late_ns() } else { 0 });
         let end = state.streams.iter().map(|stream| stream.timeline.end).max().unwrap_or(0);
         let end = u64::try_from(end).unwrap_or(0);
         if announced.saturating_sub(end) <= slack_ns.max(announced / 50) {
@@ -181,6 +190,28 @@ impl Splitter {
 }
 
 impl State {
+    fn is_matroska(&self) -> bool {
+        self.container.as_deref().is_some_and(|name| MATROSKA.contains(&name))
+    }
+
+    /// Where the time of a recording begins that was cut out of something longer. An offset of a few frames is none: it is
+    /// the distance between picture and sound.
+    fn late_ns(&self) -> u64 {
+        self.base_ns.filter(|base| *base >= LATE_NS).unwrap_or(0)
+    }
+
+    fn segment(&mut self, index: usize, segment: &gst::Segment) {
+        let start = segment.downcast_ref::<gst::ClockTime>().and_then(|segment| segment.start());
+        self.base_ns.get_or_insert(start.map_or(0, gst::ClockTime::nseconds));
+        let (matroska, late_ns) = (self.is_matroska(), self.late_ns());
+        let Some(stream) = self.streams.get_mut(index) else { return };
+        if !matroska {
+            stream.timeline.segment(segment);
+        } else if stream.timeline.is_new() {
+            stream.timeline = Timeline::unedited(late_ns);
+        }
+    }
+
     /// The first video track that can be decoded, films before covers.
     fn best_video(&self) -> Result<usize, Failure> {
         let usable = |cover: bool| {
@@ -245,11 +276,7 @@ impl Receiver for Splitter {
                     track.set_caps(caps.caps_owned());
                 }
             }
-            gst::EventView::Segment(segment) => {
-                if let Some(stream) = state.streams.get_mut(stream) {
-                    stream.timeline.segment(segment.segment());
-                }
-            }
+            gst::EventView::Segment(segment) => state.segment(stream, segment.segment()),
             gst::EventView::Tag(tags) => {
                 if let (Some(stream), Some(found)) = (state.streams.get_mut(stream), orientation(tags.tag())) {
                     stream.orientation = Some(found);

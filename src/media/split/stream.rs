@@ -32,6 +32,7 @@ pub struct Unit {
 #[derive(Debug, Default)]
 pub struct Timeline {
     segment: Option<gst::FormattedSegment<gst::ClockTime>>,
+    unedited: bool,
     /// Edits so far.
     pub num_segments: u32,
     next_time: i64,
@@ -40,9 +41,22 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The times of a container without edits, which count from `base_ns`. Its demuxer (Matroska's) sends a segment that
+    /// begins at the first unit, and behind that unit one that begins at zero: neither says anything.
+    pub fn unedited(base_ns: u64) -> Self {
+        let mut segment = gst::FormattedSegment::new();
+        segment.set_start(gst::ClockTime::from_nseconds(base_ns));
+        Self { segment: Some(segment), unedited: true, ..Self::default() }
+    }
+
+    /// Whether no segment came yet.
+    pub fn is_new(&self) -> bool {
+        self.segment.is_none()
+    }
+
     /// Takes a new segment; one that is not in time is ignored.
     pub fn segment(&mut self, segment: &gst::Segment) {
-        let Some(segment) = segment.downcast_ref::<gst::ClockTime>() else { return };
+        let Some(segment) = segment.downcast_ref::<gst::ClockTime>().filter(|_| !self.unedited) else { return };
         let changed = self.segment.as_ref().is_none_or(|old| {
             old.start() != segment.start() || old.stop() != segment.stop() || old.base() != segment.base()
         });
@@ -136,6 +150,17 @@ mod tests {
         let hidden = timeline.unit(buffer(Some(4960), 40));
         assert!(hidden.clipped && hidden.time < -CLIPPED_NS / 2, "{}", hidden.time);
         assert_eq!(timeline.unit(buffer(Some(5000), 40)).time, 1000);
+    }
+
+    #[test]
+    fn where_nothing_can_be_edited_segments_say_nothing() {
+        gst::init().expect("GStreamer");
+        let mut timeline = Timeline::unedited(0);
+        timeline.segment(&segment(10, None, 0));
+        assert_eq!(timeline.unit(buffer(Some(10), 40)).time, 10);
+        timeline.segment(&segment(0, None, 0));
+        assert_eq!(timeline.unit(buffer(Some(50), 40)).time, 50);
+        assert_eq!(Timeline::unedited(7000).unit(buffer(Some(7010), 40)).time, 10);
     }
 
     #[test]

@@ -5,5 +5,6 @@ mod audio;
 mod clips;
 mod encode;
 mod parts;
+mod sources;
 mod split;
 mod whole;
