@@ -7,3 +7,4 @@ mod encode;
 mod parts;
 mod sources;
 mod split;
+mod whole;
