@@ -37,7 +37,7 @@ impl Adversary {
     fn new(seed: u64) -> Self {
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (fleet, workers) = (Fleet::default(), Vec::new());
-        let mut this = Self { dice, fleet, workers, born: 0, may_empty: seed % 3 == 0, emptied: false };
+        let mut this = Self { dice, fleet, workers, born: 0, may_empty: seed.is_multiple_of(3), emptied: false };
         this.give_birth();
         this.give_birth();
         this
