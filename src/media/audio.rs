@@ -43,21 +43,16 @@ pub fn run(spec: &AudioSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
     let mut files = Vec::new();
     for (index, (rendition, target)) in (0u64..).zip(renditions.iter().zip(&spec.targets)) {
         // Media time of all renditions together, as one track.
-        let share = |media_ns: u64| (index * spec.plan.facts.length_ns() + media_ns) / renditions.len() as u64;
+        let share = |media_ns: u64| (index * length_ns(&spec.plan.facts) + media_ns) / renditions.len() as u64;
         let progress = |media_ns| emit(StageEvent::Progress { media_ns: share(media_ns) });
         files.push(encode(&spec.source, &spec.plan.facts, rendition, target, &progress)?);
     }
     Ok(StageResult::Audio { files })
 }
 
-trait Length {
-    fn length_ns(&self) -> u64;
-}
-
-impl Length for AudioFacts {
-    fn length_ns(&self) -> u64 {
-        self.end_ns.saturating_sub(self.start_ns)
-    }
+/// Length of what is heard, in nanoseconds.
+fn length_ns(facts: &AudioFacts) -> u64 {
+    facts.end_ns.saturating_sub(facts.start_ns)
 }
 
 /// What the threads of the pipeline share with its owner.
@@ -105,7 +100,7 @@ fn encode(
         let filled = lock(&decoded).filled();
         progress(filled.saturating_mul(1_000_000_000) / u64::from(rendition.sample_rate.max(1)));
     })?;
-    progress(facts.length_ns());
+    progress(length_ns(facts));
     // The threads of the pipeline hold on to the file until it is gone.
     drop(pipeline);
     if !lock(&decoded).has_sound() && samples > 0 {

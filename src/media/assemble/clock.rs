@@ -37,7 +37,7 @@ impl Clock {
     /// # Errors
     /// What `out` says, and `InvalidData` where the bytes are not packets.
     pub fn pass(&mut self, packets: &[u8], out: &mut impl Write) -> io::Result<()> {
-        if packets.len() % PACKET_BYTES != 0 {
+        if !packets.len().is_multiple_of(PACKET_BYTES) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a whole number of packets"));
         }
         packets.chunks_exact(PACKET_BYTES).try_for_each(|packet| {

@@ -108,6 +108,8 @@ impl Joined {
     ///
     /// # Errors
     /// `retryable` where a part cannot be read or an access unit has no time.
+    // Not an iterator: a failure ends it.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Unit>, Failure> {
         loop {
             let Some(reader) = &mut self.open else {

@@ -69,8 +69,8 @@ fn x264(encoder: &gst::Element, rendition: &VideoRendition, rate: Rate) {
 fn x265(encoder: &gst::Element, rendition: &VideoRendition, rate: Rate) {
     let key = i32::try_from(rendition.keyframe_interval).unwrap_or(i32::MAX);
     encoder.set_property("key-int-max", key);
-    // Without `info` each key frame would carry two kilobytes that repeat these options.
-    let mut options = "pools=none:frame-threads=1:open-gop=0:repeat-headers=1:info=0".to_owned();
+    // The information SEI stays on and is taken out later: without it `x265enc` 1.22 writes memory of others in its place.
+    let mut options = "pools=none:frame-threads=1:open-gop=0:repeat-headers=1".to_owned();
     match rate {
         Rate::Bitrate(bits) => encoder.set_property("bitrate", bits.kbit_per_second()),
         Rate::Crf(crf) => options.push_str(&format!(":crf={}", crf.value())),

@@ -8,12 +8,14 @@
 //! * [`source`]: the chunk source, the decoder, the window
 //! * [`picture`]: what a picture looks like
 //! * [`encoder`]: settings of the encoders
+//! * [`headers`]: what has to be taken out of key frames
 //! * [`output`]: the files
 //!
 //! One thread decodes, one a rendition scales and encodes; nothing else holds frames than a few in each queue and the
 //! lookahead of the encoders. The same spec gives the same bytes.
 
 pub mod encoder;
+mod headers;
 mod output;
 mod picture;
 mod source;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 
 use actors::failure::Failure;
 use actors::job::Rate;
-use actors::plan::VideoRendition;
+use actors::plan::{EncoderFamily, VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
@@ -76,8 +78,8 @@ fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Result
     let mut outputs = Vec::new();
     let mut forms = Vec::new();
     for ((rendition, rate), target) in spec.renditions.iter().zip(&spec.chunk.rates).zip(&spec.targets) {
-        let output = Output::new(target.clone(), pipeline.nudge());
-        forms.push(branch(pipeline, &tee, rendition, *rate, &output)?.target());
+        let output = Output::new(target.clone(), rendition.encoder, pipeline.nudge());
+        forms.push(branch(pipeline, &tee, spec, rendition, *rate, &output)?.target());
         outputs.push(output);
     }
     let on_caps = move |caps: &gst::Caps| {
@@ -97,6 +99,7 @@ fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Result
 fn branch(
     pipeline: &Pipeline,
     tee: &gst::Element,
+    spec: &EncodeSpec,
     rendition: &VideoRendition,
     rate: Rate,
     output: &Arc<Output>,
@@ -106,6 +109,9 @@ fn branch(
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", 0u64);
     let scaler = Scaler::new(pipeline, rendition)?;
+    if rendition.encoder == EncoderFamily::X265 {
+        scaler.at_a_rate(average_rate(&spec.chunk.window));
+    }
     let encoder = encoder::encoder(rendition, rate)?;
     pipeline.put(&encoder)?;
     let sink = output.sink(&encoder::output_caps(rendition.encoder));
@@ -113,6 +119,13 @@ fn branch(
     pipeline.link(&[tee, &queue, &scaler.scale])?;
     pipeline.link(&[&scaler.form, &encoder, sink.upcast_ref()])?;
     Ok(scaler)
+}
+
+/// Frames per second of a window, for an encoder that has to be told one rate though the distances vary.
+fn average_rate(window: &Window) -> gst::Fraction {
+    let milliseconds = (window.end_ns - window.start_ns.min(window.end_ns)).div_ceil(1_000_000).max(1);
+    let frames = i32::try_from(u64::from(window.frames.max(1)) * 1000).unwrap_or(i32::MAX);
+    gst::Fraction::new(frames, i32::try_from(milliseconds).unwrap_or(i32::MAX))
 }
 
 fn play(

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::checkpoint::PartFile;
 use actors::failure::Failure;
+use actors::plan::EncoderFamily;
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
+use super::headers::tidy;
 use crate::media::gdp::{GdpWriter, NO_OFFSET};
 use crate::media::pipeline::Nudge;
 
@@ -23,15 +25,16 @@ struct State {
 /// Writes one rendition of a chunk.
 pub struct Output {
     target: PathBuf,
+    family: EncoderFamily,
     nudge: Nudge,
     written: AtomicU64,
     state: Mutex<State>,
 }
 
 impl Output {
-    /// Writes to `target` what arrives; `nudge` is sent where that fails.
-    pub fn new(target: PathBuf, nudge: Nudge) -> Arc<Self> {
-        Arc::new(Self { target, nudge, written: AtomicU64::new(0), state: Mutex::default() })
+    /// Writes to `target` what arrives from an encoder of `family`; `nudge` is sent where that fails.
+    pub fn new(target: PathBuf, family: EncoderFamily, nudge: Nudge) -> Arc<Self> {
+        Arc::new(Self { target, family, nudge, written: AtomicU64::new(0), state: Mutex::default() })
     }
 
     /// A sink that writes to this output. It keeps nothing back.
@@ -76,7 +79,10 @@ impl Output {
         if state.access_units == 0 && !key {
             return Err(Failure::permanent("the encoder did not begin the chunk with a key frame"));
         }
-        let mut copy = buffer.copy();
+        let mut copy = match self.family {
+            EncoderFamily::X265 if key => tidied(buffer)?,
+            _ => buffer.copy(),
+        };
         {
             let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
             let file_time = |time: Option<gst::ClockTime>| match segment?.to_running_time_full(time) {
@@ -127,4 +133,13 @@ impl Output {
             priming: 0,
         })
     }
+}
+
+/// A key frame of x265 with nothing in it but what is needed.
+fn tidied(buffer: &gst::BufferRef) -> Result<gst::Buffer, Failure> {
+    let unreadable = |_| Failure::retryable("an access unit of the encoder cannot be read");
+    let mut copy = gst::Buffer::from_mut_slice(tidy(&buffer.map_readable().map_err(unreadable)?));
+    // A new buffer has one owner.
+    buffer.copy_into(copy.make_mut(), gst::BUFFER_COPY_METADATA, ..).map_err(unreadable)?;
+    Ok(copy)
 }

@@ -6,7 +6,9 @@ use actors::geometry::Orientation;
 use actors::plan::{VideoFacts, VideoRendition};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
-use gstreamer_video::VideoInfo;
+use gstreamer_video::{
+    VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoInfo, VideoTransferFunction,
+};
 
 use super::encoder::raw_format;
 use crate::media::pipeline::Pipeline;
@@ -49,6 +51,25 @@ const fn direction(orientation: Orientation) -> &'static str {
     }
 }
 
+/// The colours of frames of these caps, all of them said: what the source leaves open is what is usual at its size.
+/// Otherwise each element would guess for itself, and forget the range of a source that says nothing else.
+pub fn colours(frames: &gst::Caps) -> Option<String> {
+    let info = VideoInfo::from_caps(frames).ok().filter(VideoInfo::is_yuv)?;
+    let usual = info.colorimetry();
+    let said = frames.structure(0).and_then(|frames| frames.get::<String>("colorimetry").ok());
+    let Some(said) = said.and_then(|said| said.parse::<VideoColorimetry>().ok()) else {
+        return Some(usual.to_string());
+    };
+    let range = if said.range() == VideoColorRange::Unknown { usual.range() } else { said.range() };
+    let matrix = match said.matrix() {
+        VideoColorMatrix::Unknown | VideoColorMatrix::Rgb => usual.matrix(),
+        matrix => matrix,
+    };
+    let transfer = if said.transfer() == VideoTransferFunction::Unknown { usual.transfer() } else { said.transfer() };
+    let primaries = if said.primaries() == VideoColorPrimaries::Unknown { usual.primaries() } else { said.primaries() };
+    Some(VideoColorimetry::new(range, matrix, transfer, primaries).to_string())
+}
+
 /// Scales and converts for one rendition.
 pub struct Scaler {
     /// Where frames go in.
@@ -83,12 +104,30 @@ impl Scaler {
             .field("width", i32::try_from(rendition.width).unwrap_or(i32::MAX))
             .field("height", i32::try_from(rendition.height).unwrap_or(i32::MAX))
             .field("pixel-aspect-ratio", gst::Fraction::new(1, 1));
-        if let Ok(info) = VideoInfo::from_caps(frames) {
-            if info.is_yuv() {
-                caps = caps.field("colorimetry", info.colorimetry().to_string());
-            }
+        if let Ok(colours) = frames.structure(0).map_or(Ok(None), |frames| frames.get_optional::<String>("colorimetry"))
+        {
+            caps = caps.field_if_some("colorimetry", colours);
         }
         form.set_property("caps", caps.build());
+    }
+
+    /// Where frames come at no constant rate, says to what follows that they come at `average`: x265 knows constant rates
+    /// only, and its rate control needs one. The times of the frames stay.
+    pub fn at_a_rate(&self, average: gst::Fraction) {
+        let Some(pad) = self.form.static_pad("src") else { return };
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::PadProbeData::Event(event)) = &mut info.data {
+                if let gst::EventView::Caps(caps) = event.view() {
+                    let said = caps.structure().and_then(|caps| caps.get::<gst::Fraction>("framerate").ok());
+                    if said.is_none_or(|said| said.numer() == 0) {
+                        let mut caps = caps.caps_owned();
+                        caps.make_mut().set("framerate", average);
+                        *event = gst::event::Caps::new(&caps);
+                    }
+                }
+            }
+            gst::PadProbeReturn::Ok
+        });
     }
 
     /// What [`Self::set_caps`] needs to know, for another thread.

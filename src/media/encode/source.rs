@@ -11,6 +11,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
 
+use super::picture::colours;
 use crate::media::codec;
 use crate::media::gdp::{GdpReader, presentation_ns};
 use crate::media::pipeline::{Nudge, Pipeline, element};
@@ -187,8 +188,12 @@ fn watch(
             Some(gst::PadProbeData::Event(event)) => {
                 if let gst::EventView::Caps(caps) = event.view() {
                     let mut caps = caps.caps_owned();
+                    let colours = colours(&caps);
                     let fields = caps.make_mut();
                     fields.set("framerate", rate);
+                    if let Some(colours) = colours {
+                        fields.set("colorimetry", colours);
+                    }
                     if !interlaced {
                         // What the container and the stream do not announce is not deinterlaced, nor encoded as fields.
                         fields.set("interlace-mode", "progressive");

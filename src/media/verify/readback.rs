@@ -46,10 +46,9 @@ pub fn run(source: &Source, comparison: &Arc<Mutex<Comparison>>) -> Result<(), F
     let branches: Vec<_> = [Some(video.clone()), audio.clone()].into_iter().flatten().collect();
     demuxer.connect_no_more_pads(move |_| {
         // A branch without a stream would wait for its end for good; the comparison says what is missing.
-        branches
-            .iter()
-            .filter(|entry| !entry.is_linked())
-            .for_each(|entry| drop(entry.send_event(gst::event::Eos::new())));
+        for entry in branches.iter().filter(|entry| !entry.is_linked()) {
+            entry.send_event(gst::event::Eos::new());
+        }
     });
     demuxer.connect_pad_added(move |_, pad| {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,19 +17,20 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker with these variables and waits until it is ready. Its log goes to `{directory}/{name}.log`.
-    pub fn start(name: &str, directory: &Path, variables: &[(&str, &str)]) -> Self {
-        let worker = Self::spawn(name, directory, variables);
-        worker.wait_ready();
-        worker
-    }
-
-    /// Starts a worker and does not wait.
+    /// Starts a worker with these variables and does not wait. Its log goes to `{directory}/{name}.log`.
     pub fn spawn(name: &str, directory: &Path, variables: &[(&str, &str)]) -> Self {
         let log = directory.join(format!("{name}.log"));
         let file = std::fs::File::create(&log).expect("a log file");
         let port = free_port();
-        let child = Command::new(BINARY)
+        let mut command = Command::new(BINARY);
+        // SAFETY: only a system call between fork and exec. The worker dies with the test that started it, whatever ends it.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let child = command
             .arg("run")
             .env("METRICS_PORT", port.to_string())
             .env("HOSTNAME", name)
