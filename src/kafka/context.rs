@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use actors::ports::SourceEvent;
+use actors::ports::{Queue, SourceEvent};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
@@ -16,19 +16,24 @@ use super::intake::Place;
 use super::log::{self, Brake};
 use super::shared::Shared;
 
-/// Context of the member of the group.
+/// Context of the member for one topic.
 pub(super) struct GroupContext {
+    queue: Queue,
     shared: Arc<Shared>,
     commit_brake: Mutex<Brake>,
 }
 
 impl GroupContext {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, commit_brake: Mutex::new(Brake::new()) }
+    pub(super) fn new(queue: Queue, shared: Arc<Shared>) -> Self {
+        Self { queue, shared, commit_brake: Mutex::new(Brake::new()) }
     }
 
     fn called_back(&self) {
         self.shared.group().callbacks += 1;
+    }
+
+    fn topic(&self) -> &str {
+        self.shared.topics.name(self.queue)
     }
 
     fn assigned(&self, places: &[Place]) {
@@ -36,10 +41,12 @@ impl GroupContext {
             let mut group = self.shared.group();
             let epoch = group.intake.assign(places);
             group.fresh.extend(places.iter().map(|place| (*place, epoch)));
-            group.intake.num_partitions()
+            group.joined(self.queue)
         };
-        tracing::info!(added = places.len(), partitions, "kafka partitions assigned");
-        self.shared.events.send(SourceEvent::Assigned { partitions });
+        tracing::info!(topic = self.topic(), added = places.len(), "kafka partitions assigned");
+        if let Some(partitions) = partitions {
+            self.shared.events.send(SourceEvent::Assigned { partitions });
+        }
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, places: Vec<Place>) {
@@ -47,12 +54,8 @@ impl GroupContext {
         if !lost {
             self.commit_last(consumer, &places);
         }
-        let partitions = {
-            let mut group = self.shared.group();
-            group.intake.revoke(&places);
-            group.intake.num_partitions()
-        };
-        tracing::info!(removed = places.len(), partitions, lost, "kafka partitions revoked");
+        self.shared.group().intake.revoke(&places);
+        tracing::info!(topic = self.topic(), removed = places.len(), lost, "kafka partitions revoked");
         if !places.is_empty() {
             self.shared.events.send(SourceEvent::Revoked(places));
         }
@@ -125,11 +128,11 @@ impl ConsumerContext for GroupContext {
         };
         let failures = {
             let mut group = self.shared.group();
-            let done = group.commits.answered(|commit| accepted.contains(&commit.place), Instant::now());
+            let done = group.commits(self.queue).answered(|commit| accepted.contains(&commit.place), Instant::now());
             for commit in done {
                 group.intake.committed(commit);
             }
-            group.commits.failures()
+            group.commits(self.queue).failures()
         };
         let refused = list.elements().iter().find_map(|element| element.error().err());
         if let Some(error) = result.err().or(refused).filter(|_| failures > 0) {

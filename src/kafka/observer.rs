@@ -2,6 +2,7 @@
 //! from its end, finds where the group stands in new partitions, and measures the lag. Never joins the group and
 //! never commits.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,8 @@ impl ConsumerContext for Quiet {}
 /// See the module.
 pub(super) struct Observer {
     consumer: BaseConsumer<Quiet>,
+    /// Clients for the topics that have a group of their own.
+    others: BTreeMap<Queue, BaseConsumer<Quiet>>,
     shared: Arc<Shared>,
     inbox: Arc<Inbox<Request>>,
     brake: Brake,
@@ -62,13 +65,17 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) fn new(settings: &KafkaSettings, shared: Arc<Shared>) -> Result<Self, Failure> {
-        let config = settings.observer_config();
-        let mut consumer: BaseConsumer<Quiet> =
-            config.create_with_context(Quiet).map_err(|error| client_failure(&error))?;
+        let client = |queue| -> Result<BaseConsumer<Quiet>, Failure> {
+            let config = settings.observer_config(queue);
+            config.create_with_context(Quiet).map_err(|error| client_failure(&error))
+        };
+        let mut consumer = client(Queue::Control)?;
+        let apart = settings.work_queues().into_iter().filter(|queue| settings.group_of(*queue) != settings.group_id);
+        let others = apart.map(|queue| Ok((queue, client(queue)?))).collect::<Result<_, Failure>>()?;
         let inbox = Arc::new(Inbox::new());
         let waker = Arc::clone(&inbox);
         consumer.set_nonempty_callback(move || waker.wake());
-        Ok(Self { consumer, shared, inbox, brake: Brake::new() })
+        Ok(Self { consumer, others, shared, inbox, brake: Brake::new() })
     }
 
     /// Where to ask.
@@ -81,8 +88,10 @@ impl Observer {
     /// # Errors
     /// One sentence about what is not there yet.
     pub(super) fn locate_topics(&self, queues: &[Queue], timeout: Duration) -> Result<(), String> {
-        // Logs of the client are served by polls only.
-        let _ = self.consumer.poll(Duration::ZERO);
+        // Logs of a client are served by polls only.
+        for client in self.others.values().chain([&self.consumer]) {
+            let _ = client.poll(Duration::ZERO);
+        }
         for queue in queues {
             self.partitions_of(*queue, timeout)?;
         }
@@ -160,18 +169,14 @@ impl Observer {
     }
 
     fn starts(&self, places: &[(Place, u64)]) -> Result<Vec<Start>, KafkaError> {
-        let list = self.shared.list(places.iter().map(|(place, _)| (*place, Offset::Invalid)));
-        let committed = self.consumer.committed_offsets(list, ANSWER_TIMEOUT)?;
-        let without: Vec<Place> = places
-            .iter()
-            .map(|(place, _)| *place)
-            .filter(|place| self.offset_in(&committed, *place).is_none())
-            .collect();
+        let committed = self.ask_committed(places)?;
+        let without: Vec<Place> =
+            places.iter().map(|(place, _)| *place).filter(|place| !committed.contains_key(place)).collect();
         let lows = self.ask_offsets(&without, Offset::Beginning)?;
         let start = |(place, epoch): &(Place, u64)| Start {
             place: *place,
             epoch: *epoch,
-            committed: self.offset_in(&committed, *place),
+            committed: committed.get(place).copied(),
             low: self.offset_in(&lows, *place),
         };
         Ok(places.iter().map(start).collect())
@@ -196,6 +201,20 @@ impl Observer {
     fn ask_offsets(&self, places: &[Place], which: Offset) -> Result<TopicPartitionList, KafkaError> {
         let list = self.shared.list(places.iter().map(|place| (*place, which)));
         if places.is_empty() { Ok(list) } else { self.consumer.offsets_for_times(list, ANSWER_TIMEOUT) }
+    }
+
+    /// What the group has committed: one request for each topic.
+    fn ask_committed(&self, places: &[(Place, u64)]) -> Result<BTreeMap<Place, i64>, KafkaError> {
+        let mut committed = BTreeMap::new();
+        let queues: BTreeSet<Queue> = places.iter().map(|((queue, _), _)| *queue).collect();
+        for queue in queues {
+            let client = self.others.get(&queue).unwrap_or(&self.consumer);
+            let asked = || places.iter().map(|(place, _)| *place).filter(|(of, _)| *of == queue);
+            let list = self.shared.list(asked().map(|place| (place, Offset::Invalid)));
+            let answer = client.committed_offsets(list, ANSWER_TIMEOUT)?;
+            committed.extend(asked().filter_map(|place| Some((place, self.offset_in(&answer, place)?))));
+        }
+        Ok(committed)
     }
 
     fn offset_in(&self, list: &TopicPartitionList, (queue, partition): Place) -> Option<i64> {

@@ -1,6 +1,6 @@
-//! The thread that owns the member of the consumer group. It polls at all times and waits for nothing else: questions
-//! to the cluster are the observer's, work is the receiver's. Records go to the intake and from there, credit by
-//! credit, to the receiver; finished offsets come back as commits.
+//! The thread that owns the members of the consumer group, one for each topic. It polls at all times and waits for
+//! nothing else: questions to the cluster are the observer's, work is the receiver's. Records go to the intake, which
+//! all members share, and from there, credit by credit, to the receiver; finished offsets come back as commits.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,17 +8,14 @@ use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
 use actors::ports::{DeliveryTag, SourceEvent};
-use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
-use super::context::GroupContext;
 use super::inbox::Inbox;
-use super::intake::{FlowChange, Incoming, Place};
+use super::intake::{FlowChange, Incoming};
 use super::log::Brake;
+use super::member::Member;
 use super::observer::{Observer, Request};
-use super::settings::{KafkaSettings, client_failure};
+use super::settings::KafkaSettings;
 use super::shared::Shared;
 use super::source::PollClock;
 
@@ -26,7 +23,7 @@ use super::source::PollClock;
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// While something is to be committed.
 const COMMIT_POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Records taken from librdkafka before anything else is looked at.
+/// Records taken from a member before anything else is looked at.
 const BATCH: usize = 100;
 /// For one try to reach the cluster.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,26 +45,25 @@ pub(super) struct PollThread {
     shared: Arc<Shared>,
     inbox: Arc<Inbox<Command>>,
     clock: PollClock,
-    consumer: BaseConsumer<GroupContext>,
+    members: Vec<Member>,
     brake: Brake,
     leaving: bool,
 }
 
 impl PollThread {
-    /// Makes the client; nothing goes over the network yet.
+    /// Makes the members; nothing goes over the network yet.
     pub(super) fn new(
         settings: KafkaSettings,
         shared: Arc<Shared>,
         inbox: Arc<Inbox<Command>>,
         clock: PollClock,
     ) -> Result<Self, Failure> {
-        let context = GroupContext::new(Arc::clone(&shared));
-        let config = settings.consumer_config();
-        let mut consumer: BaseConsumer<GroupContext> =
-            config.create_with_context(context).map_err(|error| client_failure(&error))?;
-        let waker = Arc::clone(&inbox);
-        consumer.set_nonempty_callback(move || waker.wake());
-        Ok(Self { settings, shared, inbox, clock, consumer, brake: Brake::new(), leaving: false })
+        let member = |queue| {
+            let waker = Arc::clone(&inbox);
+            Member::new(&settings, queue, Arc::clone(&shared), move || waker.wake())
+        };
+        let members = settings.work_queues().into_iter().map(member).collect::<Result<_, _>>()?;
+        Ok(Self { settings, shared, inbox, clock, members, brake: Brake::new(), leaving: false })
     }
 
     /// Finds the topics, joins the group, serves until it is told to leave, leaves.
@@ -75,11 +71,16 @@ impl PollThread {
     /// # Errors
     /// What makes it impossible to go on.
     pub(super) fn run(mut self, observer: Observer) -> Result<(), Failure> {
+        let outcome = self.find_topics_and_serve(observer);
+        self.leave();
+        outcome
+    }
+
+    fn find_topics_and_serve(&mut self, observer: Observer) -> Result<(), Failure> {
         if !self.find_topics(&observer)? {
             return Ok(());
         }
         let observing = Observing::start(observer)?;
-        // Dropping the consumer, at the end of this, leaves the group; its callbacks run here.
         self.serve(&observing)
     }
 
@@ -95,8 +96,10 @@ impl PollThread {
                 Err(problem) if Instant::now() >= deadline => return Err(self.unreachable(&problem)),
                 Err(problem) => tracing::debug!(problem, "kafka is not ready, trying again"),
             }
-            // Logs and authentication of the member are served by its polls.
-            let _ = self.consumer.poll(Duration::ZERO);
+            // Logs and authentication of the members are served by their polls.
+            for member in &self.members {
+                let _ = member.poll();
+            }
             self.obey(TRY_INTERVAL);
             if self.leaving || self.shared.events.is_closed() {
                 return Ok(false);
@@ -112,10 +115,7 @@ impl PollThread {
     }
 
     fn serve(&mut self, observing: &Observing) -> Result<(), Failure> {
-        let topics = self.settings.topics();
-        let names: Vec<&str> = self.settings.work_queues().into_iter().map(|queue| topics.name(queue)).collect();
-        let refused = |error: KafkaError| Failure::permanent(format!("the topics {names:?} were refused: {error}"));
-        self.consumer.subscribe(&names).map_err(refused)?;
+        self.members.iter().try_for_each(Member::join)?;
         let mut more = false;
         loop {
             self.obey(if more { Duration::ZERO } else { self.wait() });
@@ -156,14 +156,22 @@ impl PollThread {
         }
     }
 
-    /// Takes what librdkafka has. Says `true` where there may be more.
+    /// Takes what the members have. Says `true` where there may be more.
     fn poll(&mut self) -> Result<bool, Failure> {
         self.clock.touch();
+        let mut more = false;
+        for at in 0..self.members.len() {
+            more |= self.poll_member(at)?;
+        }
+        Ok(more)
+    }
+
+    fn poll_member(&mut self, at: usize) -> Result<bool, Failure> {
         for _ in 0..BATCH {
             let callbacks = self.shared.group().callbacks;
-            match self.consumer.poll(Duration::ZERO) {
-                Some(Ok(record)) => self.receive(&record),
-                Some(Err(error)) => self.take_error(error)?,
+            match self.members[at].poll() {
+                Some(Ok(record)) => self.receive(record),
+                Some(Err(error)) => self.take_error(at, error)?,
                 // A callback ends a poll too.
                 None if self.shared.group().callbacks == callbacks => return Ok(false),
                 None => {}
@@ -172,29 +180,22 @@ impl PollThread {
         Ok(true)
     }
 
-    fn receive(&self, record: &BorrowedMessage<'_>) {
-        let Some(queue) = self.shared.topics.queue(record.topic()) else { return };
-        let incoming = Incoming {
-            place: (queue, record.partition()),
-            offset: record.offset(),
-            key: record.key().map(<[u8]>::to_vec),
-            value: record.payload().map(<[u8]>::to_vec),
-            headers: headers_of(record),
-        };
-        if !self.shared.group().intake.receive(incoming) {
+    fn receive(&self, record: Incoming) {
+        let ((queue, partition), offset) = (record.place, record.offset);
+        if !self.shared.group().intake.receive(record) {
             tracing::warn!(
-                topic = record.topic(),
-                partition = record.partition(),
-                offset = record.offset(),
+                topic = self.shared.topics.name(queue),
+                partition,
+                offset,
                 "kafka offsets went back, the topic was made anew; its records are worked on from here"
             );
         }
     }
 
-    fn take_error(&mut self, error: KafkaError) -> Result<(), Failure> {
+    fn take_error(&mut self, at: usize, error: KafkaError) -> Result<(), Failure> {
         match error {
             KafkaError::MessageConsumptionFatal(_) => {
-                let reason = self.consumer.client().fatal_error().map_or(error.to_string(), |(_, reason)| reason);
+                let reason = self.members[at].fatal_reason().unwrap_or_else(|| error.to_string());
                 Err(Failure::retryable(format!("the Kafka consumer cannot go on: {reason}; start the worker again")))
             }
             error => {
@@ -234,15 +235,17 @@ impl PollThread {
     }
 
     fn apply(&self, change: &FlowChange) {
-        let list = |places: &[Place]| self.shared.list(places.iter().map(|place| (*place, Offset::Invalid)));
-        for (outcome, what) in [
-            (self.consumer.pause(&list(&change.pause)), "pause"),
-            (self.consumer.resume(&list(&change.resume)), "resume"),
-        ] {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, what, "kafka partitions could not be paused or resumed");
+        self.members.iter().for_each(|member| member.apply(change));
+    }
+
+    /// Each member needs 100 ms to leave: they do it at the same time, and their last callbacks
+    /// run on threads of their own.
+    fn leave(&mut self) {
+        std::thread::scope(|scope| {
+            for member in self.members.drain(..) {
+                scope.spawn(move || drop(member));
             }
-        }
+        });
     }
 }
 
@@ -266,11 +269,4 @@ impl Drop for Observing {
     fn drop(&mut self) {
         self.requests.push(Request::Stop);
     }
-}
-
-fn headers_of(record: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
-    let header = |header: rdkafka::message::Header<'_, &[u8]>| {
-        (header.key.to_owned(), header.value.map(<[u8]>::to_vec).unwrap_or_default())
-    };
-    record.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default()
 }

@@ -64,8 +64,11 @@ pub struct KafkaSettings {
     pub brokers: String,
     /// The topic of jobs; the other names are made from it, see [`Topics`].
     pub topic: String,
-    /// The consumer group.
+    /// The consumer group, with one member for each topic.
     pub group_id: String,
+    /// Whether the topics of tasks have groups of their own, see [`Self::group_of`]. Only for the embedded broker,
+    /// which lets the second member of a group wait for seconds.
+    pub group_for_each_topic: bool,
     /// The name of this worker, as the brokers log it.
     pub client_id: String,
     /// Whether tasks for GPUs are read.
@@ -84,6 +87,7 @@ impl std::fmt::Debug for KafkaSettings {
             .field("brokers", &self.brokers)
             .field("topic", &self.topic)
             .field("group_id", &self.group_id)
+            .field("group_for_each_topic", &self.group_for_each_topic)
             .field("client_id", &self.client_id)
             .field("gpu", &self.gpu)
             .field("window", &self.window)
@@ -100,6 +104,7 @@ impl KafkaSettings {
             brokers: brokers.into(),
             topic: "transcoding".into(),
             group_id: "gstreamer-worker".into(),
+            group_for_each_topic: false,
             client_id: client_id.into(),
             gpu: false,
             window: DEFAULT_WINDOW,
@@ -109,9 +114,9 @@ impl KafkaSettings {
     }
 
     /// For the broker in this process. It answers a fetch only when its wait is over, so the wait is short; and it
-    /// waits for a session timeout, less a second, at each rebalance but the first.
+    /// waits for a session timeout, less a second, at each rebalance but the first, so each topic has its own group.
     pub fn embedded(brokers: impl Into<String>, client_id: impl Into<String>) -> Self {
-        let mut settings = Self::new(brokers, client_id);
+        let mut settings = Self { group_for_each_topic: true, ..Self::new(brokers, client_id) };
         for (key, value) in
             [("fetch.wait.max.ms", "10"), ("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]
         {
@@ -128,6 +133,16 @@ impl KafkaSettings {
     /// The topics that this worker takes work from.
     pub fn work_queues(&self) -> Vec<Queue> {
         [Queue::Jobs, Queue::Cpu].into_iter().chain(self.gpu.then_some(Queue::Gpu)).collect()
+    }
+
+    /// The group that reads a topic.
+    pub fn group_of(&self, queue: Queue) -> String {
+        match queue {
+            Queue::Cpu | Queue::Gpu if self.group_for_each_topic => {
+                format!("{}.{}", self.group_id, self.topics().name(queue))
+            }
+            _ => self.group_id.clone(),
+        }
     }
 
     /// Checks the settings without the network.
@@ -167,8 +182,14 @@ impl KafkaSettings {
         config
     }
 
-    /// The member of the group.
-    pub(super) fn consumer_config(&self) -> ClientConfig {
+    /// The member of the group for one topic.
+    pub(super) fn member_config(&self, queue: Queue) -> ClientConfig {
+        let mut config = self.consumer_config();
+        config.set("group.id", self.group_of(queue));
+        config
+    }
+
+    fn consumer_config(&self) -> ClientConfig {
         let mut config = self.config(&[
             ("partition.assignment.strategy", "cooperative-sticky"),
             ("enable.auto.commit", "false"),
@@ -192,9 +213,9 @@ impl KafkaSettings {
         config
     }
 
-    /// Looks at the cluster and reads the control topic; never joins the group.
-    pub(super) fn observer_config(&self) -> ClientConfig {
-        let mut config = self.consumer_config();
+    /// Looks at the cluster and at the group of a topic, reads the control topic; never joins the group.
+    pub(super) fn observer_config(&self, queue: Queue) -> ClientConfig {
+        let mut config = self.member_config(queue);
         config.set("auto.offset.reset", "latest");
         config
     }
@@ -251,6 +272,14 @@ mod tests {
     fn the_defaults_are_accepted_by_librdkafka() {
         assert_eq!(KafkaSettings::new("127.0.0.1:9092", "worker").check(), Ok(()));
         assert_eq!(KafkaSettings::embedded("127.0.0.1:9092", "worker").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_cluster_sees_one_group_and_the_embedded_broker_one_for_each_topic() {
+        let groups = |settings: KafkaSettings| [Queue::Jobs, Queue::Cpu].map(|queue| settings.group_of(queue));
+        assert_eq!(groups(KafkaSettings::new("", "")), ["gstreamer-worker"; 2]);
+        let embedded = groups(KafkaSettings::embedded("", ""));
+        assert_eq!(embedded, ["gstreamer-worker", "gstreamer-worker.transcoding.tasks.cpu"]);
     }
 
     #[test]

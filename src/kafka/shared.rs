@@ -1,26 +1,52 @@
 //! What the threads of one source share: the intake, the commits under way, and the way to the receiver.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use actors::ports::SourceEvent;
+use actors::ports::{Queue, SourceEvent};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::commits::Commits;
-use super::intake::{Intake, Place};
-use super::settings::Topics;
+use super::intake::{Commit, Intake, Place};
+use super::settings::{KafkaSettings, Topics};
 
 /// State that callbacks of librdkafka change too: never hold its lock around a call into librdkafka.
 pub(super) struct Group {
     pub(super) intake: Intake,
-    pub(super) commits: Commits,
+    commits: BTreeMap<Queue, Commits>,
+    /// Topics whose member has not joined yet.
+    awaited: BTreeSet<Queue>,
     /// Assigned since the poll thread looked last, with the epoch.
     pub(super) fresh: Vec<(Place, u64)>,
     /// How often librdkafka called back: a poll that gave no record may still have done something.
     pub(super) callbacks: u64,
     /// Whether a revocation may still commit; not after a final commit that failed.
     pub(super) may_commit: bool,
+}
+
+impl Group {
+    /// The commits of the member for a topic.
+    pub(super) fn commits(&mut self, queue: Queue) -> &mut Commits {
+        self.commits.entry(queue).or_insert_with(|| Commits::new(Instant::now()))
+    }
+
+    /// What is to be committed now in a topic.
+    pub(super) fn due_commits(&mut self, queue: Queue, now: Instant) -> Vec<Commit> {
+        let idle = self.intake.is_idle();
+        if !self.commits(queue).is_due(idle, now) {
+            return Vec::new();
+        }
+        self.intake.to_commit().into_iter().filter(|commit| commit.place.0 == queue).collect()
+    }
+
+    /// Notes that a member was assigned something, be it no partition. Says how many partitions there are over all
+    /// topics, once every member has joined.
+    pub(super) fn joined(&mut self, queue: Queue) -> Option<usize> {
+        self.awaited.remove(&queue);
+        self.awaited.is_empty().then(|| self.intake.num_partitions())
+    }
 }
 
 /// See the module.
@@ -31,15 +57,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(topics: Topics, window: i64, sender: UnboundedSender<SourceEvent>) -> Self {
+    pub(super) fn new(settings: &KafkaSettings, sender: UnboundedSender<SourceEvent>) -> Self {
         let group = Group {
-            intake: Intake::new(window),
-            commits: Commits::new(Instant::now()),
+            intake: Intake::new(settings.window),
+            commits: BTreeMap::new(),
+            awaited: settings.work_queues().into_iter().collect(),
             fresh: Vec::new(),
             callbacks: 0,
             may_commit: true,
         };
-        Self { topics, events: Events(Mutex::new(Some(sender))), group: Mutex::new(group) }
+        Self { topics: settings.topics(), events: Events(Mutex::new(Some(sender))), group: Mutex::new(group) }
     }
 
     pub(super) fn group(&self) -> MutexGuard<'_, Group> {

@@ -68,7 +68,7 @@ impl KafkaSource {
         events: UnboundedSender<SourceEvent>,
     ) -> Result<Self, Failure> {
         settings.check()?;
-        let shared = Arc::new(Shared::new(settings.topics(), settings.window, events));
+        let shared = Arc::new(Shared::new(settings, events));
         let inbox = Arc::new(Inbox::new());
         let observer = Observer::new(settings, Arc::clone(&shared))?;
         let poll = PollThread::new(settings.clone(), Arc::clone(&shared), Arc::clone(&inbox), clock.clone())?;

@@ -80,7 +80,7 @@ async fn missing_topics(settings: KafkaSettings) -> Result<Vec<Queue>, Failure> 
 
 fn find_missing(settings: &KafkaSettings) -> Result<Vec<Queue>, Failure> {
     let client: BaseConsumer<Quiet> =
-        settings.observer_config().create_with_context(Quiet).map_err(|error| client_failure(&error))?;
+        settings.observer_config(Queue::Jobs).create_with_context(Quiet).map_err(|error| client_failure(&error))?;
     let deadline = Instant::now() + settings.connect_timeout;
     let topics = settings.topics();
     let mut missing = Vec::new();

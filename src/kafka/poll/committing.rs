@@ -2,48 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings as native;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::{COMMIT_POLL_INTERVAL, PollThread};
+use super::{COMMIT_POLL_INTERVAL, Member, PollThread};
 
 /// For the last commits before the group is left.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl PollThread {
     pub(super) fn commit_if_due(&self, now: Instant) {
-        let commits = {
-            let group = self.shared.group();
-            if !group.commits.is_due(group.intake.is_idle(), now) {
-                return;
-            }
-            group.intake.to_commit()
-        };
-        if commits.is_empty() {
-            return;
-        }
-        let list = self.shared.list(commits.iter().map(|commit| (commit.place, Offset::Offset(commit.offset))));
-        self.shared.group().commits.sent(commits, now);
-        let code = self.commit_with_answer(&list);
-        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            self.shared.group().commits.failed(now);
-            tracing::warn!(?code, "kafka commit could not be sent, it is sent again");
-        }
+        self.members.iter().for_each(|member| self.commit_of(member, now));
     }
 
-    /// Sends a commit whose answer comes to [`GroupContext`] by a later poll. The safe call gives no answer: librdkafka
-    /// drops it where, as here, callbacks are replaced by events and no queue is named.
-    fn commit_with_answer(&self, list: &TopicPartitionList) -> RDKafkaRespErr {
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client lives as long as the consumer, the list as long as the call, which copies it. The reference
-        // to the queue is given back at once; the request under way holds one of its own.
-        unsafe {
-            let queue = native::rd_kafka_queue_get_consumer(client);
-            let code = native::rd_kafka_commit_queue(client, list.ptr(), queue, None, std::ptr::null_mut());
-            native::rd_kafka_queue_destroy(queue);
-            code
+    fn commit_of(&self, member: &Member, now: Instant) {
+        let commits = {
+            let mut group = self.shared.group();
+            let commits = group.due_commits(member.queue, now);
+            if commits.is_empty() {
+                return;
+            }
+            group.commits(member.queue).sent(commits.clone(), now);
+            commits
+        };
+        let code = member.commit(&commits);
+        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            self.shared.group().commits(member.queue).failed(now);
+            tracing::warn!(?code, "kafka commit could not be sent, it is sent again");
         }
     }
 

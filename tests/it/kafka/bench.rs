@@ -1,6 +1,6 @@
 //! A broker with topics of its own, and a member of a group that notes what it hears.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use actors::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
@@ -69,7 +69,7 @@ impl Bench {
 
     /// The sum of what the group has committed, once it is `expected`.
     pub async fn committed(&self, queue: Queue, expected: i64) {
-        let (brokers, group) = (self.settings.brokers.clone(), self.settings.group_id.clone());
+        let (brokers, group) = (self.settings.brokers.clone(), self.settings.group_of(queue));
         let topic = self.settings.topics().name(queue).to_owned();
         until(&format!("{expected} committed in {topic}"), || {
             kafka::committed(&brokers, &group, &topic).values().sum::<i64>() == expected
@@ -79,7 +79,9 @@ impl Bench {
 
     pub fn committed_now(&self, queue: Queue, partition: i32) -> Option<i64> {
         let topics = self.settings.topics();
-        kafka::committed(&self.settings.brokers, &self.settings.group_id, topics.name(queue)).get(&partition).copied()
+        kafka::committed(&self.settings.brokers, &self.settings.group_of(queue), topics.name(queue))
+            .get(&partition)
+            .copied()
     }
 }
 
@@ -102,13 +104,15 @@ pub struct Member {
     events: UnboundedReceiver<SourceEvent>,
     /// Heard while waiting for something else.
     kept: VecDeque<SourceEvent>,
+    /// Partitions whose lag was told and that did not go away since.
+    owned: BTreeSet<(Queue, i32)>,
 }
 
 impl Member {
     pub fn join(settings: &KafkaSettings) -> Self {
         let (sender, events) = unbounded_channel();
         let source = KafkaSource::connect(settings, sender).expect("settings");
-        Self { source, events, kept: VecDeque::new() }
+        Self { source, events, kept: VecDeque::new(), owned: BTreeSet::new() }
     }
 
     /// The first event that `pick` takes; the others stay for later.
@@ -122,6 +126,7 @@ impl Member {
             let event = tokio::time::timeout_at(deadline, self.events.recv()).await;
             let event = event.unwrap_or_else(|_| panic!("never: {what}; heard: {:?}", self.heard()));
             let event = event.unwrap_or_else(|| panic!("ended before: {what}; heard: {:?}", self.heard()));
+            self.note(&event);
             match pick(&event) {
                 Some(picked) => return picked,
                 None => self.kept.push_back(event),
@@ -141,6 +146,29 @@ impl Member {
             _ => None,
         };
         self.wait(&format!("{expected} partitions assigned"), pick).await;
+    }
+
+    /// Waits until the member has so many partitions of the jobs and of both kinds of tasks.
+    pub async fn owns_of_each_topic(&mut self, expected: usize) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let of = |owned: &BTreeSet<(Queue, i32)>, queue| owned.iter().filter(|(one, _)| *one == queue).count();
+        while [Queue::Jobs, Queue::Cpu, Queue::Gpu].iter().any(|queue| of(&self.owned, *queue) != expected) {
+            let event = tokio::time::timeout_at(deadline, self.events.recv()).await;
+            let event = event.unwrap_or_else(|_| panic!("never {expected} of each topic; has {:?}", self.owned));
+            let event = event.expect("the member lives");
+            self.note(&event);
+            self.kept.push_back(event);
+        }
+    }
+
+    fn note(&mut self, event: &SourceEvent) {
+        match event {
+            SourceEvent::Lag { queue, partition, .. } => {
+                self.owned.insert((*queue, *partition));
+            }
+            SourceEvent::Revoked(places) => self.owned.retain(|place| !places.contains(place)),
+            _ => {}
+        }
     }
 
     pub async fn delivery(&mut self) -> Delivery {

@@ -7,11 +7,30 @@ use actors::ports::{Delivery, Queue, SourceEvent, TaskSource as _};
 use super::bench::{Bench, Kind, Member, text};
 
 super::on_both_brokers!(
+    each_topic_is_shared_evenly_by_those_who_are_there,
     a_second_member_takes_its_share_and_nothing_is_lost,
     a_late_answer_for_an_older_assignment_changes_nothing,
     a_member_that_leaves_hands_over_what_it_did_not_finish,
     partitions_that_were_full_when_they_moved_are_read_again,
 );
+
+/// Half of each topic for each of two members, whoever came first, and all of each for one alone.
+async fn each_topic_is_shared_evenly_by_those_who_are_there(kind: Kind) {
+    let bench = Bench::new(kind, 4).await;
+    let mut elder = bench.join();
+    elder.owns_of_each_topic(4).await;
+    let mut younger = bench.join();
+    younger.owns_of_each_topic(2).await;
+    elder.owns_of_each_topic(2).await;
+    elder.leave().await;
+    younger.owns_of_each_topic(4).await;
+    let mut third = bench.join();
+    third.owns_of_each_topic(2).await;
+    younger.owns_of_each_topic(2).await;
+    third.leave().await;
+    younger.owns_of_each_topic(4).await;
+    younger.leave().await;
+}
 
 async fn a_second_member_takes_its_share_and_nothing_is_lost(kind: Kind) {
     const TASKS: usize = 200;
