@@ -140,11 +140,17 @@ fn feed(mut reader: GdpReader, first: gst::Sample, frames: Arc<Frames>) -> AppSr
             };
             // Both can only fail while the pipeline is being stopped.
             let _ = match sample.and_then(|sample| sample.buffer_owned()) {
-                Some(buffer) => source.push_buffer(buffer),
+                Some(buffer) => source.push_buffer(without_decoding_time(buffer)),
                 None => source.end_of_stream(),
             };
         })
         .build()
+}
+
+/// `GstVideoDecoder` mistrusts presentation times where decoding times repeat, as those of FLV do, and moves frames.
+fn without_decoding_time(mut buffer: gst::Buffer) -> gst::Buffer {
+    buffer.make_mut().set_dts(None::<gst::ClockTime>);
+    buffer
 }
 
 fn decoder(caps: &gst::Caps) -> Result<gst::Element, Failure> {

@@ -1,7 +1,7 @@
 //! Generated clips of every kind of time line, cut into chunks of several lengths.
 
 use crate::support::clip::{self, Clip};
-use crate::support::media::{av_offset, text, warnings};
+use crate::support::media::{av_offset, judge, text, warnings};
 use crate::support::transcode::Bench;
 
 const H264: &str = "videoconvert ! x264enc speed-preset=veryfast bframes=3 key-int-max=25 ! h264parse";
@@ -60,7 +60,7 @@ const CLIPS: &[Clip] = &[
         channels: 6,
         ..Clip::new(
             "mpeg2.ts",
-            "mpeg2enc format=3 bufsize=400 bitrate=4000 max-gop-size=15 b-per-refframe=2 ! mpegvideoparse",
+            "mpeg2enc format=3 bufsize=400 bitrate=4000 max-gop-size=15 b-per-refframe=0 ! mpegvideoparse",
             "audioconvert ! avenc_ac3 ! ac3parse",
             "mpegtsmux",
         )
@@ -122,12 +122,16 @@ fn check(made: &std::path::Path, clip: &Clip, source: &std::path::Path) {
 fn every_frame_comes_out_once(clip: &Clip) {
     let bench = Bench::new();
     let source = clip.write(bench.root());
+    every_frame_of(&source, clip, &bench);
+}
+
+fn every_frame_of(source: &std::path::Path, clip: &Clip, bench: &Bench) {
     for (chunk_seconds, extension) in [("1", "mp4"), ("3", "ts"), ("600", "mp4")] {
         let made = bench.path(&format!("made-{chunk_seconds}.{extension}"));
-        let (source, target) = (text(&source), text(&made));
+        let target = text(&made);
         let options = ["--height", "180", "--crf", "20", "--preset", "veryfast", "--chunk-seconds", chunk_seconds];
-        bench.transcode(&[&[source, target][..], &options].concat());
-        check(&made, clip, source.as_ref());
+        bench.transcode(&[&[text(source), target][..], &options].concat());
+        check(&made, clip, source);
     }
 }
 
@@ -136,4 +140,15 @@ fn every_frame_of_every_clip_comes_out_once_for_every_chunk_length() {
     let failed = CLIPS.iter().filter(|clip| std::panic::catch_unwind(|| every_frame_comes_out_once(clip)).is_err());
     let failed: Vec<_> = failed.map(|clip| clip.name).collect();
     assert!(failed.is_empty(), "see above: {failed:?}");
+}
+
+/// GStreamer's own encoder of MPEG-2 gives pictures the times of their decoding.
+#[test]
+fn every_frame_of_an_mpeg2_stream_with_open_gops_comes_out_once() {
+    let bench = Bench::new();
+    let clip = Clip::new("b-frames.mp4", H264, AAC, "mp4mux");
+    let (plain, source) = (clip.write(bench.root()), bench.path("open-gop-mpeg2.ts"));
+    let codecs = ["-c:v", "mpeg2video", "-b:v", "4M", "-bf", "2", "-g", "15", "-c:a", "mp2"];
+    judge(&[&["-v", "error", "-i", text(&plain)][..], &codecs, &[text(&source)]].concat());
+    every_frame_of(&source, &clip, &bench);
 }
