@@ -146,7 +146,7 @@ mod tests {
             let (w, h) = (w.map(|w| w * 2), h.map(|h| h * 2));
             let source = Size { width: sw, height: sh };
             let size = rendition_size(source, &asked(w, h, upscale));
-            prop_assert!(size.width % 2 == 0 && size.height % 2 == 0 && size.width >= 2 && size.height >= 2);
+            prop_assert!(size.width.is_multiple_of(2) && size.height.is_multiple_of(2) && size.width >= 2 && size.height >= 2);
             if let Some(w) = w { prop_assert!(u64::from(size.width) <= w); }
             if let Some(h) = h { prop_assert!(u64::from(size.height) <= h.max(2)); }
             if !upscale { prop_assert!(size.width <= sw + 1 && size.height <= sh + 1); }

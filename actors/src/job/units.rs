@@ -160,7 +160,7 @@ impl TryFrom<u64> for Dimension {
 
     fn try_from(pixels: u64) -> Result<Self, String> {
         match u32::try_from(pixels) {
-            Ok(small) if (Self::MIN..=Self::MAX).contains(&pixels) && pixels % 2 == 0 => Ok(Self(small)),
+            Ok(small) if (Self::MIN..=Self::MAX).contains(&pixels) && pixels.is_multiple_of(2) => Ok(Self(small)),
             _ => Err(format!("{pixels} pixels is not accepted, it must be even and {} to {}", Self::MIN, Self::MAX)),
         }
     }
