@@ -7,7 +7,8 @@
 //!
 //! No queue and no sink element stands in between, so that no stream can block another. Nothing is decoded.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use actors::failure::Failure;
 use gstreamer::prelude::*;
@@ -45,12 +46,37 @@ pub trait Receiver: Send + Sync + 'static {
     fn all_streams(&self);
 }
 
+/// Holds the thread that finds the type back until the pipeline has started: an element that is added while the pipeline
+/// changes its state would be started by both, each waiting for the other.
+#[derive(Debug, Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Lets the thread go on.
+    pub fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever forgot to open the gate finds an error on the bus or a pipeline that does not move.
+        drop(self.opened.wait_timeout_while(open, GATE_TIMEOUT, |open| !*open));
+    }
+}
+
+/// Starting a pipeline of two elements takes milliseconds.
+const GATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Containers in containers (an ID3 tag in front of a file, a file in a file) are followed so deep.
 const MAX_DEPTH: u32 = 3;
 /// Bytes read at once where the demuxer is fed and does not read for itself.
 const READ_BYTES: u32 = 256 * 1024;
 
-/// Builds the pipeline that reads `path`, as if `patches` had been made to the file.
+/// Builds the pipeline that reads `path`, as if `patches` had been made to the file. The gate has to be opened when the
+/// pipeline was started, well or not.
 ///
 /// # Errors
 /// `permanent` where GStreamer lacks its core elements.
@@ -59,7 +85,7 @@ pub fn build(
     path: &std::path::Path,
     patches: Vec<Patch>,
     receiver: Arc<dyn Receiver>,
-) -> Result<(), Failure> {
+) -> Result<Arc<Gate>, Failure> {
     let source = pipeline.add("filesrc")?;
     source.set_property("location", path);
     source.set_property("blocksize", READ_BYTES);
@@ -76,12 +102,15 @@ pub fn build(
         });
     }
     let plugger = Plugger { bin: pipeline.bin().downgrade(), receiver, taps: Arc::default() };
+    let gate = Arc::new(Gate::default());
+    let barrier = Arc::clone(&gate);
     typefind.connect("have-type", false, move |values| {
+        barrier.pass();
         let pad = values.first()?.get::<gst::Element>().ok()?.static_pad("src")?;
         plugger.plug(&pad, &values.get(2)?.get::<gst::Caps>().ok()?, 0);
         None
     });
-    Ok(())
+    Ok(gate)
 }
 
 /// Connects pads as they appear. Lives as long as the elements whose signals call it.

@@ -45,8 +45,8 @@ fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failu
     let pipeline = Pipeline::new("split");
     let splitter = Arc::new(Splitter::new(spec, pipeline.nudge(), boxes.as_ref().and_then(|boxes| boxes.duration_ns)));
     let patches = boxes.as_ref().map(|boxes| boxes.patches.clone()).unwrap_or_default();
-    demux::build(&pipeline, &spec.input, patches, Arc::<Splitter>::clone(&splitter))?;
-    let played = play(&pipeline, &splitter, emit);
+    let gate = demux::build(&pipeline, &spec.input, patches, Arc::<Splitter>::clone(&splitter))?;
+    let played = play(&pipeline, &gate, &splitter, emit);
     // From here on no thread of the pipeline touches the tracks.
     drop(pipeline);
     if let Some(failure) = splitter.failure() {
@@ -70,8 +70,15 @@ fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failu
     }
 }
 
-fn play(pipeline: &Pipeline, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
-    pipeline.start()?;
+fn play(
+    pipeline: &Pipeline,
+    gate: &demux::Gate,
+    splitter: &Splitter,
+    emit: &dyn Fn(StageEvent),
+) -> Result<(), Failure> {
+    let started = pipeline.start();
+    gate.open();
+    started?;
     let mut missing = None;
     let mut told = 0;
     let waited = pipeline.wait(
