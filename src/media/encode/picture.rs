@@ -116,8 +116,8 @@ impl Scaler {
     pub fn at_a_rate(&self, average: gst::Fraction) {
         let Some(pad) = self.form.static_pad("src") else { return };
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            if let Some(gst::PadProbeData::Event(event)) = &mut info.data {
-                if let gst::EventView::Caps(caps) = event.view() {
+            if let Some(gst::PadProbeData::Event(event)) = &mut info.data
+                && let gst::EventView::Caps(caps) = event.view() {
                     let said = caps.structure().and_then(|caps| caps.get::<gst::Fraction>("framerate").ok());
                     if said.is_none_or(|said| said.numer() == 0) {
                         let mut caps = caps.caps_owned();
@@ -125,7 +125,6 @@ impl Scaler {
                         *event = gst::event::Caps::new(&caps);
                     }
                 }
-            }
             gst::PadProbeReturn::Ok
         });
     }
