@@ -44,7 +44,7 @@ pub enum BusEvent {
     Other,
 }
 
-/// Translates a message of the bus; `pipeline` is the one whose end counts (bins inside it end earlier).
+/// Translates a message of the bus.
 pub fn interpret(message: &gst::MessageRef) -> BusEvent {
     use gst::MessageView;
     match message.view() {
@@ -149,6 +149,7 @@ pub enum Wait {
 pub struct Pipeline {
     inner: gst::Pipeline,
     bus: gst::Bus,
+    patience: Duration,
 }
 
 impl Pipeline {
@@ -158,7 +159,14 @@ impl Pipeline {
         inner.use_clock(None::<&gst::Clock>);
         // A pipeline always has a bus of its own from the beginning.
         let bus = inner.bus().unwrap_or_default();
-        Self { inner, bus }
+        Self { inner, bus, patience: PATIENCE }
+    }
+
+    /// Changes how long [`Self::wait`] looks at a pipeline in which nothing moves; [`PATIENCE`] at first.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The pipeline, to be built.
@@ -221,10 +229,10 @@ impl Pipeline {
     }
 
     /// Waits for the end. `movement` gives a number that changes while anything moves; `tick` is called about five
-    /// times a second and after every [`Nudge`] and returns `false` to stop; `heard` is told everything that the bus says beside that.
+    /// times a second and after every [`Nudge`] and returns `false` to stop; `heard` is told everything else that the bus says.
     ///
     /// # Errors
-    /// The first error on the bus, or `retryable` where `movement` stood still for [`PATIENCE`].
+    /// The first error on the bus, or `retryable` where `movement` stood still for the patience.
     pub fn wait(
         &self,
         movement: &dyn Fn() -> u64,
@@ -254,9 +262,9 @@ impl Pipeline {
                 let now = movement();
                 if now != seen {
                     (seen, moved_at) = (now, Instant::now());
-                } else if moved_at.elapsed() > PATIENCE {
-                    let seconds = PATIENCE.as_secs();
-                    return Err(Failure::retryable(format!("nothing moved in the pipeline for {seconds} s")));
+                } else if moved_at.elapsed() > self.patience {
+                    let seconds = self.patience.as_secs_f32();
+                    return Err(Failure::retryable(format!("nothing moved in the pipeline for {seconds:.0} s")));
                 }
             }
         }
@@ -284,3 +292,6 @@ impl Drop for Pipeline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,6 +164,7 @@ impl Plugger {
 
     fn stream(&self, bin: &gst::Bin, pad: &gst::Pad, caps: &gst::Caps, kind: Kind) {
         let mut end = pad.clone();
+        forget_repeated_decoding_times(pad, kind);
         if matches!(kind, Kind::Video | Kind::Audio) {
             let parser = best(gst::ElementFactoryType::PARSER, caps);
             if let Some(parser) = parser.and_then(|factory| join(bin, pad, &factory)) {
@@ -180,6 +181,21 @@ impl Plugger {
         let _ = end.link(&tap);
         self.taps.lock().unwrap_or_else(PoisonError::into_inner).push(tap);
     }
+}
+
+/// FLV has no negative times, so that the first decoding times of a film with B-frames repeat. Parsers of GStreamer 1.22
+/// count on from them and move the presentation times behind; without decoding times they let these alone.
+fn forget_repeated_decoding_times(pad: &gst::Pad, kind: Kind) {
+    let demuxer = pad.parent_element().and_then(|element| element.factory());
+    if kind != Kind::Video || demuxer.is_none_or(|factory| factory.name() != "flvdemux") {
+        return;
+    }
+    pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
+            buffer.make_mut().set_dts(gst::ClockTime::NONE);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// A pad of ours that hands everything on.
