@@ -95,13 +95,14 @@ impl Boxes {
         let mut movie = None;
         let mut tracks = Vec::new();
         for header in children(file, from, to)? {
-            match &header.kind {
-                b"mvhd" => movie = length(file, header.body)?,
-                b"trak" => tracks.extend(track(file, header.body, header.end)?),
+            match (&header.kind, &movie) {
+                (b"mvhd", _) => movie = length(file, header.body)?,
+                (b"trak", _) => tracks.extend(track(file, header.body, header.end)?.filter(|track| track.ticks > 0)),
+                (b"mvex", Some(movie)) => self.patches.extend(fragments(file, &header, movie)?),
                 _ => {}
             }
         }
-        if let Some(movie) = movie {
+        if let Some(movie) = movie.filter(|movie| movie.ticks > 0) {
             self.duration_ns = u64::try_from(u128::from(movie.ticks) * 1_000_000_000 / u128::from(movie.scale)).ok();
             self.patches.extend(longer(&movie, &tracks));
         }
@@ -116,6 +117,25 @@ struct Length {
     width: usize,
     scale: u64,
     ticks: u64,
+}
+
+/// The patch that makes a fragmented movie a second longer than it says (ISO/IEC 14496-12, 8.8.2): its length is that of
+/// the decoding, and with B-frames the last frames are shown after it.
+fn fragments(file: &mut File, extends: &Header, movie: &Length) -> io::Result<Option<Patch>> {
+    let Some(header) = children(file, extends.body, extends.end)?.into_iter().find(|child| &child.kind == b"mehd")
+    else {
+        return Ok(None);
+    };
+    let mut bytes = [0; 12];
+    file.seek(SeekFrom::Start(header.body))?;
+    file.read_exact(&mut bytes[..8])?;
+    let width = if bytes[0] == 1 { 8 } else { 4 };
+    if width == 8 {
+        file.read_exact(&mut bytes[8..])?;
+    }
+    let ticks = number(&bytes[4..4 + width]).checked_add(movie.scale);
+    let ticks = ticks.filter(|ticks| width == 8 || *ticks < u64::from(u32::MAX));
+    Ok(ticks.map(|ticks| Patch { offset: header.body + 4, bytes: ticks.to_be_bytes()[8 - width..].to_vec() }))
 }
 
 /// The patch that makes the movie longer than every track, if it is not.
@@ -146,7 +166,7 @@ fn track(file: &mut File, from: u64, to: u64) -> io::Result<Option<Length>> {
     Ok(None)
 }
 
-/// ISO/IEC 14496-12, 8.2.2 and 8.4.2: version, two times, timescale, length. `None` where the length is not known.
+/// ISO/IEC 14496-12, 8.2.2 and 8.4.2: version, two times, timescale, length; 0 where the length is not known.
 fn length(file: &mut File, body: u64) -> io::Result<Option<Length>> {
     let mut bytes = [0; 32];
     file.seek(SeekFrom::Start(body))?;
@@ -160,12 +180,8 @@ fn length(file: &mut File, body: u64) -> io::Result<Option<Length>> {
     let (at, width) = if bytes[0] == 1 { (20, 8) } else { (12, 4) };
     let (scale, ticks) = (number(&bytes[at..at + 4]), number(&bytes[at + 4..at + 4 + width]));
     let unknown = if width == 8 { u64::MAX } else { u64::from(u32::MAX) };
-    Ok((scale > 0 && ticks > 0 && ticks != unknown).then_some(Length {
-        offset: body + at as u64 + 4,
-        width,
-        scale,
-        ticks,
-    }))
+    let ticks = if ticks == unknown { 0 } else { ticks };
+    Ok((scale > 0).then_some(Length { offset: body + at as u64 + 4, width, scale, ticks }))
 }
 
 fn children(file: &mut File, from: u64, to: u64) -> io::Result<Vec<Header>> {
