@@ -117,14 +117,15 @@ impl Scaler {
         let Some(pad) = self.form.static_pad("src") else { return };
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if let Some(gst::PadProbeData::Event(event)) = &mut info.data
-                && let gst::EventView::Caps(caps) = event.view() {
-                    let said = caps.structure().and_then(|caps| caps.get::<gst::Fraction>("framerate").ok());
-                    if said.is_none_or(|said| said.numer() == 0) {
-                        let mut caps = caps.caps_owned();
-                        caps.make_mut().set("framerate", average);
-                        *event = gst::event::Caps::new(&caps);
-                    }
+                && let gst::EventView::Caps(caps) = event.view()
+            {
+                let said = caps.structure().and_then(|caps| caps.get::<gst::Fraction>("framerate").ok());
+                if said.is_none_or(|said| said.numer() == 0) {
+                    let mut caps = caps.caps_owned();
+                    caps.make_mut().set("framerate", average);
+                    *event = gst::event::Caps::new(&caps);
                 }
+            }
             gst::PadProbeReturn::Ok
         });
     }
