@@ -28,20 +28,8 @@ use crate::stage::protocol::{StageEvent, StageResult, StageSpec};
 /// # Errors
 /// `retryable` where GStreamer cannot start at all (its registry or its libraries cannot be read).
 pub fn init() -> Result<(), Failure> {
-    zero_new_memory();
     gst::init()
         .map_err(|error| Failure::retryable(format!("GStreamer does not start: {error}; check its installation")))
-}
-
-/// Makes `malloc` of glibc give zeros for ever, as it does for memory that nobody had before.
-///
-/// x264's tree of macroblocks reads past the end of its rows at some widths (54 macroblocks, 854 pixels, is one), and what
-/// it finds there decides about bits: the same frames gave other bytes when the memory had been used before.
-fn zero_new_memory() {
-    // The low byte is what freed memory is filled with, its complement what new memory is.
-    const FREED: std::ffi::c_int = 0xff;
-    // SAFETY: changes a setting of the allocator, which takes it at any time and from any thread.
-    unsafe { libc::mallopt(libc::M_PERTURB, FREED) };
 }
 
 /// Runs one stage to its end in this process. `emit` is called with progress only, from this thread;

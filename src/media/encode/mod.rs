@@ -57,6 +57,7 @@ fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));
     }
+    encoder::settle_memory(&spec.renditions);
     let pipeline = Pipeline::new("encode");
     let frames = Frames::new(spec.chunk.window, pipeline.nudge());
     let outputs = build(&pipeline, spec, &frames)?;
