@@ -7,7 +7,7 @@ fn buffer(index: u64, bytes: usize) -> gst::Buffer {
     fields.set_pts(to_file_time(i64::try_from(index).expect("small") * 41_666_667 - 83_333_333));
     fields.set_dts(to_file_time(i64::try_from(index).expect("small") * 41_666_667 - 200_000_001));
     fields.set_duration(gst::ClockTime::from_nseconds(41_666_667));
-    if index % 3 != 0 {
+    if !index.is_multiple_of(3) {
         fields.set_flags(gst::BufferFlags::DELTA_UNIT);
     }
     buffer

@@ -137,9 +137,7 @@ fn longer(movie: &Length, tracks: &[Length]) -> Option<Patch> {
 /// The length of the media of a track.
 fn track(file: &mut File, from: u64, to: u64) -> io::Result<Option<Length>> {
     for media in children(file, from, to)?.into_iter().filter(|child| &child.kind == b"mdia") {
-        if let Some(header) =
-            children(file, media.body, media.end)?.into_iter().filter(|child| &child.kind == b"mdhd").next()
-        {
+        if let Some(header) = children(file, media.body, media.end)?.into_iter().find(|child| &child.kind == b"mdhd") {
             return length(file, header.body);
         }
     }
