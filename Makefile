@@ -70,7 +70,7 @@ demo: deps ## Transcodes a sample film, or INPUT=FILE, with the whole worker in 
 	target/release/gstreamer-worker transcode "$(INPUT)" $(DEMO)/output.mp4 --height 480 --bitrate 2M --preset fast --force
 
 test: test-deps ## All tests: real Kafka, real Redis, real film.
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 
 lint: deps ## Formatting and lints.
 	cargo fmt --all --check

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_is_before_the_start_and_after_the_end_is_dropped() {
         let mut grid = second();
-        let priming = grid.place(Some(-21_333_333), 1024);
+        let priming = grid.place(Some(-121_333_333), 1024);
         assert_eq!(priming, Placement { silence: 0, skip: 1024, take: 0 });
         assert_eq!(grid.place(Some(-10_000_000), 960), Placement { silence: 0, skip: 480, take: 480 });
         assert_eq!(grid.place(Some(10 * MS), 96_000), Placement { silence: 0, skip: 0, take: 47_520 });
