@@ -22,7 +22,7 @@ use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
 use super::gdp::GdpReader;
-use super::pipeline::{Pipeline, Wait};
+use super::pipeline::{Gate, Pipeline, Wait};
 use crate::stage::protocol::{AudioSpec, StageEvent, StageResult};
 use grid::Grid;
 use sinks::{Decoded, Packets};
@@ -58,11 +58,17 @@ fn length_ns(facts: &AudioFacts) -> u64 {
 /// What the threads of the pipeline share with its owner.
 #[derive(Debug, Default)]
 pub struct Shared {
+    gate: Gate,
     moved: AtomicU64,
     failure: Mutex<Option<Failure>>,
 }
 
 impl Shared {
+    /// Waits until the pipeline has started: the sink of the decoder waits for the encoder, whose sink waits for the start.
+    pub fn pass(&self) {
+        self.gate.pass();
+    }
+
     /// Something went through.
     pub fn moved(&self) {
         self.moved.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +125,9 @@ fn encode(
 }
 
 fn wait(pipeline: &Pipeline, shared: &Arc<Shared>, progress: &dyn Fn()) -> Result<(), Failure> {
-    pipeline.start()?;
+    let started = pipeline.start();
+    shared.gate.open();
+    started?;
     let movement = || shared.moved.load(Ordering::Relaxed);
     let mut tick = || {
         progress();

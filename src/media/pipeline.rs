@@ -2,12 +2,16 @@
 //! and however the owner goes the pipeline comes to `Null`. What the bus says becomes a [`BusEvent`] in one pure
 //! function, and a GStreamer error a classified failure in another. Must never know what a pipeline is for.
 
+mod gate;
+
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use actors::failure::{Failure, FailureClass};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
+
+pub use gate::Gate;
 
 /// A state change that takes longer is stuck: files are local and encoders open in well under a second.
 const STATE_TIMEOUT: Duration = Duration::from_secs(20);

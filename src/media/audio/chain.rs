@@ -111,6 +111,7 @@ fn source(first: gst::Sample, mut reader: GdpReader, shared: &Arc<Shared>) -> Re
     let shared = Arc::clone(shared);
     let mut first = Some(first);
     let need_data = move |source: &AppSrc, _| {
+        shared.pass();
         let sample = first.take().map_or_else(|| reader.next(), |sample| Ok(Some(sample)));
         // A buffer or the end is refused only while the pipeline ends.
         match sample.map(|sample| sample.and_then(|sample| sample.buffer_owned())) {

@@ -7,15 +7,14 @@
 //!
 //! No queue and no sink element stands in between, so that no stream can block another. Nothing is decoded.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::failure::Failure;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
 use super::boxes::Patch;
-use crate::media::pipeline::Pipeline;
+use crate::media::pipeline::{Gate, Pipeline};
 
 /// What a stream of the container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,30 +45,6 @@ pub trait Receiver: Send + Sync + 'static {
     fn all_streams(&self);
 }
 
-/// Holds the thread that finds the type back until the pipeline has started: an element that is added while the pipeline
-/// changes its state would be started by both, each waiting for the other.
-#[derive(Debug, Default)]
-pub struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    /// Lets the thread go on.
-    pub fn open(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.opened.notify_all();
-    }
-
-    fn pass(&self) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever forgot to open the gate finds an error on the bus or a pipeline that does not move.
-        drop(self.opened.wait_timeout_while(open, GATE_TIMEOUT, |open| !*open));
-    }
-}
-
-/// Starting a pipeline of two elements takes milliseconds.
-const GATE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Containers in containers (an ID3 tag in front of a file, a file in a file) are followed so deep.
 const MAX_DEPTH: u32 = 3;
 /// Bytes read at once where the demuxer is fed and does not read for itself.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use actors::failure::{Failure, FailureClass};
 use actors::plan::SourceFacts;
 
-use super::pipeline::{BusEvent, Pipeline};
+use super::pipeline::{BusEvent, Gate, Pipeline};
 use crate::stage::protocol::{SplitSpec, StageEvent};
 use boxes::Boxes;
 use select::Splitter;
@@ -70,12 +70,7 @@ fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failu
     }
 }
 
-fn play(
-    pipeline: &Pipeline,
-    gate: &demux::Gate,
-    splitter: &Splitter,
-    emit: &dyn Fn(StageEvent),
-) -> Result<(), Failure> {
+fn play(pipeline: &Pipeline, gate: &Gate, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
     let started = pipeline.start();
     gate.open();
     started?;
