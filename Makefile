@@ -58,8 +58,8 @@ $(KAFKA_LIB)/.done: tests/kafka/pom.xml
 $(DEMO)/sample.mp4:
 	@mkdir -p $(@D)
 	gst-launch-1.0 -q \
-		videotestsrc num-buffers=720 pattern=smpte ! video/x-raw,width=1280,height=720,framerate=24/1 \
-			! timeoverlay font-desc="Sans 48" ! x264enc speed-preset=veryfast key-int-max=120 ! h264parse ! queue ! mux. \
+		videotestsrc num-buffers=720 pattern=ball ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1 \
+			! x264enc speed-preset=veryfast key-int-max=120 ! h264parse ! queue ! mux. \
 		audiotestsrc num-buffers=1407 wave=ticks ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! aacparse ! queue ! mux. \
 		mp4mux name=mux ! filesink location=$@.part
 	mv $@.part $@
