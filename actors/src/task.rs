@@ -1,7 +1,8 @@
 //! The units of work on Kafka and what follows each of them: chains, no scheduler.
 //!
-//! A job message is the *split* task. Split emits the audio task and the first `parallelism` chunk tasks;
-//! chunk *i*, when done, emits chunk *i + parallelism*; whoever completes the last unit emits *assemble*.
+//! A job message is the *split* task. Split emits the audio task and the first `parallelism` chunk tasks, the longest
+//! chunks first; the *n*-th chunk of that order, when done, emits the one *n + parallelism*; whoever completes the last
+//! unit emits *assemble*.
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +106,9 @@ impl TryFrom<String> for WorkUnit {
     }
 }
 
+/// What encoding a frame costs, in frames that are decoded only, those in front of a window.
+const ENCODE_COST: u64 = 6;
+
 impl Task {
     /// The job that the task belongs to.
     pub fn job_id(&self) -> &JobId {
@@ -161,17 +165,38 @@ impl Task {
 /// What follows a split: the audio track first (one long task), then the heads of the chunk chains.
 pub fn after_split(plan: &Plan) -> Vec<WorkUnit> {
     let audio = plan.audio.is_some().then_some(WorkUnit::Audio);
-    audio.into_iter().chain((0..plan.num_chunks().min(plan.parallelism)).map(WorkUnit::Chunk)).collect()
+    let heads = order(plan).into_iter().take(plan.parallelism as usize);
+    audio.into_iter().chain(heads.map(WorkUnit::Chunk)).collect()
 }
 
 /// What follows a finished unit in its chain: the chunk `parallelism` further on, if there is one.
 pub fn after_unit(plan: &Plan, unit: WorkUnit) -> Option<WorkUnit> {
     match unit {
         WorkUnit::Chunk(index) => {
-            index.checked_add(plan.parallelism).filter(|next| *next < plan.num_chunks()).map(WorkUnit::Chunk)
+            let order = order(plan);
+            let place = order.iter().position(|other| *other == index)?;
+            order.get(place.checked_add(plan.parallelism as usize)?).copied().map(WorkUnit::Chunk)
         }
         WorkUnit::Audio => None,
     }
+}
+
+/// The chunks in the order of their tasks: the longest first, so that no encoder is left with a long one at the end while
+/// the others have nothing to do.
+fn order(plan: &Plan) -> Vec<u32> {
+    let mut in_front = 0;
+    let mut source = "";
+    let mut order: Vec<(u64, u32)> = Vec::with_capacity(plan.video.chunks.len());
+    for chunk in &plan.video.chunks {
+        if chunk.source != source {
+            (source, in_front) = (&chunk.source, 0);
+        }
+        let frames = u64::from(chunk.window.frames);
+        order.push((frames * ENCODE_COST + in_front, chunk.index));
+        in_front += frames;
+    }
+    order.sort_by_key(|(cost, index)| (std::cmp::Reverse(*cost), *index));
+    order.into_iter().map(|(_, index)| index).collect()
 }
 
 /// All units of a plan.
@@ -210,6 +235,20 @@ mod tests {
             let unit = WorkUnit::Chunk(index);
             prop_assert_eq!(WorkUnit::try_from(unit.to_string()), Ok(unit));
         }
+    }
+
+    #[test]
+    fn the_longest_chunks_come_first_and_equal_ones_in_their_order() {
+        let mut plan = plan_of(5, 2, true);
+        for (chunk, frames) in plan.video.chunks.iter_mut().zip([70, 175, 125, 175, 168]) {
+            chunk.window.frames = frames;
+        }
+        // The second reads the source of the first, and decodes what is in front of it.
+        plan.video.chunks[1].source = plan.video.chunks[0].source.clone();
+        assert_eq!(order(&plan), [1, 3, 4, 2, 0]);
+        assert_eq!(after_split(&plan), [WorkUnit::Audio, WorkUnit::Chunk(1), WorkUnit::Chunk(3)]);
+        assert_eq!(after_unit(&plan, WorkUnit::Chunk(3)), Some(WorkUnit::Chunk(2)));
+        assert_eq!(after_unit(&plan, WorkUnit::Chunk(2)), None);
     }
 
     #[test]

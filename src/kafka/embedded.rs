@@ -13,8 +13,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use super::observer::Quiet;
 use super::settings::{KafkaSettings, Topics};
 
-/// Partitions of each topic: enough for the slots of one machine.
-pub const EMBEDDED_PARTITIONS: i32 = 4;
+/// Partitions of each topic: one, so that tasks are started in the order in which they were sent.
+pub const EMBEDDED_PARTITIONS: i32 = 1;
 
 /// See the module. The broker lives as long as this value.
 pub struct EmbeddedBroker {

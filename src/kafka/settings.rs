@@ -17,6 +17,9 @@ pub const DEFAULT_PARTITIONS: i32 = 64;
 /// How far above the commit watermark a partition is worked on: a long task then holds back at most this many.
 pub const DEFAULT_WINDOW: i64 = 8;
 
+/// The same for the only partition of the embedded broker: more than any machine has slots.
+const EMBEDDED_WINDOW: i64 = 1_000;
+
 /// More would make the lag of a partition with a long task meaningless.
 const MAX_WINDOW: i64 = 1_000;
 
@@ -113,12 +116,14 @@ impl KafkaSettings {
         }
     }
 
-    /// For the broker in this process. It answers a fetch only when its wait is over, so the wait is short; and it
-    /// waits for a session timeout, less a second, at each rebalance but the first, so each topic has its own group.
+    /// For the broker in this process. It answers a fetch only when its wait is over, so the wait is short, but not so
+    /// short that the fetches cost a percent of the CPU; and it waits for a session timeout, less a second, at each
+    /// rebalance but the first, so each topic has its own group. A partition may be worked on by all slots of the machine.
     pub fn embedded(brokers: impl Into<String>, client_id: impl Into<String>) -> Self {
-        let mut settings = Self { group_for_each_topic: true, ..Self::new(brokers, client_id) };
+        let mut settings =
+            Self { group_for_each_topic: true, window: EMBEDDED_WINDOW, ..Self::new(brokers, client_id) };
         for (key, value) in
-            [("fetch.wait.max.ms", "10"), ("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]
+            [("fetch.wait.max.ms", "30"), ("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]
         {
             settings.extra.insert(key.into(), value.into());
         }

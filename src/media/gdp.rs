@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `gdppay` does not write the end of the stream, so a whole file ends with a `segment-done` event that holds the number
-//! of buffers: a file without it was cut. Headers and payloads have checksums. Time stamps are shifted by [`BASE_NS`],
+//! of buffers: a file without it was cut. Headers have checksums, payloads of sources as well. Time stamps are shifted by [`BASE_NS`],
 //! because frames in front of the first one that is shown have negative times.
 
 use std::collections::VecDeque;
@@ -83,17 +83,31 @@ pub struct GdpWriter {
 }
 
 impl GdpWriter {
-    /// Creates the file, replacing one of the same name.
+    /// Creates a chunk source or an audio source, replacing a file of the same name. Its payloads have checksums, because
+    /// readers of a window stop before the end and cannot compare a digest.
     ///
     /// # Errors
     /// `retryable` where the file cannot be made or written, `permanent` where GStreamer lacks `gdppay`.
-    pub fn create(path: &Path, caps: &gst::Caps) -> Result<Self, Failure> {
+    pub fn source(path: &Path, caps: &gst::Caps) -> Result<Self, Failure> {
+        Self::create(path, caps, true)
+    }
+
+    /// Creates a part, replacing a file of the same name. Nobody uses a part without comparing its digest first, which is
+    /// why its payloads have no checksums.
+    ///
+    /// # Errors
+    /// As [`Self::source`].
+    pub fn part(path: &Path, caps: &gst::Caps) -> Result<Self, Failure> {
+        Self::create(path, caps, false)
+    }
+
+    fn create(path: &Path, caps: &gst::Caps, checksums: bool) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| write_failure(path, &error))?;
         let output =
             Output { file: BufWriter::with_capacity(BLOCK_BYTES, file), digest: Sha256::new(), bytes: 0, error: None };
         let output = Arc::new(Mutex::new(output));
         let payloader = element("gdppay")?;
-        payloader.set_property("crc-payload", true);
+        payloader.set_property("crc-payload", checksums);
         let sink = Arc::clone(&output);
         let exit = gst::Pad::builder(gst::PadDirection::Sink)
             .chain_function(move |_, _, buffer| {

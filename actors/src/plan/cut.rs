@@ -34,17 +34,14 @@ pub fn chunk_target(duration_ns: Option<u64>, chunk_seconds: u32) -> u64 {
     }
 }
 
-/// Cuts the frames of one chunk source into windows of about `target_ns`.
+/// Cuts the frames of one chunk source into windows of about `target_ns`, at most one and a half times as long unless
+/// there would be too many of them.
 ///
 /// `times` are the times of its frames in presentation order, `start_ns` and `end_ns` the limits of the source.
-/// The windows are in order, without gap or overlap, and hold every frame once; a boundary is the time of a frame.
+/// The windows are in order, without gap or overlap, and hold every frame once; a boundary is the time of a frame. What
+/// is in front of a window is decoded for it in vain, so that the first window is the short one.
 pub fn windows(times: &[u64], start_ns: u64, end_ns: u64, target_ns: u64) -> Vec<Window> {
-    let span = end_ns.saturating_sub(start_ns);
-    // A source up to one and a half times the target is one chunk.
-    let wanted = ((span + target_ns / 2) / target_ns.max(1)).max(1);
-    let count = usize::try_from(wanted).unwrap_or(usize::MAX).min(MAX_WINDOWS_PER_SOURCE).min(times.len().max(1));
-    let mut bounds: Vec<usize> = (0..=count).map(|i| i * times.len() / count).collect();
-    bounds.dedup();
+    let bounds = bounds(times.len(), end_ns.saturating_sub(start_ns), target_ns.max(2));
     if bounds.len() < 2 {
         return vec![Window { start_ns, end_ns, frames: frames(times.len()) }];
     }
@@ -57,6 +54,23 @@ pub fn windows(times: &[u64], start_ns: u64, end_ns: u64, target_ns: u64) -> Vec
             frames: frames(pair[1] - pair[0]),
         })
         .collect()
+}
+
+/// Where the windows of a source of `count` frames begin and end, as indices of frames, without repetition.
+fn bounds(count: usize, span_ns: u64, target_ns: u64) -> Vec<usize> {
+    let longest = target_ns + target_ns / 2;
+    let wanted = usize::try_from(span_ns.div_ceil(longest)).unwrap_or(usize::MAX);
+    let parts = wanted.clamp(1, MAX_WINDOWS_PER_SOURCE) as u64;
+    let first = match span_ns.checked_sub(longest * (parts - 1)) {
+        Some(rest) if rest <= longest => rest.max(target_ns / 2).min(span_ns / parts),
+        _ => span_ns / parts,
+    };
+    // The end of each window in time, then in frames: the cost of a chunk is in its frames.
+    let ends = (0..parts).map(|n| first + (span_ns - first) * n / (parts - 1).max(1));
+    let ends = ends.map(|end| (end as u128 * count as u128 / u128::from(span_ns.max(1))) as usize);
+    let mut bounds: Vec<usize> = std::iter::once(0).chain(ends.take(parts as usize - 1)).chain([count]).collect();
+    bounds.dedup();
+    bounds
 }
 
 fn frames(count: usize) -> u32 {
@@ -89,6 +103,20 @@ mod tests {
         assert_eq!(chunk_target(Some(7200 * S), 10), 10 * S);
         assert_eq!(chunk_target(None, 10), 10 * S);
         assert_eq!(chunk_target(Some(30 * S), 2), 2 * S);
+    }
+
+    #[test]
+    fn the_first_window_of_a_source_is_the_short_one_and_none_is_longer_than_one_and_a_half_targets() {
+        let lengths = |frames: u64, target: u64| -> Vec<u32> {
+            let times: Vec<u64> = (0..frames).map(|i| i * S).collect();
+            windows(&times, 0, frames * S, target * S).iter().map(|window| window.frames).collect()
+        };
+        assert_eq!(lengths(15, 10), [15]);
+        assert_eq!(lengths(16, 10), [5, 11]);
+        assert_eq!(lengths(20, 10), [5, 15]);
+        assert_eq!(lengths(28, 10), [13, 15]);
+        assert_eq!(lengths(40, 10), [10, 15, 15]);
+        assert_eq!(lengths(100, 10), [25, 25, 25, 25]);
     }
 
     proptest! {

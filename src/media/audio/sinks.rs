@@ -118,7 +118,7 @@ impl Packets {
                 let mut caps = caps;
                 // What muxers want to know and the encoder does not say: each buffer is one packet.
                 caps.make_mut().set("framed", true);
-                none.insert(GdpWriter::create(&self.target, &caps)?)
+                none.insert(GdpWriter::part(&self.target, &caps)?)
             }
         };
         writer.write(packet)?;

@@ -101,7 +101,7 @@ impl Output {
             fields.unset_flags(gst::BufferFlags::DISCONT);
         }
         if state.writer.is_none() {
-            state.writer = Some(GdpWriter::create(&self.target, &caps)?);
+            state.writer = Some(GdpWriter::part(&self.target, &caps)?);
         }
         if let Some(writer) = &mut state.writer {
             writer.write(copy)?;

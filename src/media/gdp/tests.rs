@@ -15,7 +15,7 @@ fn buffer(index: u64, bytes: usize) -> gst::Buffer {
 
 fn write(path: &Path, count: u64) -> Written {
     let caps = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("width", 16i32).build();
-    let mut writer = GdpWriter::create(path, &caps).expect("a writer");
+    let mut writer = GdpWriter::source(path, &caps).expect("a writer");
     for index in 0..count {
         writer.write(buffer(index, 1 + 7919 * usize::try_from(index % 40).expect("small"))).expect("written");
     }
@@ -96,7 +96,7 @@ fn a_damaged_file_is_a_retryable_failure_wherever_the_damage_is() {
 fn a_file_that_cannot_be_made_is_a_retryable_failure_that_names_it() {
     crate::media::init().expect("GStreamer");
     let caps = gst::Caps::new_empty_simple("video/x-h264");
-    let failure = GdpWriter::create(Path::new("/nowhere/at/all.gdp"), &caps).err().expect("no such directory");
+    let failure = GdpWriter::source(Path::new("/nowhere/at/all.gdp"), &caps).err().expect("no such directory");
     assert_eq!(failure.class, FailureClass::Retryable);
     assert!(failure.message.contains("/nowhere/at/all.gdp"), "{failure}");
 }

@@ -103,7 +103,7 @@ impl Cutter {
 
     fn begin(&mut self, start: i64, caps: &gst::Caps) -> Result<(), Failure> {
         let name = format!("v{:05}.gdp", self.num_sources);
-        let writer = GdpWriter::create(&self.directory.join(&name), caps)?;
+        let writer = GdpWriter::source(&self.directory.join(&name), caps)?;
         self.open.push(Source { name, writer, start, end: None, latest: i64::MIN, beyond: 0, times: Vec::new() });
         self.num_sources += 1;
         Ok(())

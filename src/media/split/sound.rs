@@ -25,7 +25,7 @@ impl AudioTrack {
     /// # Errors
     /// `retryable` where the source cannot be written.
     pub fn new(directory: &Path, caps: gst::Caps) -> Result<Self, Failure> {
-        let writer = GdpWriter::create(&directory.join(SOURCE), &caps)?;
+        let writer = GdpWriter::source(&directory.join(SOURCE), &caps)?;
         Ok(Self { caps, writer, heard: None })
     }
 

@@ -61,7 +61,7 @@ impl Pcm {
         }
         let caps = caps.build();
         let path = directory.join("audio.gdp");
-        let mut writer = GdpWriter::create(&path, &caps).expect("a source");
+        let mut writer = GdpWriter::source(&path, &caps).expect("a source");
         for block in 0..self.samples.div_ceil(BLOCK) {
             let range = block * BLOCK..((block + 1) * BLOCK).min(self.samples);
             let right = self.start_ns + (range.start * 1_000_000_000 / u64::from(self.rate)) as i64;
@@ -342,7 +342,7 @@ fn damaged_packets_become_silence_and_a_track_of_them_is_refused() {
             }
             let caps = sample.caps_owned().expect("caps");
             writer
-                .get_or_insert_with(|| GdpWriter::create(&path, &caps).expect("a file"))
+                .get_or_insert_with(|| GdpWriter::source(&path, &caps).expect("a file"))
                 .write(buffer)
                 .expect("written");
             number += 1;

@@ -84,7 +84,7 @@ impl Film {
              video/x-raw,format=I420,width=320,height=180,framerate={num}/{den},colorimetry=bt709 ! \
              {encoder} ! appsink name=out sync=false"
         ));
-        let mut writer = GdpWriter::create(&path, &samples[0].caps_owned().expect("caps")).expect("a part");
+        let mut writer = GdpWriter::part(&path, &samples[0].caps_owned().expect("caps")).expect("a part");
         let mut keys = 0;
         for sample in &samples {
             let mut buffer = sample.buffer_owned().expect("a buffer");
@@ -132,7 +132,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
     samples.retain(|sample| sample.buffer().is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::HEADER)));
     let caps = samples[0].caps_owned().expect("caps");
     let path = directory.join("audio.gdp");
-    let mut writer = GdpWriter::create(&path, &caps).expect("a source");
+    let mut writer = GdpWriter::source(&path, &caps).expect("a source");
     let first = samples[0].buffer().and_then(|buffer| buffer.pts()).expect("a time").nseconds() as i64;
     let mut end_ns = 0;
     for sample in &samples {
