@@ -141,6 +141,10 @@ impl GdpWriter {
         match self.entry.push(buffer) {
             Ok(_) => {
                 self.buffers += 1;
+                if self.buffers == 1 {
+                    // Whoever watches the file sees when the first frame is there.
+                    lock(&self.output).file.flush().map_err(|error| write_failure(&self.path, &error))?;
+                }
                 Ok(())
             }
             Err(flow) => Err(self.failure(&format!("the buffer was refused ({flow})"))),

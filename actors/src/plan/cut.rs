@@ -19,6 +19,10 @@ pub struct Window {
 /// decoding costs about a sixth of encoding, so four windows cost a quarter more and are four times as parallel.
 pub const MAX_WINDOWS_PER_SOURCE: usize = 4;
 
+/// The longest window, in tenths of the target. Two targets are not cut, because the second half would decode the first in
+/// vain: on a film with a GOP of two targets that cost 2.5 % of the CPU and gained no time.
+const LONGEST_WINDOW: u64 = 21;
+
 /// A short film is cut into about this many chunks, so that all encoders of a worker stay busy to the end.
 const CHUNKS_OF_A_SHORT_FILM: u64 = 6;
 /// Below this the cost of a chunk (start of a process, a key frame, blind rate control) shows.
@@ -34,14 +38,14 @@ pub fn chunk_target(duration_ns: Option<u64>, chunk_seconds: u32) -> u64 {
     }
 }
 
-/// Cuts the frames of one chunk source into windows of about `target_ns`, at most one and a half times as long unless
-/// there would be too many of them.
+/// Cuts the frames of one chunk source into windows of about `target_ns`, at most [`LONGEST_WINDOW`] of it unless there
+/// would be too many of them.
 ///
 /// `times` are the times of its frames in presentation order, `start_ns` and `end_ns` the limits of the source.
 /// The windows are in order, without gap or overlap, and hold every frame once; a boundary is the time of a frame. What
 /// is in front of a window is decoded for it in vain, so that the first window is the short one.
 pub fn windows(times: &[u64], start_ns: u64, end_ns: u64, target_ns: u64) -> Vec<Window> {
-    let bounds = bounds(times.len(), end_ns.saturating_sub(start_ns), target_ns.max(2));
+    let bounds = bounds(times.len(), end_ns.saturating_sub(start_ns), target_ns.max(10));
     if bounds.len() < 2 {
         return vec![Window { start_ns, end_ns, frames: frames(times.len()) }];
     }
@@ -58,7 +62,7 @@ pub fn windows(times: &[u64], start_ns: u64, end_ns: u64, target_ns: u64) -> Vec
 
 /// Where the windows of a source of `count` frames begin and end, as indices of frames, without repetition.
 fn bounds(count: usize, span_ns: u64, target_ns: u64) -> Vec<usize> {
-    let longest = target_ns + target_ns / 2;
+    let longest = target_ns / 10 * LONGEST_WINDOW;
     let wanted = usize::try_from(span_ns.div_ceil(longest)).unwrap_or(usize::MAX);
     let parts = wanted.clamp(1, MAX_WINDOWS_PER_SOURCE) as u64;
     let first = match span_ns.checked_sub(longest * (parts - 1)) {
@@ -106,16 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_window_of_a_source_is_the_short_one_and_none_is_longer_than_one_and_a_half_targets() {
+    fn the_first_window_of_a_source_is_the_short_one_and_none_is_much_longer_than_two_targets() {
         let lengths = |frames: u64, target: u64| -> Vec<u32> {
             let times: Vec<u64> = (0..frames).map(|i| i * S).collect();
             windows(&times, 0, frames * S, target * S).iter().map(|window| window.frames).collect()
         };
-        assert_eq!(lengths(15, 10), [15]);
-        assert_eq!(lengths(16, 10), [5, 11]);
-        assert_eq!(lengths(20, 10), [5, 15]);
-        assert_eq!(lengths(28, 10), [13, 15]);
-        assert_eq!(lengths(40, 10), [10, 15, 15]);
+        assert_eq!(lengths(21, 10), [21]);
+        assert_eq!(lengths(22, 10), [5, 17]);
+        assert_eq!(lengths(40, 10), [19, 21]);
+        assert_eq!(lengths(60, 10), [18, 21, 21]);
         assert_eq!(lengths(100, 10), [25, 25, 25, 25]);
     }
 

@@ -1,8 +1,8 @@
 //! Encodes the frames of a chunk into its renditions, decoding once.
 //!
 //! ```text
-//! appsrc ! decoder ─(frames of the window)─► [deinterlace] ! [flip] ! tee ─┬─► queue ! scale ! encoder ! appsink ─► file
-//!                                                                          └─► queue ! scale ! encoder ! appsink ─► file
+//! appsrc ! decoder ─(frames of the window)─► [deinterlace] ! [flip] ! tee ─┬─► queue ! scale ! queue ! encoder ! appsink ─► file
+//!                                                                          └─► queue ! scale ! queue ! encoder ! appsink ─► file
 //! ```
 //!
 //! * [`source`]: the chunk source, the decoder, the window
@@ -11,8 +11,8 @@
 //! * [`headers`]: what has to be taken out of key frames
 //! * [`output`]: the files
 //!
-//! One thread decodes, one a rendition scales and encodes; nothing else holds frames than a few in each queue and the
-//! lookahead of the encoders. The same spec gives the same bytes.
+//! One thread decodes, one scales and one encodes each rendition, so that the last chunk of a film uses more than one core;
+//! nothing else holds frames than a few in each queue and the lookahead of the encoders. The same spec gives the same bytes.
 
 pub mod encoder;
 mod headers;
@@ -105,10 +105,7 @@ fn branch(
     rate: Rate,
     output: &Arc<Output>,
 ) -> Result<Scaler, Failure> {
-    let queue = pipeline.add("queue")?;
-    queue.set_property("max-size-buffers", QUEUE_FRAMES);
-    queue.set_property("max-size-bytes", 0u32);
-    queue.set_property("max-size-time", 0u64);
+    let (decoded, scaled) = (queue(pipeline)?, queue(pipeline)?);
     let scaler = Scaler::new(pipeline, rendition)?;
     if rendition.encoder == EncoderFamily::X265 {
         scaler.at_a_rate(average_rate(&spec.chunk.window));
@@ -117,9 +114,18 @@ fn branch(
     pipeline.put(&encoder)?;
     let sink = output.sink(&encoder::output_caps(rendition.encoder));
     pipeline.put(&sink)?;
-    pipeline.link(&[tee, &queue, &scaler.scale])?;
-    pipeline.link(&[&scaler.form, &encoder, sink.upcast_ref()])?;
+    pipeline.link(&[tee, &decoded, &scaler.scale])?;
+    pipeline.link(&[&scaler.form, &scaled, &encoder, sink.upcast_ref()])?;
     Ok(scaler)
+}
+
+/// Some frames between two threads.
+fn queue(pipeline: &Pipeline) -> Result<gst::Element, Failure> {
+    let queue = pipeline.add("queue")?;
+    queue.set_property("max-size-buffers", QUEUE_FRAMES);
+    queue.set_property("max-size-bytes", 0u32);
+    queue.set_property("max-size-time", 0u64);
+    Ok(queue)
 }
 
 /// Frames per second of a window, for an encoder that has to be told one rate though the distances vary.
