@@ -6,8 +6,8 @@ use crate::support::transcode::Bench;
 
 const H264: &str = "videoconvert ! x264enc speed-preset=veryfast bframes=3 key-int-max=25 ! h264parse";
 const AAC: &str = "audioconvert ! avenc_aac ! aacparse";
-/// A frame of AAC, and a tick of the clock of a transport stream, to which each track is rounded by itself.
-const AUDIO_FRAME: f64 = 1024.0 / 48_000.0 + 1.0 / 90_000.0;
+/// A frame of AAC.
+const AUDIO_FRAME: f64 = 1024.0 / 48_000.0;
 
 /// Every container and codec that is read, B-frames, open and long GOPs, variable frame rate, no audio, mono to 5.1.
 const CLIPS: &[Clip] = &[
@@ -106,8 +106,11 @@ fn check(made: &std::path::Path, clip: &Clip, source: &std::path::Path) {
     }
     assert_eq!(warnings(made), "", "{name}");
     if !clip.audio.is_empty() {
-        let drift = av_offset(made) - av_offset(source);
-        assert!(drift.abs() <= AUDIO_FRAME, "{name}: audio is off by {drift} s");
+        if made.extension().is_some_and(|extension| extension == "mp4") {
+            // A transport stream begins with the delay of the encoder, so that there only the sound itself tells.
+            let drift = av_offset(made) - av_offset(source);
+            assert!(drift.abs() <= AUDIO_FRAME, "{name}: audio is off by {drift} s");
+        }
         let (made, source) = (clip::beeps(made), clip::beeps(source));
         assert_eq!(made.len(), source.len(), "{name}");
         for (made, source) in made.iter().zip(&source) {

@@ -108,6 +108,88 @@ pub fn av_offset(path: &Path) -> f64 {
     first("0:a:0", "ashowinfo", "-af") - first("0:v:0", "showinfo", "-vf")
 }
 
+/// Samples per second at which sounds are compared.
+const SOUND_RATE: usize = 8000;
+/// The part of a sound that is looked for, and how far it may be away.
+const SOUND: std::ops::Range<usize> = 5 * SOUND_RATE..8 * SOUND_RATE;
+const FARTHEST: usize = SOUND_RATE / 10;
+
+/// How much later the sound of `made` comes than that of `source`, in seconds, both counted from the first frame that is
+/// seen. The sound itself is compared: where a track begins says little in a container that keeps the delay of encoders.
+pub fn sound_shift(made: &Path, source: &Path) -> f64 {
+    let ((made_at, made), (source_at, source)) = (sound(made), sound(source));
+    let wanted = &source[SOUND];
+    let lag = (0..=2 * FARTHEST)
+        .max_by(|a, b| {
+            likeness(wanted, &made[SOUND.start + a - FARTHEST..])
+                .total_cmp(&likeness(wanted, &made[SOUND.start + b - FARTHEST..]))
+        })
+        .expect("a lag");
+    let likeness = likeness(wanted, &made[SOUND.start + lag - FARTHEST..]);
+    assert!(likeness > 0.9, "the sound of the source is not there: {likeness}");
+    made_at - source_at + (lag as f64 - FARTHEST as f64) / SOUND_RATE as f64
+}
+
+/// Time of the first sample less that of the first frame in seconds, and all samples of the first track.
+fn sound(path: &Path) -> (f64, Vec<f64>) {
+    let filter = format!("ashowinfo,aresample={SOUND_RATE}");
+    let (pcm, log) =
+        judge(&["-copyts", "-i", text(path), "-map", "0:a:0", "-af", &filter, "-ac", "1", "-f", "s16le", "-"]);
+    let begin = log.lines().find_map(|line| line.split_once("pts_time:")).map(|(_, rest)| number(rest));
+    let begin = begin.unwrap_or_else(|| panic!("{} has no audio", path.display()));
+    let samples = pcm.chunks_exact(2).map(|s| f64::from(i16::from_le_bytes([s[0], s[1]]))).collect();
+    (begin - frame_times(path)[0], samples)
+}
+
+/// 1 where two sounds are the same, 0 where they have nothing in common.
+fn likeness(a: &[f64], b: &[f64]) -> f64 {
+    let (mut both, mut in_a, mut in_b) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        both += a * b;
+        in_a += a * a;
+        in_b += b * b;
+    }
+    both / (in_a * in_b).sqrt().max(1.0)
+}
+
+/// What GStreamer 1.22 says of every file, word for word the same of what the judge writes: `decodebin` starts a file source
+/// twice, and the MP4 demuxer knows no sample groups and looks for fragments in films that have none.
+const OF_GSTREAMER_ITSELF: [&str; 5] = [
+    "gst_base_src_start_complete:<filesrc0> pad not activated yet",
+    "qtdemux_type_get: unknown QuickTime node type sgpd",
+    "qtdemux_type_get: unknown QuickTime node type sbgp",
+    "qtdemux_parse_trex:<qtdemux0> failed to find fragment defaults for stream 1",
+    "qtdemux_parse_trex:<qtdemux0> failed to find fragment defaults for stream 2",
+];
+
+/// What GStreamer complains about when it decodes the whole file, picture and sound.
+pub fn gstreamer_warnings(path: &Path) -> String {
+    let output = Command::new("timeout")
+        .args([
+            "120",
+            "gst-launch-1.0",
+            "-q",
+            "filesrc",
+            &format!("location={}", text(path)),
+            "!",
+            "decodebin",
+            "name=d",
+        ])
+        .args(["d.", "!", "queue", "!", "fakesink", "d.", "!", "queue", "!", "fakesink"])
+        .env("GST_DEBUG", "2")
+        .env("GST_DEBUG_NO_COLOR", "1")
+        .output()
+        .expect("gst-launch-1.0: apt-get install gstreamer1.0-tools");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let mut complaints: Vec<&str> =
+        said.lines().filter(|line| !OF_GSTREAMER_ITSELF.iter().any(|own| line.ends_with(own))).collect();
+    if !output.status.success() {
+        complaints.push("it did not end well");
+    }
+    complaints.join("\n")
+}
+
 /// Samples per channel that the judge decodes.
 pub fn audio_samples(path: &Path) -> u64 {
     let (pcm, _) = judge(&["-v", "error", "-i", text(path), "-map", "0:a:0", "-ac", "1", "-f", "s16le", "-"]);
