@@ -19,8 +19,8 @@ pub struct Window {
 /// decoding costs about a sixth of encoding, so four windows cost a quarter more and are four times as parallel.
 pub const MAX_WINDOWS_PER_SOURCE: usize = 4;
 
-/// The longest window, in tenths of the target. Two targets are not cut, because the second half would decode the first in
-/// vain: on a film with a GOP of two targets that cost 2.5 % of the CPU and gained no time.
+/// The longest window, in tenths of the target. A GOP of two targets is not cut, because the second half would decode the
+/// first in vain.
 const LONGEST_WINDOW: u64 = 21;
 
 /// A short film is cut into about this many chunks, so that all encoders of a worker stay busy to the end.
