@@ -146,11 +146,39 @@ fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
         return Err(Failure::permanent(format!("no decoder for the audio track ({caps}), install its plugin")));
     };
     let decoder = element(&best.name())?;
+    if best.name().starts_with("avdec_") {
+        keep_times(&decoder)?;
+    }
     if decoder.has_property("max-errors") {
         // Damaged packets become silence; a track of which nothing can be decoded is found by the count of samples.
         decoder.set_property("max-errors", -1i32);
     }
     Ok(decoder)
+}
+
+/// Gives what a decoder of libav decodes the time of its packet. These decoders answer each packet at once, and some packets
+/// with nothing: the first of many AAC tracks holds no sound. GStreamer 1.22 then takes what comes next for the answer
+/// to that packet, and the whole track is heard one packet early.
+fn keep_times(decoder: &gst::Element) -> Result<(), Failure> {
+    let pad = |name| decoder.static_pad(name).ok_or_else(|| Failure::permanent(format!("the decoder has no {name} pad")));
+    // Both ends run in the thread that feeds the decoder, one after the other.
+    let next_at = Arc::new(Mutex::new(None::<gst::ClockTime>));
+    let packet_at = Arc::clone(&next_at);
+    pad("sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        *lock(&packet_at) = info.buffer().and_then(|packet| packet.pts());
+        gst::PadProbeReturn::Ok
+    });
+    pad("src")?.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(decoded) = info.buffer_mut()
+            && let Some(at) = lock(&next_at).as_mut()
+        {
+            decoded.make_mut().set_pts(*at);
+            // A packet may hold several blocks.
+            *at += decoded.duration().unwrap_or(gst::ClockTime::ZERO);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
 }
 
 fn raw_caps(rendition: &AudioRendition) -> Result<gst::Caps, Failure> {

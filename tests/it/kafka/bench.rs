@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use actors::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
-use gstreamer_worker::kafka::{EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics};
+use gstreamer_worker::kafka::{DEFAULT_WINDOW, EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
@@ -37,6 +37,8 @@ impl Bench {
             }
         };
         settings.gpu = true;
+        // What the mechanism does is the same for any window, and shown with the one of a cluster.
+        settings.window = DEFAULT_WINDOW;
         // The embedded broker waits so long, less a second, at each rebalance.
         settings.extra.insert("session.timeout.ms".into(), "2000".into());
         settings.extra.insert("heartbeat.interval.ms".into(), "200".into());

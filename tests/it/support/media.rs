@@ -132,7 +132,8 @@ pub fn sound_shift(made: &Path, source: &Path) -> f64 {
 
 /// Time of the first sample less that of the first frame in seconds, and all samples of the first track.
 fn sound(path: &Path) -> (f64, Vec<f64>) {
-    let filter = format!("ashowinfo,aresample={SOUND_RATE}");
+    // Without its highest tones a sound is alike also where the best lag lies between two samples.
+    let filter = format!("ashowinfo,lowpass=f=1000,aresample={SOUND_RATE}");
     let (pcm, log) =
         judge(&["-copyts", "-i", text(path), "-map", "0:a:0", "-af", &filter, "-ac", "1", "-f", "s16le", "-"]);
     let begin = log.lines().find_map(|line| line.split_once("pts_time:")).map(|(_, rest)| number(rest));
