@@ -112,9 +112,14 @@ impl Workbench {
         Ok(units_done)
     }
 
-    /// Moves the progress of a job to what `units_done` says. `None` where the checkpoint is gone.
-    pub(super) async fn advance_encoding(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
-        let step = encoding(plan, units_done);
+    /// Moves the progress of a job in this life to what `units_done` says. `None` where the checkpoint is gone.
+    pub(super) async fn advance_encoding(
+        &self,
+        plan: &Plan,
+        units_done: u32,
+        life: u64,
+    ) -> Result<Option<Checkpoint>, Failure> {
+        let step = Advance { life: Some(life), ..encoding(plan, units_done) };
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
