@@ -130,7 +130,7 @@ pub struct Advance {
     /// Take a sequence number for a report, unless one was taken in the last second.
     pub report: bool,
     /// The life of the job that the step belongs to: one of an earlier life changes nothing, one of a later life tells a
-    /// store that was emptied. `None` where it is right in any life.
+    /// store that was emptied, once there is a plan again. `None` where it is right in any life.
     pub life: Option<u64>,
 }
 
@@ -178,6 +178,11 @@ impl Checkpoint {
         self.status == JobStatus::Failed && (self.content == content || self.content.is_empty())
     }
 
+    /// Whether the job was opened again and its input was not cut since: all tasks of it are of an earlier life.
+    pub fn awaits_split(&self) -> bool {
+        self.life > 0 && self.fingerprint.is_none() && !self.status.is_terminal()
+    }
+
     /// Whether a step changes anything here: the job has not ended, and the step is not of an earlier life of it.
     pub fn takes(&self, step: &Advance) -> bool {
         !self.status.is_terminal() && step.life.is_none_or(|life| life >= self.life)
@@ -188,7 +193,10 @@ impl Checkpoint {
         if !self.takes(step) {
             return;
         }
-        self.life = self.life.max(step.life.unwrap_or(0));
+        // Never before there is a plan, see `awaits_split`.
+        if self.fingerprint.is_some() {
+            self.life = self.life.max(step.life.unwrap_or(0));
+        }
         if let Some(status) = step.status.filter(|status| status.rank() > self.status.rank()) {
             self.status = status;
         }

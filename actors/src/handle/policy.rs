@@ -154,9 +154,8 @@ impl Workbench {
         };
         let own = match work {
             Work::Job(job) => checkpoint.content == job.content_digest(),
-            // A job that was opened again and has no plan yet has no tasks yet: this one is of its life before.
-            Work::Task(_) if checkpoint.fingerprint.is_none() => checkpoint.life == 0,
-            Work::Task(task) => checkpoint.fingerprint.as_ref() == Some(task.fingerprint()),
+            Work::Task(_) if checkpoint.awaits_split() => false,
+            Work::Task(task) => checkpoint.fingerprint.as_ref().is_none_or(|print| print == task.fingerprint()),
             Work::Refused(_) => false,
         };
         Ok(own.then_some(checkpoint))

@@ -15,7 +15,7 @@ use crate::task::{Task, WorkUnit};
 pub(super) enum Situation {
     /// Its job has ended: the rest of its work can go.
     Ended,
-    /// Its job follows another plan, or nobody knows of it any more.
+    /// Its job follows another plan, or has another life, or nobody knows of it any more.
     Stale,
     /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
@@ -28,6 +28,9 @@ impl Workbench {
     pub(super) async fn situation(&self, task: &Task) -> Result<Situation, Failure> {
         let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
         let known = self.store.read(job_id.clone()).await?;
+        if known.as_ref().is_some_and(Checkpoint::awaits_split) {
+            return Ok(Situation::Stale);
+        }
         // Without a plan: the store was emptied, and whoever built the checkpoint again died halfway.
         let checkpoint = match known.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
             Some(checkpoint) => checkpoint,

@@ -127,7 +127,7 @@ local lives = tonumber(redis.call('HGET', job, 'life') or '') or 0
 if rank == ENDED or (life ~= '' and tonumber(life) < lives) then
   return {false, redis.call('HGETALL', job)}
 end
-if life ~= '' and tonumber(life) > lives then
+if life ~= '' and tonumber(life) > lives and redis.call('HEXISTS', job, 'fingerprint') == 1 then
   redis.call('HSET', job, 'life', life)
 end
 if status ~= '' and RANK[status] > rank then

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
+use crate::checkpoint::{JobStatus, Outcome};
 use crate::failure::Failure;
 use crate::job::{JobId, JobSpec};
 use crate::letter::{DeadLetter, LetterId, LetterRecord};
@@ -121,6 +121,33 @@ async fn a_report_of_the_failure_that_comes_late_is_older_than_everything_of_the
     // The confirmation of the last report follows its delivery.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(fleet.store.pending(9).await.expect("the store answers"), []);
+}
+
+#[actix::test]
+async fn tasks_of_the_earlier_life_do_not_bring_its_plan_back() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    fleet.stages.script("movie/v00001", [Act::Take(Duration::from_secs(60))]);
+    let worker = fleet.worker("a");
+    let job_id = fleet.submit(&job("movie"));
+    until("the chunks", || fleet.stages.begun("movie/v00001") == 1).await;
+    // The job fails elsewhere, and whoever ended it died before the work was removed; tasks of it still wait.
+    fleet.crash("a", &worker);
+    worker.ended().await;
+    let checkpoint = fleet.store.read(job_id.clone()).await.expect("the store answers").expect("a checkpoint");
+    let outcome = Outcome::Failed(Failure::permanent("the input is broken"));
+    let report = Report::of(&checkpoint, 0, None, "b", fleet.clock.now()).ended(&outcome);
+    assert_eq!(fleet.store.finish(job_id.clone(), outcome, report, fleet.clock.now()).await, Ok(true));
+    let content = job("movie").content_digest();
+    let answer = fleet.store.reopen(job_id.clone(), content, fleet.clock.now()).await.expect("the store answers");
+    assert!(matches!(answer, Reopened::Anew(Some(_))));
+    let _worker = fleet.worker("b");
+    fleet.quiet().await;
+    let checkpoint = fleet.store.read(job_id.clone()).await.expect("the store answers").expect("a checkpoint");
+    assert!(checkpoint.awaits_split(), "{checkpoint:?}");
+    fleet.submit(&job("movie"));
+    ends_as(&fleet, &job_id, JobStatus::Completed).await;
+    assert_eq!(fleet.stages.begun("movie/split"), 2);
 }
 
 #[actix::test]

@@ -100,6 +100,11 @@ pub(super) async fn a_step_of_an_earlier_life_changes_nothing(store: Subject) {
 
 pub(super) async fn a_store_that_was_emptied_learns_the_life_from_a_step(store: Subject) {
     done(store.open(job("j"), CONTENT.into(), at(0)).await);
+    let early = Advance { life: Some(77), ..Advance::default() };
+    let advanced = done(store.advance(job("j"), early, at(0)).await).expect("a known job");
+    assert_eq!(advanced.checkpoint.life, 0, "without a plan it would look like one that was opened again");
+    let with_plan = Advance { plan: Some((plan("p"), 2)), ..Advance::default() };
+    done(store.advance(job("j"), with_plan, at(0)).await);
     let step = |life| Advance { progress: Some(10.0), life: Some(life), ..Advance::default() };
     let advanced = done(store.advance(job("j"), step(77), at(1)).await).expect("a known job");
     assert_eq!((advanced.checkpoint.life, advanced.checkpoint.progress), (77, 10.0));
