@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::Admin;
 use crate::cli::{LocalJob, Wiring};
 use crate::config::{Brokers, Config};
-use crate::kafka::{DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics};
+use crate::kafka::{
+    DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics,
+};
 use crate::stage::{Launcher, ProcessProbe, ProcessRunner, child_main};
 use crate::{media, telemetry};
 

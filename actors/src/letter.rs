@@ -33,13 +33,7 @@ const OURS: [&str; 9] =
 const MAX_REASON_BYTES: usize = 16 * 1024;
 
 /// The dead letter of a delivery from `topic`. `job` is what a task belongs to; a job message carries its own.
-pub fn write(
-    delivery: &Delivery,
-    topic: &str,
-    failure: &Failure,
-    attempts: u32,
-    job: Option<&JobSpec>,
-) -> Publication {
+pub fn write(delivery: &Delivery, topic: &str, failure: &Failure, attempts: u32, job: Option<&JobSpec>) -> Publication {
     let tag = delivery.tag;
     let ours = [
         (CLASS, failure.class.as_str().to_owned()),

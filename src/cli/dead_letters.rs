@@ -63,8 +63,7 @@ fn as_json(letter: &DeadLetter) -> Value {
 
 /// The lines of the table; reasons are cut where a line would be longer than `width`.
 fn table(letters: &[DeadLetter], width: Option<usize>) -> Vec<String> {
-    let rows: Vec<[String; 6]> =
-        std::iter::once(TITLES.map(str::to_owned)).chain(letters.iter().map(row)).collect();
+    let rows: Vec<[String; 6]> = std::iter::once(TITLES.map(str::to_owned)).chain(letters.iter().map(row)).collect();
     let widths: Vec<usize> =
         (0..TITLES.len()).map(|column| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0)).collect();
     let before: usize = widths[..TITLES.len() - 1].iter().map(|width| width + GAP.len()).sum();

@@ -29,9 +29,13 @@ pub(super) async fn requeue(args: RequeueArgs, context: &Context<'_>) -> Result<
     let (wiring, id) = (context.wiring, args.id);
     let config = shared_store(context)?;
     refuse_embedded(&config)?;
-    let job = wiring.dead_letters(&config)?.letter(id).await?.ok_or_else(|| no_letter(id))?.job.map_err(|why| {
-        Failure::permanent(format!("the dead letter {id} cannot be sent back, {why}"))
-    })?;
+    let job = wiring
+        .dead_letters(&config)?
+        .letter(id)
+        .await?
+        .ok_or_else(|| no_letter(id))?
+        .job
+        .map_err(|why| Failure::permanent(format!("the dead letter {id} cannot be sent back, {why}")))?;
     let jobs = wiring.jobs(&config).await?;
     let content = job.content_digest();
     match jobs.reopen(job.job_id.clone(), content.clone(), SystemClock.now()).await? {
@@ -60,7 +64,9 @@ fn may_be_published_again(found: &Checkpoint, content: &str) -> Result<(), Failu
             format!("job {job_id} runs ({}): see `status {job_id}`", found.status.as_str())
         }
         JobStatus::Completed => format!("job {job_id} has completed, its outputs are there"),
-        JobStatus::Cancelled => format!("job {job_id} was cancelled: submit it under another id if it is wanted after all"),
+        JobStatus::Cancelled => {
+            format!("job {job_id} was cancelled: submit it under another id if it is wanted after all")
+        }
         JobStatus::Failed => format!("job {job_id} has just failed: run the command again"),
     };
     Err(Failure::permanent(refusal))

@@ -76,8 +76,7 @@ struct Reader {
 impl Reader {
     fn open(settings: KafkaSettings) -> Result<Self, Failure> {
         let topic = settings.topics().name(Queue::DeadLetter).to_owned();
-        let consumer =
-            settings.letters_config().create_with_context(Quiet).map_err(|error| client_failure(&error))?;
+        let consumer = settings.letters_config().create_with_context(Quiet).map_err(|error| client_failure(&error))?;
         Ok(Self { settings, topic, consumer })
     }
 
@@ -103,28 +102,31 @@ impl Reader {
 
     /// What there is now; nothing where there is no topic.
     fn ranges(&self) -> Result<Ranges, Failure> {
-        let mut ranges = Ranges::new();
-        for partition in 0..self.num_partitions()? {
-            let ends = self.consumer.fetch_watermarks(&self.topic, partition, ANSWER_TIMEOUT);
-            let (low, high) = ends.map_err(|error| self.unreadable(&error))?;
-            ranges.insert(partition, low..high);
+        let end = Instant::now() + ANSWER_TIMEOUT;
+        loop {
+            match self.ask_ranges() {
+                Ok(ranges) => return Ok(ranges),
+                Err(error) if is_passing(&error) && Instant::now() < end => std::thread::sleep(POLL_INTERVAL),
+                Err(error) => return Err(self.unreadable(&error)),
+            }
         }
-        Ok(ranges)
     }
 
-    fn num_partitions(&self) -> Result<i32, Failure> {
-        let timeout = self.settings.connect_timeout;
-        let metadata = self.consumer.fetch_metadata(Some(&self.topic), timeout).map_err(|error| {
-            Failure::retryable(format!(
-                "no Kafka broker at `{}` answered within {timeout:?}: {error}; check the address and the network",
-                self.settings.brokers
-            ))
-        })?;
+    fn ask_ranges(&self) -> Result<Ranges, KafkaError> {
+        let ends = (0..self.num_partitions()?).map(|partition| {
+            let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition, ANSWER_TIMEOUT)?;
+            Ok((partition, low..high))
+        });
+        ends.collect()
+    }
+
+    fn num_partitions(&self) -> Result<i32, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.topic), self.settings.connect_timeout)?;
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == self.topic) else { return Ok(0) };
         match topic.error().map(RDKafkaErrorCode::from) {
             None => Ok(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
-            Some(error) => Err(self.unreadable(&KafkaError::MetadataFetch(error))),
+            Some(error) => Err(KafkaError::MetadataFetch(error)),
         }
     }
 
@@ -168,12 +170,16 @@ impl Reader {
     }
 
     fn unreadable(&self, error: &KafkaError) -> Failure {
-        Failure::retryable(format!("the Kafka topic `{}` cannot be read: {error}", self.topic))
+        Failure::retryable(format!(
+            "the Kafka topic `{}` at `{}` cannot be read: {error}; check the address, the network and what this user may read",
+            self.topic, self.settings.brokers
+        ))
     }
 }
 
 fn letter(record: &BorrowedMessage<'_>) -> LetterRecord {
-    let header = |one: rdkafka::message::Header<'_, &[u8]>| (one.key.to_owned(), one.value.unwrap_or_default().to_vec());
+    let header =
+        |one: rdkafka::message::Header<'_, &[u8]>| (one.key.to_owned(), one.value.unwrap_or_default().to_vec());
     LetterRecord {
         id: LetterId { partition: record.partition(), offset: record.offset() },
         at: record.timestamp().to_millis().and_then(chrono::DateTime::from_timestamp_millis),
@@ -181,6 +187,13 @@ fn letter(record: &BorrowedMessage<'_>) -> LetterRecord {
         value: record.payload().map(<[u8]>::to_vec),
         headers: record.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
     }
+}
+
+/// Whether it is so for a moment while a topic is made or moves to another broker.
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition};
+    let passing = [LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopicOrPartition];
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }
 
 /// How long nothing came, and the last reason that was heard. librdkafka tries again by itself after every error.

@@ -60,9 +60,8 @@ impl Workbench {
         // Without a plan the checkpoint is one that somebody else begins to build again: who follows it must not be
         // taken from it, or the chain of this unit ends here.
         let advanced = self.advance_encoding(plan, units_done, life).await?;
-        let whole = |known: &Checkpoint| {
-            known.status.is_terminal() || known.fingerprint.is_some() || known.awaits_split()
-        };
+        let whole =
+            |known: &Checkpoint| known.status.is_terminal() || known.fingerprint.is_some() || known.awaits_split();
         let checkpoint = match advanced.filter(whole) {
             Some(checkpoint) => Some(checkpoint),
             None => {

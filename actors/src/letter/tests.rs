@@ -104,7 +104,8 @@ fn an_id_reads_back_as_it_was_printed() {
 #[test]
 fn whatever_lies_in_the_topic_can_be_read() {
     let id = LetterId { partition: 0, offset: 0 };
-    let letter = LetterRecord { id, at: None, key: vec![0xff], value: None, headers: vec![("attempts".into(), vec![0xfe])] };
+    let letter =
+        LetterRecord { id, at: None, key: vec![0xff], value: None, headers: vec![("attempts".into(), vec![0xfe])] };
     let letter = DeadLetter::read(&letter);
     assert_eq!((letter.class, letter.attempts, letter.origin), (None, None, None));
 }

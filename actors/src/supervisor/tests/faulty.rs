@@ -9,8 +9,8 @@ use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Time
 use crate::job::JobId;
 use crate::plan::Fingerprint;
 use crate::ports::{
-    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Publication, Recorded,
-    Reopened, TaskPublisher, WorkerInfo,
+    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Publication, Recorded, Reopened,
+    TaskPublisher, WorkerInfo,
 };
 use crate::progress::Report;
 use crate::task::WorkUnit;

@@ -151,6 +151,28 @@ async fn tasks_of_the_earlier_life_do_not_bring_its_plan_back() {
 }
 
 #[actix::test]
+async fn whoever_ended_a_job_does_not_remove_the_work_of_its_next_life() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    fleet.stages.script("movie/v00000", [broken()]);
+    let _worker = fleet.worker("a");
+    let job_id = fleet.submit(&job("movie"));
+    until("the dead letter", || !fleet.log.records(Queue::DeadLetter).is_empty()).await;
+    // Between the end of the job and the removal of its work lies one call of the store.
+    let call = Duration::from_secs(5);
+    fleet.store.delay(call);
+    let reopen = || fleet.store.reopen(job_id.clone(), job("movie").content_digest(), fleet.clock.now());
+    while !matches!(reopen().await, Ok(Reopened::Anew(_))) {}
+    tokio::time::sleep(4 * call).await;
+    assert!(!fleet.stages.is_empty_of(&job_id), "the work was removed");
+    fleet.store.delay(Duration::ZERO);
+    fleet.submit(&job("movie"));
+    ends_as(&fleet, &job_id, JobStatus::Completed).await;
+    fleet.quiet().await;
+    assert!(fleet.stages.is_empty_of(&job_id));
+}
+
+#[actix::test]
 async fn a_late_failure_of_the_earlier_life_does_not_end_the_new_one() {
     tokio::time::pause();
     let fleet = Fleet::default();

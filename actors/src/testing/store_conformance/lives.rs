@@ -34,7 +34,8 @@ pub(super) async fn a_failed_job_that_is_opened_again_begins_anew(store: Subject
     assert_eq!(reopen(&store, "j").await, Reopened::Anew(Some(before.clone())));
     let anew = checkpoint_of(&store, &job("j")).await;
     assert!(anew.life > before.sequence, "{anew:?} after {before:?}");
-    let expected = Checkpoint { life: anew.life, sequence: anew.life, ..Checkpoint::queued(job("j"), CONTENT.into(), at(200)) };
+    let expected =
+        Checkpoint { life: anew.life, sequence: anew.life, ..Checkpoint::queued(job("j"), CONTENT.into(), at(200)) };
     assert_eq!(anew, expected);
     assert!(done(store.parts(job("j"), plan("p")).await).is_empty());
     assert_eq!(done(store.count_attempt(job("j"), "t".into()).await), 1, "attempts are counted anew");
@@ -135,8 +136,10 @@ pub(super) async fn a_job_that_is_opened_again_expires_unless_somebody_takes_it_
         done(store.count_attempt(job(name), "t".into()).await);
     }
     done(store.open(job("taken"), CONTENT.into(), at(300)).await);
-    eventually("the job that is left expires", || async { done(store.read(job("left")).await).is_none().then_some(()) })
-        .await;
+    eventually("the job that is left expires", || async {
+        done(store.read(job("left")).await).is_none().then_some(())
+    })
+    .await;
     assert!(checkpoint_of(&store, &job("taken")).await.life > 0);
     assert_eq!(done(store.count_attempt(job("taken"), "t".into()).await), 2);
 }
