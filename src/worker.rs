@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use actors::failure::Failure;
-use actors::ports::{Answer, Capabilities, CapabilityProbe as _, JobStore, Publication, Queue, StatusSink};
-use actors::ports::{SystemClock, TaskPublisher};
+use actors::ports::{Answer, Capabilities, CapabilityProbe as _, DeadLetters, JobStore, Publication, Queue};
+use actors::ports::{StatusSink, SystemClock, TaskPublisher};
 use actors::supervisor::{Adapters, Ended, Supervisor, WorkerHandle};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::Admin;
 use crate::cli::{LocalJob, Wiring};
 use crate::config::{Brokers, Config};
-use crate::kafka::{DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, PollClock, connector, ensure_topics};
+use crate::kafka::{
+    DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics,
+};
 use crate::stage::{Launcher, ProcessProbe, ProcessRunner, child_main};
 use crate::{media, telemetry};
 
@@ -67,6 +69,11 @@ impl Wiring for Worker {
     fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
         let (settings, _) = parts::kafka(&config.kafka, "gstreamer-worker-cli")?;
         Ok(Arc::new(KafkaPublisher::new(&settings)?))
+    }
+
+    fn dead_letters(&self, config: &Config) -> Result<Arc<dyn DeadLetters>, Failure> {
+        let (settings, _) = parts::kafka(&config.kafka, "gstreamer-worker-cli")?;
+        Ok(Arc::new(LetterBox::new(&settings)?))
     }
 
     fn probe(&self, _: &Config) -> Answer<Capabilities> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::checkpoint::Checkpoint;
 use crate::job::JobId;
 use crate::plan::Plan;
 use crate::ports::OnProgress;
@@ -44,6 +45,7 @@ struct Running {
     stage: Stage,
     plan: Option<Arc<Plan>>,
     chunks_done: u32,
+    life: u64,
     done_ns: Arc<AtomicU64>,
     total_ns: u64,
 }
@@ -66,6 +68,8 @@ pub struct JobProgress {
     pub chunks: u32,
     /// Chunks that were done when the newest of its tasks here began.
     pub chunks_done: u32,
+    /// The latest life of the job that one of its tasks here began in, see [`crate::checkpoint::Checkpoint::life`].
+    pub life: u64,
     /// Sum of the fractions of the chunks that run here.
     pub running: f64,
     /// How far the assembly here is, 0 to 1, where there is one.
@@ -89,13 +93,13 @@ pub fn media_length(plan: &Plan) -> MediaLength {
 }
 
 impl Board {
-    /// Puts the split of a job on the board.
-    pub fn split(&self, job_id: &JobId) -> Entry {
-        self.add(job_id, Stage::Split, None, 0, 0)
+    /// Puts the split of a job on the board. `seen` is the checkpoint that its task found.
+    pub fn split(&self, seen: &Checkpoint) -> Entry {
+        self.add(seen, Stage::Split, None, 0)
     }
 
     /// Puts a unit on the board.
-    pub fn unit(&self, plan: &Arc<Plan>, unit: WorkUnit, chunks_done: u32) -> Entry {
+    pub fn unit(&self, plan: &Arc<Plan>, unit: WorkUnit, seen: &Checkpoint) -> Entry {
         let (stage, total_ns) = match unit {
             WorkUnit::Chunk(index) => {
                 let window = plan.video.chunks.get(index as usize).map(|chunk| chunk.window);
@@ -103,19 +107,30 @@ impl Board {
             }
             WorkUnit::Audio => (Stage::Audio, plan.duration_ns()),
         };
-        self.add(&plan.job.job_id, stage, Some(plan), chunks_done, total_ns)
+        self.add(seen, stage, Some(plan), total_ns)
     }
 
     /// Puts the assembly of a job on the board.
-    pub fn assembly(&self, plan: &Arc<Plan>) -> Entry {
-        self.add(&plan.job.job_id, Stage::Assemble, Some(plan), plan.num_chunks(), plan.duration_ns())
+    pub fn assembly(&self, plan: &Arc<Plan>, seen: &Checkpoint) -> Entry {
+        self.add(seen, Stage::Assemble, Some(plan), plan.duration_ns())
     }
 
-    fn add(&self, job_id: &JobId, stage: Stage, plan: Option<&Arc<Plan>>, chunks_done: u32, total_ns: u64) -> Entry {
+    fn add(&self, seen: &Checkpoint, stage: Stage, plan: Option<&Arc<Plan>>, total_ns: u64) -> Entry {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let done_ns = Arc::<AtomicU64>::default();
-        let (job_id, plan) = (job_id.clone(), plan.cloned());
-        let running = Running { job_id, stage, plan, chunks_done, done_ns: done_ns.clone(), total_ns };
+        let chunks_done = match (stage, plan) {
+            (Stage::Assemble, Some(plan)) => plan.num_chunks(),
+            _ => seen.chunks_done,
+        };
+        let running = Running {
+            job_id: seen.job_id.clone(),
+            stage,
+            plan: plan.cloned(),
+            chunks_done,
+            life: seen.life,
+            done_ns: done_ns.clone(),
+            total_ns,
+        };
         self.tasks().insert(number, running);
         Entry { board: self.clone(), number, done_ns }
     }
@@ -134,6 +149,7 @@ impl Board {
                 media: None,
                 chunks: 0,
                 chunks_done: 0,
+                life: 0,
                 running: 0.0,
                 assembled: None,
             });
@@ -160,6 +176,7 @@ impl Running {
             job.chunks = plan.num_chunks();
         }
         job.chunks_done = job.chunks_done.max(self.chunks_done);
+        job.life = job.life.max(self.life);
         match self.stage {
             Stage::Split | Stage::Audio => {}
             Stage::Encode => job.running += self.share(),
@@ -196,13 +213,18 @@ mod tests {
     use super::*;
     use crate::plan::testing::plan_of;
 
+    fn seen(plan: &Plan, chunks_done: u32, life: u64) -> Checkpoint {
+        let queued = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Default::default());
+        Checkpoint { chunks_done, life, ..queued }
+    }
+
     #[test]
     fn the_chunks_that_run_count_by_their_share_and_leave_with_their_entry() {
         let board = Board::default();
         let plan = Arc::new(plan_of(4, 2, true));
-        let first = board.unit(&plan, WorkUnit::Chunk(0), 1);
-        let second = board.unit(&plan, WorkUnit::Chunk(1), 2);
-        let _audio = board.unit(&plan, WorkUnit::Audio, 0);
+        let first = board.unit(&plan, WorkUnit::Chunk(0), &seen(&plan, 1, 0));
+        let second = board.unit(&plan, WorkUnit::Chunk(1), &seen(&plan, 2, 0));
+        let _audio = board.unit(&plan, WorkUnit::Audio, &seen(&plan, 0, 0));
         first.on_progress()(5_000_000_000);
         second.on_progress()(u64::MAX);
         let [job] = board.jobs().try_into().expect("one job");
@@ -217,9 +239,10 @@ mod tests {
         assert_eq!((encode_progress(0.0, 9), encode_progress(9.0, 9)), (AFTER_SPLIT, AFTER_ENCODE));
         assert_eq!(encode_progress(1.0, 0), AFTER_SPLIT);
         let board = Board::default();
-        let _split = board.split(&plan_of(1, 1, false).job.job_id);
+        let plan = Arc::new(plan_of(1, 1, false));
+        let _split = board.split(&seen(&plan, 0, 0));
         assert_eq!(board.jobs().first().map(|job| job.percent(0)), Some(0.0));
-        let assembly = board.assembly(&Arc::new(plan_of(1, 1, false)));
+        let assembly = board.assembly(&plan, &seen(&plan, 0, 0));
         assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(AFTER_ENCODE));
         assembly.on_progress()(10_000_000_000);
         assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(100.0));

@@ -92,6 +92,10 @@ pub struct Checkpoint {
     pub progress: f64,
     /// Sequence number of the last report.
     pub sequence: u64,
+    /// The sequence number at which a failed job was opened again, 0 in its first life: all reports of this life have
+    /// higher ones, all of the lives before have lower ones.
+    #[serde(default)]
+    pub life: u64,
     /// First seen.
     pub created_at: Timestamp,
     /// Last change.
@@ -125,6 +129,9 @@ pub struct Advance {
     pub cancel: bool,
     /// Take a sequence number for a report, unless one was taken in the last second.
     pub report: bool,
+    /// The life of the job that the step belongs to: one of an earlier life changes nothing, one of a later life tells a
+    /// store that was emptied, once there is a plan again. `None` where it is right in any life.
+    pub life: Option<u64>,
 }
 
 /// Answer to an [`Advance`].
@@ -145,6 +152,7 @@ impl Checkpoint {
             status: JobStatus::Queued,
             progress: 0.0,
             sequence: 0,
+            life: 0,
             created_at: now,
             updated_at: now,
             started_at: None,
@@ -157,10 +165,37 @@ impl Checkpoint {
         }
     }
 
-    /// Applies everything of a step but its report. A terminal checkpoint does not change.
+    /// The checkpoint of a job that begins anew. `before` is what is known of its life before: numbers go on from there.
+    pub fn reopened(before: Option<&Self>, job_id: JobId, content: String, now: Timestamp, clock: Timestamp) -> Self {
+        let mut anew = Self::queued(job_id, content, now);
+        anew.sequence = before.map_or(0, |before| before.sequence);
+        anew.life = anew.next_sequence(clock);
+        anew
+    }
+
+    /// Whether the job may begin anew as one with this `content`: it has failed, and it is that job as far as is known.
+    pub fn may_reopen(&self, content: &str) -> bool {
+        self.status == JobStatus::Failed && (self.content == content || self.content.is_empty())
+    }
+
+    /// Whether the job was opened again and its input was not cut since: all tasks of it are of an earlier life.
+    pub fn awaits_split(&self) -> bool {
+        self.life > 0 && self.fingerprint.is_none() && !self.status.is_terminal()
+    }
+
+    /// Whether a step changes anything here: the job has not ended, and the step is not of an earlier life of it.
+    pub fn takes(&self, step: &Advance) -> bool {
+        !self.status.is_terminal() && step.life.is_none_or(|life| life >= self.life)
+    }
+
+    /// Applies everything of a step but its report, if the checkpoint [takes](Self::takes) it.
     pub fn advance(&mut self, step: &Advance, now: Timestamp) {
-        if self.status.is_terminal() {
+        if !self.takes(step) {
             return;
+        }
+        // Never before there is a plan, see `awaits_split`.
+        if self.fingerprint.is_some() {
+            self.life = self.life.max(step.life.unwrap_or(0));
         }
         if let Some(status) = step.status.filter(|status| status.rank() > self.status.rank()) {
             self.status = status;

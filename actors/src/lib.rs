@@ -12,6 +12,7 @@ pub mod failure;
 pub mod geometry;
 pub mod handle;
 pub mod job;
+pub mod letter;
 pub mod link;
 pub mod metrics;
 pub mod offsets;

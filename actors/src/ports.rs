@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, OutputReport, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::{JobId, JobSpec, MediaUri, VideoCodec};
+use crate::letter::{DeadLetter, LetterId};
 use crate::plan::{EncoderFamily, Fingerprint, Plan, SourceIdentity};
 use crate::progress::Report;
 use crate::task::WorkUnit;
@@ -181,6 +182,23 @@ pub trait TaskPublisher: Send + Sync {
     fn publish(&self, record: Publication) -> Answer<()>;
 }
 
+/// The dead letters, as they lie in their topic. Reading them changes nothing.
+pub trait DeadLetters: Send + Sync {
+    /// The newest ones, at most `limit`, as the topic is when it is asked.
+    fn newest(&self, limit: usize) -> Answer<Letters>;
+    /// One of them, unless it never was or is gone.
+    fn letter(&self, id: LetterId) -> Answer<Option<DeadLetter>>;
+}
+
+/// Answer to [`DeadLetters::newest`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Letters {
+    /// The newest one comes last.
+    pub letters: Vec<DeadLetter>,
+    /// How many older ones there are.
+    pub left_out: u64,
+}
+
 // ---------------------------------------------------------------------------------------------- store
 
 /// The checkpoints of jobs.
@@ -192,8 +210,22 @@ pub trait JobStore: Send + Sync {
     /// Moves a job forward by the rules of [`Checkpoint::advance`]; `None` where the job is not known.
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>>;
     /// Ends a job and puts its last report into the outbox, in one step. `report` is given the checkpoint's
-    /// sequence number by the store. The first end wins: the answer is whether it was this one.
+    /// sequence number by the store. The first end wins: the answer is whether it was this one. A report of an earlier
+    /// life that still waits there is replaced: what it says is not true any more.
     fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool>;
+    /// Lets a job begin anew that [has failed](Checkpoint::may_reopen) or is not known: its checkpoint becomes
+    /// [`Checkpoint::reopened`], its attempts and parts are forgotten, in one step. Until it is opened it is kept only as
+    /// long as an ended job. Its last report stays in the outbox. Any other job stays as it is.
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened>;
+}
+
+/// Answer to [`JobStore::reopen`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reopened {
+    /// It begins anew; what was known of it before.
+    Anew(Option<Checkpoint>),
+    /// Nothing was changed; what is in force.
+    Kept(Checkpoint),
 }
 
 /// The results of the units of a job.
@@ -252,8 +284,9 @@ pub struct WorkerInfo {
 pub trait Outbox: Send + Sync {
     /// The oldest ones.
     fn pending(&self, limit: usize) -> Answer<Vec<Report>>;
-    /// The service confirmed the last report of a job.
-    fn delivered(&self, job_id: JobId) -> Answer<()>;
+    /// The service confirmed the last report of a job that has this sequence number. Another one stays: the job may
+    /// have been opened again and have ended again while this one was on its way.
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()>;
 }
 
 /// Everything that a checkpoint store has to do.

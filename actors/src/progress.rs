@@ -11,9 +11,9 @@ use crate::job::JobId;
 pub struct Report {
     /// The job.
     pub job_id: JobId,
-    /// Grows with each report of the job, over all workers. A report with a lower one than the last is old.
+    /// Grows with each report of the job, over all workers and lives of it. A report with a lower one than the last is old.
     pub sequence: u64,
-    /// Where the job stands.
+    /// Where the job stands. After `failed`, one that is sent back begins anew.
     pub status: JobStatus,
     /// 0 to 100, never less than before.
     pub progress: f64,

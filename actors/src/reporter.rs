@@ -1,6 +1,7 @@
 //! Tells the Transcoding Service: how far jobs are, once a second and dropped when the service is slow; and how they
 //! ended, at least once, through the outbox, however long the service is away. Never slows an encode: it reads the
-//! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report.
+//! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
+//! failed and was opened again has another life, which is told by [`crate::checkpoint::Checkpoint::life`].
 
 mod outbox;
 
@@ -65,7 +66,8 @@ pub struct Reporter {
     sending: HashSet<JobId>,
     /// What was last seen of a job: a store that comes back empty must not make its progress go back.
     seen: HashMap<JobId, Seen>,
-    ended: VecDeque<JobId>,
+    /// Jobs that ended, with the sequence number of the last report.
+    ended: VecDeque<(JobId, u64)>,
     /// Last reports that failed: how often, and when to try again.
     failed: HashMap<JobId, (u32, Instant)>,
     look: OutboxLook,
@@ -106,23 +108,30 @@ impl Reporter {
         if self.seen.len() > MAX_SEEN {
             self.seen.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
         }
-        for job in jobs {
-            if !self.ended.contains(&job.job_id) && self.sending.insert(job.job_id.clone()) {
-                self.report(job, ctx);
+        for mut job in jobs {
+            // What was seen of an earlier life says nothing. A store that was emptied forgets the life.
+            let seen = self.seen.get(&job.job_id).copied().filter(|seen| seen.life >= job.life).unwrap_or_default();
+            job.life = job.life.max(seen.life);
+            if !self.has_ended(&job) && self.sending.insert(job.job_id.clone()) {
+                self.report(job, seen, ctx);
             }
         }
     }
 
-    fn report(&mut self, job: JobProgress, ctx: &mut Context<Self>) {
+    /// Whether this life of the job has ended: its last report has a higher number than its beginning.
+    fn has_ended(&self, job: &JobProgress) -> bool {
+        self.ended.iter().any(|(job_id, sequence)| *job_id == job.job_id && *sequence >= job.life)
+    }
+
+    fn report(&mut self, job: JobProgress, mut known: Seen, ctx: &mut Context<Self>) {
         let job_id = job.job_id.clone();
-        let mut known = self.seen.get(&job_id).copied().unwrap_or_default();
         known.chunks_done = known.chunks_done.max(job.chunks_done);
         let sent = tokio::time::timeout(PROGRESS_TIMEOUT, report_once(self.ports.clone(), job, known));
         ctx.spawn(fut::wrap_future::<_, Self>(sent).map(move |sent, this, ctx| {
             this.sending.remove(&job_id);
             match sent {
-                Ok(Ok(Some(seen))) => drop(this.seen.insert(job_id, seen)),
-                Ok(Ok(None)) => this.note_end(job_id),
+                Ok(Ok(Told::Lives(seen))) => drop(this.seen.insert(job_id, seen)),
+                Ok(Ok(Told::Ended(sequence))) => this.note_end(job_id, sequence),
                 Ok(Err(failure)) => tracing::warn!(%job_id, %failure, "progress cannot be written to the checkpoint"),
                 Err(_) => tracing::debug!(%job_id, "progress report took too long and was dropped"),
             }
@@ -133,10 +142,14 @@ impl Reporter {
         }));
     }
 
-    fn note_end(&mut self, job_id: JobId) {
-        self.seen.remove(&job_id);
-        if !self.ended.contains(&job_id) {
-            self.ended.push_back(job_id);
+    fn note_end(&mut self, job_id: JobId, sequence: u64) {
+        // A report that waited long may be of an earlier life than the one that runs.
+        if self.seen.get(&job_id).is_some_and(|seen| seen.life <= sequence) {
+            self.seen.remove(&job_id);
+        }
+        match self.ended.iter_mut().find(|(known, _)| *known == job_id) {
+            Some((_, last)) => *last = sequence.max(*last),
+            None => self.ended.push_back((job_id, sequence)),
         }
         while self.ended.len() > MAX_ENDED {
             self.ended.pop_front();
@@ -167,7 +180,7 @@ impl Reporter {
         let mut due = Vec::new();
         let mut held_back = 0;
         for report in reports {
-            self.note_end(report.job_id.clone());
+            self.note_end(report.job_id.clone(), report.sequence);
             if self.failed.get(&report.job_id).is_some_and(|(_, at)| *at > now) {
                 continue;
             }
@@ -227,27 +240,37 @@ impl Reporter {
 struct Seen {
     chunks_done: u32,
     percent: f64,
+    life: u64,
 }
 
-/// Moves the checkpoint to what is seen here and, where a report is due, sends it. `None` where the job has ended.
-async fn report_once(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Option<Seen>, Failure> {
+/// What a report learned.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// The job goes on.
+    Lives(Seen),
+    /// It has ended, with this sequence number.
+    Ended(u64),
+}
+
+/// Moves the checkpoint to what is seen here and, where a report is due, sends it.
+async fn report_once(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Told, Failure> {
     let percent = job.percent(known.chunks_done).max(known.percent);
-    let step = Advance { progress: Some(percent), report: true, ..Advance::default() };
+    let step = Advance { progress: Some(percent), report: true, life: Some(job.life), ..Advance::default() };
     let advanced = ports.store.advance(job.job_id.clone(), step, ports.clock.now()).await?;
     // A checkpoint that is gone is built again by the next task.
-    let Some(advanced) = advanced else { return Ok(Some(known)) };
+    let Some(advanced) = advanced else { return Ok(Told::Lives(Seen { life: job.life, ..known })) };
     let checkpoint = advanced.checkpoint;
     if checkpoint.status.is_terminal() {
-        return Ok(None);
+        return Ok(Told::Ended(checkpoint.sequence));
     }
-    let seen = Seen { chunks_done: checkpoint.chunks_done, percent: checkpoint.progress };
+    let seen = Seen { chunks_done: checkpoint.chunks_done, percent: checkpoint.progress, life: checkpoint.life };
     if let Some(sequence) = advanced.sequence {
         let report = Report::of(&checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
         if let Err(failure) = ports.sink.deliver(report).await {
             tracing::debug!(job_id = %job.job_id, %failure, "progress report was dropped");
         }
     }
-    Ok(Some(seen))
+    Ok(Told::Lives(seen))
 }
 
 impl Actor for Reporter {

@@ -3,9 +3,11 @@
 //! The commands know the rest of the worker only through [`Wiring`], so that each can be tried with small fakes.
 
 mod cancel;
+mod dead_letters;
 mod doctor;
 mod exit;
 mod progress;
+mod requeue;
 mod run;
 mod schema;
 mod signals;
@@ -52,6 +54,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Ask all workers to stop a job
     Cancel(cancel::CancelArgs),
+    /// List what could not be done: records of the dead-letter topic, the newest last
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Send the job of a dead letter back: it begins anew
+    Requeue(requeue::RequeueArgs),
     /// Check GStreamer, GPU, Kafka, Redis, service and storage, and say what to do about each finding
     Doctor,
     /// Print the JSON Schema of a job
@@ -118,6 +124,8 @@ async fn execute(command: Command, context: &Context<'_>) -> Result<Exit, Troubl
         Command::Submit(args) => submit::submit(args, context).await,
         Command::Status(args) => status::status(args, context).await,
         Command::Cancel(args) => cancel::cancel(args, context).await,
+        Command::DeadLetters(args) => dead_letters::dead_letters(args, context).await,
+        Command::Requeue(args) => requeue::requeue(args, context).await,
         Command::Doctor => doctor::doctor(context).await,
         Command::Schema | Command::Stage => schema::schema(context),
     }

@@ -72,7 +72,7 @@ pub(super) fn read_job(file: &Path) -> Result<JobSpec, Trouble> {
     JobSpec::parse(&text).map_err(|error| Trouble::usage(error.to_string()))
 }
 
-fn refuse_embedded(config: &Config) -> Result<(), Trouble> {
+pub(super) fn refuse_embedded(config: &Config) -> Result<(), Trouble> {
     match config.kafka.brokers {
         Brokers::Cluster(_) => Ok(()),
         Brokers::Embedded => Err(Trouble::Config(ConfigErrors(vec![ConfigError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actors::failure::Failure;
 use actors::job::JobSpec;
-use actors::ports::{Answer, Capabilities, JobStore, StatusSink, TaskPublisher};
+use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, StatusSink, TaskPublisher};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,12 @@ pub trait Wiring: Send + Sync {
     /// # Errors
     /// `permanent` where librdkafka refuses the configuration.
     fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure>;
+
+    /// The dead letters.
+    ///
+    /// # Errors
+    /// `permanent` where librdkafka refuses the configuration.
+    fn dead_letters(&self, config: &Config) -> Result<Arc<dyn DeadLetters>, Failure>;
 
     /// Tries every encoder in a stage process.
     fn probe(&self, config: &Config) -> Answer<Capabilities>;

@@ -11,6 +11,7 @@
 //! * `source`, `poll`, `member`, `context`, `observer`, `shared`, `inbox`: the consumer and its threads
 //! * `intake`, `commits`: what is delivered, paused and committed, without Kafka
 //! * `publisher`: the producer
+//! * `letters`: reads the dead letters
 //! * `topics`: makes topics that are missing
 //! * `embedded`: a broker in this process
 //!
@@ -27,6 +28,7 @@ mod context;
 mod embedded;
 mod inbox;
 mod intake;
+mod letters;
 mod log;
 mod member;
 mod observer;
@@ -38,6 +40,7 @@ mod source;
 mod topics;
 
 pub use embedded::{EMBEDDED_PARTITIONS, EmbeddedBroker};
+pub use letters::LetterBox;
 pub use publisher::KafkaPublisher;
 pub use settings::{DEFAULT_PARTITIONS, DEFAULT_WINDOW, KafkaSettings, MAX_RECORD_BYTES, Topics};
 pub use source::{KafkaSource, PollClock, connector};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::failure::Failure;
+use actors::letter::TRUNCATED;
 use actors::ports::{Answer, Publication, Queue, TaskPublisher};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -24,8 +25,6 @@ const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// What is tried with a dead letter whose value the broker finds too large; the first fits the broker's default of 1 MiB.
 const TRUNCATED_BYTES: [usize; 2] = [900_000, 16_000];
-/// Header of a dead letter whose value was cut; its value is the number of bytes that the original had.
-const TRUNCATED_HEADER: &str = "truncated-from-bytes";
 
 type Report = KafkaResult<()>;
 
@@ -197,8 +196,8 @@ impl Inner {
 
 fn truncate(record: &mut Publication, limit: usize, original_bytes: usize) {
     record.value.iter_mut().for_each(|value| value.truncate(limit));
-    record.headers.retain(|(name, _)| name != TRUNCATED_HEADER);
-    record.headers.push((TRUNCATED_HEADER.into(), original_bytes.to_string().into_bytes()));
+    record.headers.retain(|(name, _)| name != TRUNCATED);
+    record.headers.push((TRUNCATED.into(), original_bytes.to_string().into_bytes()));
 }
 
 fn is_too_large(error: &KafkaError) -> bool {

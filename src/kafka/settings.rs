@@ -225,6 +225,13 @@ impl KafkaSettings {
         config
     }
 
+    /// Reads the dead letters; never joins the group. Letters that are gone are passed over.
+    pub(super) fn letters_config(&self) -> ClientConfig {
+        let mut config = self.member_config(Queue::DeadLetter);
+        config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
+        config
+    }
+
     pub(super) fn producer_config(&self) -> ClientConfig {
         self.config(&[
             ("acks", "all"),

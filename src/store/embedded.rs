@@ -17,7 +17,7 @@ use actors::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Tim
 use actors::failure::Failure;
 use actors::job::JobId;
 use actors::plan::Fingerprint;
-use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, WorkerInfo};
+use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
 use actors::progress::Report;
 use actors::task::WorkUnit;
 use redb::{Database, Durability, ReadTransaction, ReadableTable};
@@ -145,6 +145,10 @@ impl JobStore for EmbeddedStore {
     fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool> {
         self.durably(move |change| change.finish(&job_id, &outcome, report, now))
     }
+
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        self.durably(move |change| change.reopen(job_id, content, now))
+    }
 }
 
 impl PartStore for EmbeddedStore {
@@ -208,8 +212,8 @@ impl Outbox for EmbeddedStore {
         })
     }
 
-    fn delivered(&self, job_id: JobId) -> Answer<()> {
-        self.durably(move |change| change.delivered(&job_id))
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()> {
+        self.durably(move |change| change.delivered(&job_id, sequence))
     }
 }
 

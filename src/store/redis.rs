@@ -14,7 +14,7 @@ use actors::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, REP
 use actors::failure::Failure;
 use actors::job::JobId;
 use actors::plan::Fingerprint;
-use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, WorkerInfo};
+use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
 use actors::progress::Report;
 use actors::task::WorkUnit;
 use serde::de::DeserializeOwned;
@@ -114,7 +114,8 @@ impl JobStore for RedisStore {
             .arg(u8::from(step.cancel))
             .arg(u8::from(step.report))
             .arg(millis(REPORT_INTERVAL))
-            .arg(self.ttl());
+            .arg(self.ttl())
+            .arg(step.life.map(|life| life.to_string()).unwrap_or_default());
         let link = self.link.clone();
         Box::pin(async move {
             let answer: Option<(Option<u64>, Fields)> = link.invoke(call).await?;
@@ -146,6 +147,23 @@ impl JobStore for RedisStore {
                 .arg(lost.chunks_done)
                 .arg(lost.chunks_total);
             link.invoke::<u64>(call).await.map(|first| first == 1)
+        })
+    }
+
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        let key = keys::checkpoint(&job_id);
+        let call = Call::new("open a failed job again", &scripts::REOPEN, &key);
+        let (link, call) = (self.link.clone(), call.arg(text_of(now)).arg(content).arg(self.ttl()));
+        Box::pin(async move {
+            let (anew, fields): (bool, Fields) = link.invoke(call).await?;
+            let found = match fields.is_empty() {
+                true => None,
+                false => Some(read_checkpoint(&link, job_id, &fields)?),
+            };
+            match found {
+                Some(kept) if !anew => Ok(Reopened::Kept(kept)),
+                found => Ok(Reopened::Anew(found)),
+            }
         })
     }
 }
@@ -237,9 +255,9 @@ impl Outbox for RedisStore {
         })
     }
 
-    fn delivered(&self, job_id: JobId) -> Answer<()> {
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()> {
         let call = Call::new("take a report out of the outbox", &scripts::DELIVERED, keys::OUTBOX);
-        self.tell(call.key(keys::OUTBOX_ORDER).arg(job_id.as_str()))
+        self.tell(call.key(keys::OUTBOX_ORDER).arg(job_id.as_str()).arg(sequence))
     }
 }
 

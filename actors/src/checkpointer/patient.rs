@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::job::JobId;
 use crate::link::Link;
 use crate::plan::Fingerprint;
-use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Store, WorkerInfo};
+use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, Store, WorkerInfo};
 use crate::progress::Report;
 use crate::task::WorkUnit;
 
@@ -73,6 +73,10 @@ impl JobStore for PatientStore {
     fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool> {
         self.ask("finish", move |store| store.finish(job_id.clone(), outcome.clone(), report.clone(), now))
     }
+
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        self.ask("reopen", move |store| store.reopen(job_id.clone(), content.clone(), now))
+    }
 }
 
 impl PartStore for PatientStore {
@@ -120,7 +124,7 @@ impl Outbox for PatientStore {
         self.ask("pending", move |store| store.pending(limit))
     }
 
-    fn delivered(&self, job_id: JobId) -> Answer<()> {
-        self.ask("delivered", move |store| store.delivered(job_id.clone()))
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()> {
+        self.ask("delivered", move |store| store.delivered(job_id.clone(), sequence))
     }
 }

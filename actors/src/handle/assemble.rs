@@ -35,8 +35,8 @@ impl Workbench {
             return Ok(Step::Nothing);
         };
         self.begin(task.job_id(), task.key(), attempt).await?;
-        self.enter_assembly(task).await?;
-        let entry = self.board.assembly(&plan);
+        self.enter_assembly(&checkpoint).await?;
+        let entry = self.board.assembly(&plan, &checkpoint);
         let request = StageRequest::Assemble { plan: plan.clone(), parts };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         let step = match outcome {
@@ -61,10 +61,10 @@ impl Workbench {
         Ok(None)
     }
 
-    async fn enter_assembly(&self, task: &Task) -> Result<(), Failure> {
+    async fn enter_assembly(&self, seen: &Checkpoint) -> Result<(), Failure> {
         let (status, progress) = (Some(JobStatus::Assembling), Some(AFTER_ENCODE));
-        let step = Advance { status, progress, ..Advance::default() };
-        self.store.advance(task.job_id().clone(), step, self.now()).await?;
+        let step = Advance { status, progress, life: Some(seen.life), ..Advance::default() };
+        self.store.advance(seen.job_id.clone(), step, self.now()).await?;
         Ok(())
     }
 

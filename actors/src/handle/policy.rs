@@ -10,7 +10,7 @@ use super::Workbench;
 use super::tally::{self, Outcome as TaskOutcome};
 use crate::checkpoint::{Checkpoint, Outcome};
 use crate::failure::{Failure, FailureClass};
-use crate::job::JobId;
+use crate::job::{JobId, JobSpec};
 use crate::work::{End, RunWork, Work};
 
 /// The attempt that runs.
@@ -29,8 +29,11 @@ impl Workbench {
         if attempts <= self.settings.max_attempts {
             return Ok(());
         }
+        // This one is not made.
+        let begun = attempts - 1;
+        attempt.counted = Some(begun);
         Err(Failure::retryable(format!(
-            "{} was begun {attempts} times and never ended; look for crashed workers and their memory limits",
+            "{} was begun {begun} times and never ended; look for crashed workers and their memory limits",
             attempt.task
         )))
     }
@@ -112,13 +115,26 @@ impl Workbench {
     async fn fail(&self, asked: &RunWork, attempts: u32, failure: Failure) -> (End, TaskOutcome) {
         let job_id = asked.work.job_id();
         tracing::error!(job_id = job_id.map(JobId::as_str), class = %failure.class, attempts, %failure, "job failed");
-        if let Err(unsent) = self.publish_dead_letter(&asked.delivery, &failure, attempts).await {
+        let job = self.job_of(&asked.work).await;
+        if let Err(unsent) = self.publish_dead_letter(&asked.delivery, &failure, attempts, job.as_ref()).await {
             tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unsent, "dead letter was refused");
         }
         if let Err(unended) = self.fail_job(&asked.work, failure).await {
             tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unended, "job cannot be marked as failed");
         }
         (End::Finished, TaskOutcome::Failed)
+    }
+
+    /// The job of a task, for its dead letter: the work files go with the job, so it can only be sent back as a whole.
+    async fn job_of(&self, work: &Work) -> Option<JobSpec> {
+        let Work::Task(task) = work else { return None };
+        match self.plan(task.job_id(), task.fingerprint()).await {
+            Ok(plan) => plan.map(|plan| plan.job.clone()),
+            Err(failure) => {
+                tracing::warn!(job_id = %task.job_id(), %failure, "dead letter goes without its job, its plan cannot be read");
+                None
+            }
+        }
     }
 
     async fn fail_job(&self, work: &Work, failure: Failure) -> Result<(), Failure> {
@@ -138,6 +154,7 @@ impl Workbench {
         };
         let own = match work {
             Work::Job(job) => checkpoint.content == job.content_digest(),
+            Work::Task(_) if checkpoint.awaits_split() => false,
             Work::Task(task) => checkpoint.fingerprint.as_ref().is_none_or(|print| print == task.fingerprint()),
             Work::Refused(_) => false,
         };

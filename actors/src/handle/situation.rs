@@ -15,7 +15,7 @@ use crate::task::{Task, WorkUnit};
 pub(super) enum Situation {
     /// Its job has ended: the rest of its work can go.
     Ended,
-    /// Its job follows another plan, or nobody knows of it any more.
+    /// Its job follows another plan, or has another life, or nobody knows of it any more.
     Stale,
     /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
@@ -28,6 +28,9 @@ impl Workbench {
     pub(super) async fn situation(&self, task: &Task) -> Result<Situation, Failure> {
         let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
         let known = self.store.read(job_id.clone()).await?;
+        if known.as_ref().is_some_and(Checkpoint::awaits_split) {
+            return Ok(Situation::Stale);
+        }
         // Without a plan: the store was emptied, and whoever built the checkpoint again died halfway.
         let checkpoint = match known.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
             Some(checkpoint) => checkpoint,
@@ -112,9 +115,14 @@ impl Workbench {
         Ok(units_done)
     }
 
-    /// Moves the progress of a job to what `units_done` says. `None` where the checkpoint is gone.
-    pub(super) async fn advance_encoding(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
-        let step = encoding(plan, units_done);
+    /// Moves the progress of a job in this life to what `units_done` says. `None` where the checkpoint is gone.
+    pub(super) async fn advance_encoding(
+        &self,
+        plan: &Plan,
+        units_done: u32,
+        life: u64,
+    ) -> Result<Option<Checkpoint>, Failure> {
+        let step = Advance { life: Some(life), ..encoding(plan, units_done) };
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }

@@ -59,7 +59,7 @@ impl Workbench {
         self.begin(&job.job_id, task, attempt).await?;
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
-        let entry = self.board.split(&job.job_id);
+        let entry = self.board.split(checkpoint);
         let request = StageRequest::Split { job: job.clone(), source };
         let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
         lease.release().await;

@@ -37,11 +37,11 @@ impl Workbench {
             return Ok(Step::Nothing);
         }
         self.begin(task.job_id(), task.key(), attempt).await?;
-        let entry = self.board.unit(&plan, unit, checkpoint.chunks_done);
+        let entry = self.board.unit(&plan, unit, &checkpoint);
         let request = StageRequest::Unit { plan: plan.clone(), unit };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         let step = match outcome {
-            Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part).await,
+            Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
             Ok(other @ (StageOutcome::Split(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_))) => {
                 Err(unexpected(&other))
             }
@@ -52,15 +52,17 @@ impl Workbench {
     }
 
     /// Records a part and publishes what follows.
-    async fn after_encode(&self, task: &Task, plan: &Arc<Plan>, part: PartRecord) -> Result<Step, Failure> {
+    async fn after_encode(&self, task: &Task, plan: &Arc<Plan>, part: PartRecord, life: u64) -> Result<Step, Failure> {
         let (job_id, fingerprint, unit) = (task.job_id(), task.fingerprint(), part.unit);
         let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part.clone(), self.now()).await?;
         tally::part(plan, &part, recorded.first);
         let mut units_done = recorded.units_done;
         // Without a plan the checkpoint is one that somebody else begins to build again: who follows it must not be
         // taken from it, or the chain of this unit ends here.
-        let advanced = self.advance_encoding(plan, units_done).await?;
-        let checkpoint = match advanced.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
+        let advanced = self.advance_encoding(plan, units_done, life).await?;
+        let whole =
+            |known: &Checkpoint| known.status.is_terminal() || known.fingerprint.is_some() || known.awaits_split();
+        let checkpoint = match advanced.filter(whole) {
             Some(checkpoint) => Some(checkpoint),
             None => {
                 let rebuilt = self.rebuild(job_id, fingerprint).await?;

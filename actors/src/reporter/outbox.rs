@@ -70,7 +70,7 @@ async fn deliver_leased(ports: &ReporterPorts, report: Report) -> Settled {
 }
 
 async fn deliver_one(ports: &ReporterPorts, report: Report) -> Result<Settled, Failure> {
-    let job_id = report.job_id.clone();
+    let (job_id, sequence) = (report.job_id.clone(), report.sequence);
     if let Err(failure) = ports.sink.deliver(report).await {
         match failure.class {
             FailureClass::Permanent => {
@@ -79,6 +79,6 @@ async fn deliver_one(ports: &ReporterPorts, report: Report) -> Result<Settled, F
             FailureClass::Retryable | FailureClass::Device | FailureClass::Interrupted => return Err(failure),
         }
     }
-    ports.store.delivered(job_id).await?;
+    ports.store.delivered(job_id, sequence).await?;
     Ok(Settled::Confirmed)
 }

@@ -8,6 +8,7 @@ mod drain;
 mod failures;
 mod faulty;
 mod flow;
+mod lives;
 mod measures;
 mod refused;
 mod restart;

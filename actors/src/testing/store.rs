@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use self::faults::Faults;
 pub use self::faults::Operation;
-use self::state::State;
+use self::state::{Job, State};
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::JobId;
 use crate::plan::Fingerprint;
-use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, WorkerInfo};
+use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
 use crate::progress::Report;
 use crate::task::WorkUnit;
 
@@ -124,7 +124,7 @@ impl JobStore for FakeStore {
     fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Checkpoint> {
         self.call(Operation::Open, move |state, _| {
             let job = state.jobs.entry(job_id.clone()).or_default();
-            if job.checkpoint.is_none() {
+            if job.checkpoint.as_ref().is_none_or(|known| !known.status.is_terminal()) {
                 job.expires_at = None;
             }
             let checkpoint = job.checkpoint.get_or_insert_with(|| Checkpoint::queued(job_id, content.clone(), now));
@@ -158,6 +158,20 @@ impl JobStore for FakeStore {
             state.outbox.retain(|older| older.job_id != job_id);
             state.outbox.push(report);
             true
+        })
+    }
+
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        let ttl = self.checkpoint_ttl;
+        self.call(Operation::Reopen, move |state, instant| {
+            let job = state.jobs.entry(job_id.clone()).or_default();
+            if let Some(kept) = job.checkpoint.as_ref().filter(|found| !found.may_reopen(&content)) {
+                return Reopened::Kept(kept.clone());
+            }
+            let found = job.checkpoint.take();
+            let anew = Checkpoint::reopened(found.as_ref(), job_id, content, now, now);
+            *job = Job { checkpoint: Some(anew), expires_at: Some(instant + ttl), ..Job::default() };
+            Reopened::Anew(found)
         })
     }
 }
@@ -251,7 +265,9 @@ impl Outbox for FakeStore {
         self.call(Operation::Pending, move |state, _| state.outbox.iter().take(limit).cloned().collect())
     }
 
-    fn delivered(&self, job_id: JobId) -> Answer<()> {
-        self.call(Operation::Delivered, move |state, _| state.outbox.retain(|report| report.job_id != job_id))
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()> {
+        self.call(Operation::Delivered, move |state, _| {
+            state.outbox.retain(|report| (&report.job_id, report.sequence) != (&job_id, sequence));
+        })
     }
 }

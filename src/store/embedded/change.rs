@@ -6,7 +6,7 @@ use std::time::Duration;
 use actors::checkpoint::{Advance, Checkpoint, Outcome, PartRecord, Timestamp};
 use actors::job::JobId;
 use actors::plan::Fingerprint;
-use actors::ports::Recorded;
+use actors::ports::{Recorded, Reopened};
 use actors::progress::Report;
 use actors::task::WorkUnit;
 use redb::{ReadableTable, WriteTransaction};
@@ -38,7 +38,7 @@ impl Change<'_> {
     pub fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Result<Checkpoint, Problem> {
         self.forget_expired()?;
         let mut row = self.row(&job_id)?;
-        if row.checkpoint.is_none() {
+        if row.checkpoint.as_ref().is_none_or(|known| !known.status.is_terminal()) {
             row.expires_at = None;
         }
         let checkpoint = row.checkpoint.get_or_insert_with(|| Checkpoint::queued(job_id, content.clone(), now));
@@ -60,7 +60,7 @@ impl Change<'_> {
     ) -> Result<Option<(Checkpoint, Option<u64>)>, Problem> {
         let mut row = self.row(job_id)?;
         let Some(checkpoint) = &mut row.checkpoint else { return Ok(None) };
-        if checkpoint.status.is_terminal() {
+        if !checkpoint.takes(step) {
             return Ok(Some((checkpoint.clone(), None)));
         }
         let before = checkpoint.fingerprint.clone();
@@ -94,7 +94,7 @@ impl Change<'_> {
         report.sequence = checkpoint.next_sequence(self.time);
         row.expires_at = Some(self.time + self.ttl);
         self.keep(job_id, &row)?;
-        self.delivered(job_id)?;
+        self.take_out(job_id)?;
         let mut outbox = self.transaction.open_table(OUTBOX)?;
         let place = outbox.last()?.map_or(0, |(last, _)| last.value() + 1);
         outbox.insert(place, json_of(&report)?.as_str())?;
@@ -102,7 +102,33 @@ impl Change<'_> {
         Ok(true)
     }
 
-    pub fn delivered(&self, job_id: &JobId) -> Result<(), Problem> {
+    /// The job begins anew where it has failed or is not known. It is kept as long as an ended one until it is opened.
+    pub fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Result<Reopened, Problem> {
+        self.forget_expired()?;
+        let found = self.row(&job_id)?.checkpoint;
+        if let Some(kept) = found.as_ref().filter(|found| !found.may_reopen(&content)) {
+            return Ok(Reopened::Kept(kept.clone()));
+        }
+        self.wipe(job_id.as_str())?;
+        let anew = Checkpoint::reopened(found.as_ref(), job_id.clone(), content, now, self.time);
+        let row = Row { checkpoint: Some(anew), expires_at: Some(self.time + self.ttl) };
+        self.keep(&job_id, &row)?;
+        Ok(Reopened::Anew(found))
+    }
+
+    /// Takes a last report out of the outbox, if it is the one with this number.
+    pub fn delivered(&self, job_id: &JobId, sequence: u64) -> Result<(), Problem> {
+        let place = self.transaction.open_table(PLACES)?.get(job_id.as_str())?.map(|place| place.value());
+        let Some(place) = place else { return Ok(()) };
+        let report = self.transaction.open_table(OUTBOX)?.get(place)?.map(|json| json.value().to_owned());
+        let report = report.map(|json| read_json::<Report>("a last report", &json)).transpose()?;
+        match report {
+            Some(other) if other.sequence != sequence => Ok(()),
+            _ => self.take_out(job_id),
+        }
+    }
+
+    fn take_out(&self, job_id: &JobId) -> Result<(), Problem> {
         if let Some(place) = self.transaction.open_table(PLACES)?.remove(job_id.as_str())? {
             self.transaction.open_table(OUTBOX)?.remove(place.value())?;
         }

@@ -89,17 +89,21 @@ macro_rules! scripts {
 
 scripts! {
     /// Creates a checkpoint that is not there, and gives the one in force. Side keys that are older than it (Redis had
-    /// come back empty) are kept from now on. A checkpoint whose content is not known learns it.
+    /// come back empty) are kept from now on, and so is a job that was opened again. A checkpoint whose content is not
+    /// known learns it.
     OPEN = r#"
 local job = KEYS[1]
 local now, content = ARGV[1], ARGV[2]
 if redis.call('EXISTS', job) == 0 then
   create(job, now, content)
+elseif redis.call('HGET', job, 'content') == '' then
+  redis.call('HSET', job, 'content', content)
+end
+if (rank_of(job) or ENDED) < ENDED then
+  redis.call('PERSIST', job)
   for _, key in ipairs(side_keys(job)) do
     redis.call('PERSIST', key)
   end
-elseif redis.call('HGET', job, 'content') == '' then
-  redis.call('HSET', job, 'content', content)
 end
 return redis.call('HGETALL', job)
 "#;
@@ -111,7 +115,7 @@ return redis.call('HGETALL', job)
     /// `{number or nothing, checkpoint}` otherwise. Empty arguments mean "stays as it is".
     ADVANCE = r#"
 local job = KEYS[1]
-local now, status, progress, fingerprint, chunks, cancel, report, interval, ttl = unpack(ARGV)
+local now, status, progress, fingerprint, chunks, cancel, report, interval, ttl, life = unpack(ARGV)
 if redis.call('EXISTS', job) == 0 then
   return false
 end
@@ -119,8 +123,12 @@ local rank = rank_of(job)
 if not rank then
   return foreign(job)
 end
-if rank == ENDED then
+local lives = tonumber(redis.call('HGET', job, 'life') or '') or 0
+if rank == ENDED or (life ~= '' and tonumber(life) < lives) then
   return {false, redis.call('HGETALL', job)}
+end
+if life ~= '' and tonumber(life) > lives and redis.call('HEXISTS', job, 'fingerprint') == 1 then
+  redis.call('HSET', job, 'life', life)
 end
 if status ~= '' and RANK[status] > rank then
   rank = RANK[status]
@@ -191,6 +199,32 @@ redis.call('HSET', reports, job_id, report)
 redis.call('ZADD', order, (tonumber(last[2]) or 0) + 1, job_id)
 expire(job, ttl)
 return 1
+"#;
+
+    /// Lets a job begin anew that has failed or is not known, until it is opened only for as long as an ended one is
+    /// kept: `{1, what was known}`, or `{0, what is in force}`. The number at which a life begins is one of its sequence.
+    REOPEN = r#"
+local job = KEYS[1]
+local now, content, ttl = unpack(ARGV)
+local found = redis.call('HGETALL', job)
+if #found > 0 then
+  if not rank_of(job) then
+    return foreign(job)
+  end
+  local known = redis.call('HGET', job, 'content')
+  if redis.call('HGET', job, 'status') ~= 'failed' or (known ~= content and known ~= '') then
+    return {0, found}
+  end
+end
+local life = next_sequence(job)
+for _, key in ipairs(side_keys(job)) do
+  redis.call('DEL', key)
+end
+redis.call('DEL', job)
+create(job, now, content)
+redis.call('HSET', job, 'sequence', life, 'life', life)
+redis.call('PEXPIRE', job, ttl)
+return {1, found}
 "#;
 
     /// Records a part if its unit has none. Gives the part in force and the number of units that have one.
@@ -284,10 +318,14 @@ end
 return found
 "#;
 
-    /// Removes a last report.
+    /// Removes a last report, if it is the one with this number. The number is looked for as text, as FINISH wrote it;
+    /// inside of a string of the report its quotes would have a backslash.
     DELIVERED = r#"
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
+local report = redis.call('HGET', KEYS[1], ARGV[1])
+if not report or string.find(report, '"sequence":' .. ARGV[2] .. ',', 1, true) then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
 return 0
 "#;
 }

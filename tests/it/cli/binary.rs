@@ -31,6 +31,9 @@ fn wrong_usage_is_status_two_and_nothing_on_standard_output() {
         &["transcode", "in.mp4", "out.ts", "--bitrate", "lots"],
         &["submit", "/none/job.json"],
         &["status", "not an id"],
+        &["requeue"],
+        &["requeue", "17"],
+        &["dead-letters", "--limit", "few"],
         &["run", "--fast"],
     ] {
         let output = run(args, &[]);
@@ -49,7 +52,9 @@ fn a_wrong_configuration_is_status_64_and_all_of_it_is_said() {
     {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    for args in [&["submit", "-"][..], &["status", "movie-42"], &["cancel", "movie-42"]] {
+    for args in
+        [&["submit", "-"][..], &["status", "movie-42"], &["cancel", "movie-42"], &["dead-letters"], &["requeue", "0-1"]]
+    {
         // `submit` reads its job first, and there is none on standard input.
         let expected = if args[0] == "submit" { 2 } else { 64 };
         assert_eq!(run(args, &[]).status.code(), Some(expected), "{args:?}");

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actors::checkpoint::{Advance, Advanced, Checkpoint, JobStatus, Outcome, Timestamp};
 use actors::failure::Failure;
 use actors::job::{JobId, JobSpec};
-use actors::ports::{Answer, Capabilities, JobStore, Publication, TaskPublisher};
+use actors::letter::{DeadLetter, LetterId};
+use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, Letters, Publication, Reopened, TaskPublisher};
 use actors::progress::Report;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, ready};
@@ -68,6 +70,17 @@ impl JobStore for Jobs {
         }))
     }
 
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        let mut jobs = self.0.lock().expect("no panic");
+        let found = jobs.get(&job_id).cloned();
+        if let Some(kept) = found.clone().filter(|found| !found.may_reopen(&content)) {
+            return answer(Reopened::Kept(kept));
+        }
+        let anew = Checkpoint::reopened(found.as_ref(), job_id.clone(), content, now, now);
+        jobs.insert(job_id, anew);
+        answer(Reopened::Anew(found))
+    }
+
     fn finish(&self, _: JobId, _: Outcome, _: Report, _: Timestamp) -> Answer<bool> {
         answer(true)
     }
@@ -86,12 +99,24 @@ pub struct Fake {
     pub config: Arc<Mutex<Option<Config>>>,
     /// Records that were published.
     pub published: Arc<Mutex<Vec<Publication>>>,
+    /// What lies in the dead-letter topic.
+    pub letters: Arc<Mutex<Vec<DeadLetter>>>,
+    /// Whether the broker takes nothing.
+    pub broker_away: Arc<AtomicBool>,
 }
 
 impl Fake {
     /// One that does this.
     pub fn that(does: Does) -> Self {
-        Self { does, jobs: Jobs::default(), worked: Arc::default(), config: Arc::default(), published: Arc::default() }
+        Self {
+            does,
+            jobs: Jobs::default(),
+            worked: Arc::default(),
+            config: Arc::default(),
+            published: Arc::default(),
+            letters: Arc::default(),
+            broker_away: Arc::default(),
+        }
     }
 
     /// One that completes every job.
@@ -107,12 +132,28 @@ impl Fake {
     }
 }
 
-struct Publisher(Arc<Mutex<Vec<Publication>>>);
+struct Publisher(Fake);
 
 impl TaskPublisher for Publisher {
     fn publish(&self, record: Publication) -> Answer<()> {
-        self.0.lock().expect("no panic").push(record);
+        if self.0.broker_away.load(Ordering::Relaxed) {
+            return ready(Err(Failure::retryable("the broker is away"))).boxed();
+        }
+        self.0.published.lock().expect("no panic").push(record);
         answer(())
+    }
+}
+
+impl DeadLetters for Fake {
+    fn newest(&self, limit: usize) -> Answer<Letters> {
+        let mut letters = self.letters.lock().expect("no panic").clone();
+        let left_out = letters.len().saturating_sub(limit);
+        letters.drain(..left_out);
+        answer(Letters { letters, left_out: left_out as u64 })
+    }
+
+    fn letter(&self, id: LetterId) -> Answer<Option<DeadLetter>> {
+        answer(self.letters.lock().expect("no panic").iter().find(|letter| letter.id == id).cloned())
     }
 }
 
@@ -155,7 +196,11 @@ impl Wiring for Fake {
     }
 
     fn publisher(&self, _: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
-        Ok(Arc::new(Publisher(self.published.clone())))
+        Ok(Arc::new(Publisher(self.clone())))
+    }
+
+    fn dead_letters(&self, _: &Config) -> Result<Arc<dyn DeadLetters>, Failure> {
+        Ok(Arc::new(self.clone()))
     }
 
     fn probe(&self, _: &Config) -> Answer<Capabilities> {

@@ -3,6 +3,7 @@
 mod binary;
 mod doctor;
 mod fakes;
+mod letters;
 mod output;
 mod shared;
 mod transcode;

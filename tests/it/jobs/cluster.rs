@@ -11,7 +11,7 @@ use crate::support::fleet::{Fleet, assert_monotonic};
 use crate::support::media::{film, frame_times};
 use crate::support::transcode::uri;
 
-fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Value {
+pub(super) fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Value {
     json!({
         "job_id": job_id,
         "input": {"uri": uri(input)},
@@ -24,7 +24,7 @@ fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Val
     })
 }
 
-fn short_clip(fleet: &Fleet) -> (Clip, std::path::PathBuf) {
+pub(super) fn short_clip(fleet: &Fleet) -> (Clip, std::path::PathBuf) {
     let video = "x264enc speed-preset=veryfast key-int-max=25 ! h264parse";
     let clip = Clip {
         frames: 75,

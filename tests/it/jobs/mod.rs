@@ -4,3 +4,4 @@ mod bad_input;
 mod clips;
 mod cluster;
 mod film;
+mod letters;

@@ -18,5 +18,6 @@ use on_both_brokers;
 mod consuming;
 mod control;
 mod failing;
+mod letters;
 mod publishing;
 mod rebalancing;

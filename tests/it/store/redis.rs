@@ -139,7 +139,8 @@ async fn all_that_belongs_to_an_ended_job_expires_in_the_same_moment() {
     for key in ["transcode:outbox", "transcode:outbox:order"] {
         assert_eq!(visitor.ask::<i64>(&["PTTL", key]).await, -1, "{key}");
     }
-    store.delivered(movie()).await.expect("a delivery");
+    let sequence = store.pending(1).await.expect("the outbox")[0].sequence;
+    store.delivered(movie(), sequence).await.expect("a delivery");
     assert_eq!(visitor.ask::<u64>(&["EXISTS", "transcode:outbox", "transcode:outbox:order"]).await, 0);
 }
 

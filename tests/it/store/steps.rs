@@ -34,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Open),
         6 => (advance(), proptest::option::of((plan(), 0u32..50))).prop_map(|(step, plan)| Step::Advance(step, plan)),
         1 => outcome().prop_map(Step::Finish),
+        1 => proptest::bool::weighted(0.8).prop_map(Step::Reopen),
         4 => (plan(), unit(), 0u8..3).prop_map(|(plan, unit, worker)| Step::Record(plan, unit, worker)),
         1 => (plan(), unit()).prop_map(|(plan, unit)| Step::Forget(plan, unit)),
         2 => (0u8..3).prop_map(Step::Attempt),
@@ -62,10 +63,13 @@ fn advance() -> impl Strategy<Value = Advance> {
     let odd =
         proptest::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, 1e300]);
     let progress = proptest::option::of(prop_oneof![5 => -10.0f64..120.0, 1 => odd]);
-    (status, progress, proptest::bool::weighted(0.1)).prop_map(|(status, progress, cancel)| Advance {
+    // A life begins with a number of the clock, much later than 2.
+    let life = proptest::option::weighted(0.3, 0u64..3);
+    (status, progress, proptest::bool::weighted(0.1), life).prop_map(|(status, progress, cancel, life)| Advance {
         status,
         progress,
         cancel,
+        life,
         ..Advance::default()
     })
 }

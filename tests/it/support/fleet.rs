@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use actors::checkpoint::JobStatus;
 use actors::progress::Report;
+use deadpool_redis::redis::{Client, Cmd, FromRedisValue};
 use serde_json::Value;
 
 use super::kafka::{Kafka, create_topic, lag, unique};
@@ -22,7 +23,11 @@ pub struct Fleet {
     redis: Redis,
     brokers: String,
     topic: String,
+    /// Of the workers, beside the usual ones.
+    more: Vec<(String, String)>,
     workers: Vec<Worker>,
+    /// Workers so far.
+    num_started: usize,
 }
 
 impl Fleet {
@@ -38,16 +43,41 @@ impl Fleet {
             redis: Redis::start(),
             brokers,
             topic,
+            more: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             workers: vec![],
+            num_started: 0,
         };
-        for n in 0..workers {
-            let usual = fleet.variables();
-            let mut all: Vec<_> = usual.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            all.extend(variables);
-            fleet.workers.push(Worker::spawn(&format!("worker-{n}"), fleet.bench.root(), &all));
+        for _ in 0..workers {
+            fleet.add_worker();
         }
         fleet.workers.iter().for_each(Worker::wait_ready);
         fleet
+    }
+
+    /// Starts one more worker and does not wait.
+    pub fn add_worker(&mut self) {
+        let usual = self.variables();
+        let mut all: Vec<_> = usual.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend(self.more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.workers.push(Worker::spawn(&format!("worker-{}", self.num_started), self.bench.root(), &all));
+        self.num_started += 1;
+    }
+
+    /// SIGKILL to the worker of that name in the fleet, and to nothing else.
+    pub fn kill(&mut self, name: &str) {
+        let index = self.workers.iter().position(|worker| worker.fleet_name() == name);
+        self.workers.remove(index.unwrap_or_else(|| panic!("no worker {name}"))).kill();
+    }
+
+    /// What a program at the same Redis reads.
+    pub async fn redis<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = Client::open(format!("redis://127.0.0.1:{}/0", self.redis.port())).expect("a client");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+        let mut command = Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.query_async(&mut connection).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {

@@ -12,6 +12,7 @@ use super::transcode::BINARY;
 /// A worker process; killed when dropped.
 pub struct Worker {
     child: Child,
+    name: String,
     port: u16,
     log: PathBuf,
 }
@@ -40,7 +41,7 @@ impl Worker {
             .stderr(file)
             .spawn()
             .expect("the worker starts");
-        Self { child, port, log }
+        Self { child, name: name.into(), port, log }
     }
 
     /// Waits until `/readyz` says so.
@@ -70,6 +71,17 @@ impl Worker {
         let values =
             page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         values.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a value")).sum()
+    }
+
+    /// How the fleet knows it: owner of its leases.
+    pub fn fleet_name(&self) -> String {
+        format!("{}-{}", self.name, self.child.id())
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the worker is killed");
+        self.child.wait().expect("the worker's end");
     }
 
     /// What it logged so far.

@@ -9,7 +9,7 @@ use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Time
 use crate::job::JobId;
 use crate::plan::Fingerprint;
 use crate::ports::{
-    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Publication, Recorded,
+    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Publication, Recorded, Reopened,
     TaskPublisher, WorkerInfo,
 };
 use crate::progress::Report;
@@ -69,6 +69,9 @@ impl JobStore for Faulty<FakeStore> {
     fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool> {
         self.sound().finish(job_id, outcome, report, now)
     }
+    fn reopen(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Reopened> {
+        self.sound().reopen(job_id, content, now)
+    }
 }
 
 impl PartStore for Faulty<FakeStore> {
@@ -108,7 +111,7 @@ impl Outbox for Faulty<FakeStore> {
     fn pending(&self, limit: usize) -> Answer<Vec<Report>> {
         self.sound().pending(limit)
     }
-    fn delivered(&self, job_id: JobId) -> Answer<()> {
-        self.sound().delivered(job_id)
+    fn delivered(&self, job_id: JobId, sequence: u64) -> Answer<()> {
+        self.sound().delivered(job_id, sequence)
     }
 }

@@ -13,6 +13,7 @@ pub enum Operation {
     Read,
     Advance,
     Finish,
+    Reopen,
     Record,
     Parts,
     Forget,

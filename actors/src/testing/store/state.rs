@@ -61,12 +61,13 @@ impl Job {
     pub fn advance(&mut self, step: &Advance, now: Timestamp, instant: Instant) -> Option<Advanced> {
         let mut checkpoint = self.checkpoint.take()?;
         let before = checkpoint.fingerprint.clone();
+        let taken = checkpoint.takes(step);
         checkpoint.advance(step, now);
         if let Some(fingerprint) = checkpoint.fingerprint.clone().filter(|new| Some(new) != before.as_ref()) {
             checkpoint.chunks_done = self.chunks(&fingerprint);
         }
         let due = self.reported_at.is_none_or(|last| instant.duration_since(last) >= REPORT_INTERVAL);
-        let sequence = (step.report && due && !checkpoint.status.is_terminal()).then(|| {
+        let sequence = (taken && step.report && due && !checkpoint.status.is_terminal()).then(|| {
             self.reported_at = Some(instant);
             checkpoint.next_sequence(now)
         });

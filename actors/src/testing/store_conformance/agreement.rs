@@ -3,7 +3,7 @@
 use super::{Subject, at, last_report, part, plan};
 use crate::checkpoint::{Advance, Checkpoint, Outcome};
 use crate::job::JobId;
-use crate::ports::Recorded;
+use crate::ports::{Recorded, Reopened};
 use crate::task::WorkUnit;
 
 /// Something that is done to a job. Plans are named by small numbers.
@@ -15,6 +15,8 @@ pub enum Step {
     Advance(Advance, Option<(u8, u32)>),
     /// [`crate::ports::JobStore::finish`].
     Finish(Outcome),
+    /// [`crate::ports::JobStore::reopen`] with the content of the job, or with another one.
+    Reopen(bool),
     /// [`crate::ports::PartStore::record`] by a worker of that number.
     Record(u8, WorkUnit, u8),
     /// [`crate::ports::PartStore::forget`].
@@ -30,6 +32,7 @@ pub enum Step {
 enum Said {
     Checkpoint(Option<Checkpoint>),
     Won(bool),
+    Reopened(bool, Option<Checkpoint>),
     Recorded(Recorded),
     Attempts(u32),
     Nothing,
@@ -51,9 +54,13 @@ pub async fn agree(one: Subject, two: Subject, job_id: &JobId, steps: &[Step]) -
     Ok(())
 }
 
-/// Sequence numbers come from a clock: all that is compared is whether there is one.
+/// Sequence numbers and lives come from a clock: all that is compared is whether there is one.
 fn comparable(checkpoint: Option<Checkpoint>) -> Option<Checkpoint> {
-    checkpoint.map(|checkpoint| Checkpoint { sequence: checkpoint.sequence.min(1), ..checkpoint })
+    checkpoint.map(|checkpoint| Checkpoint {
+        sequence: checkpoint.sequence.min(1),
+        life: checkpoint.life.min(1),
+        ..checkpoint
+    })
 }
 
 async fn kept(store: &Subject, job_id: &JobId) -> Result<(Option<Checkpoint>, Vec<usize>), String> {
@@ -82,6 +89,13 @@ async fn take(store: &Subject, job_id: &JobId, step: &Step, now: i64) -> Result<
         Step::Finish(outcome) => {
             let report = last_report(&Checkpoint::queued(id.clone(), String::new(), now), &outcome);
             store.finish(id, outcome, report, now).await.map(Said::Won)
+        }
+        Step::Reopen(same) => {
+            let content = if same { "content" } else { "other" };
+            store.reopen(id, content.into(), now).await.map(|reopened| match reopened {
+                Reopened::Anew(found) => Said::Reopened(true, comparable(found)),
+                Reopened::Kept(found) => Said::Reopened(false, comparable(Some(found))),
+            })
         }
         Step::Record(number, unit, worker) => {
             let part = part(unit, &format!("worker-{worker}"));

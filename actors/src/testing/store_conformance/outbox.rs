@@ -15,11 +15,15 @@ pub(super) async fn last_reports_wait_in_order_until_they_are_confirmed(store: S
     assert_eq!(ids(done(store.pending(10).await)), names);
     assert_eq!(ids(done(store.pending(2).await)), names[..2]);
     assert!(done(store.pending(0).await).is_empty());
+    let of_a = done(store.pending(2).await)[1].sequence;
+    done(store.delivered(job("a"), of_a - 1).await);
+    done(store.delivered(job("c"), of_a + 1_000_000_000).await);
+    assert_eq!(ids(done(store.pending(10).await)), names, "confirmed was another report of the job");
     for _ in 0..2 {
-        done(store.delivered(job("a")).await);
+        done(store.delivered(job("a"), of_a).await);
         assert_eq!(ids(done(store.pending(3).await)), ["c", "b", "e"]);
     }
-    done(store.delivered(job("nobody")).await);
+    done(store.delivered(job("nobody"), 1).await);
     end(&store, &job("f"), Outcome::Cancelled).await;
     assert_eq!(ids(done(store.pending(10).await)), ["c", "b", "e", "d", "f"]);
 }
@@ -42,6 +46,8 @@ pub(super) async fn a_last_report_is_the_given_one_with_the_next_number(store: S
     let ended = checkpoint_of(&store, &job("j")).await;
     assert!(ended.sequence > 0);
     report.sequence = ended.sequence;
-    assert_eq!(done(store.pending(1).await), [report]);
+    assert_eq!(done(store.pending(1).await), std::slice::from_ref(&report));
+    done(store.delivered(job("j"), report.sequence).await);
+    assert_eq!(done(store.pending(1).await), []);
     assert_eq!((ended.progress, ended.completed_at), (100.0, Some(at(1))));
 }
