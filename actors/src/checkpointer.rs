@@ -18,6 +18,7 @@ use crate::backoff::Backoff;
 use crate::exit::{ExitGuard, stop_with};
 use crate::failure::{Failure, FailureClass};
 use crate::ports::Store;
+use crate::status::StatusCell;
 
 /// While the store is away, a line in the log this often.
 const AWAY_LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -44,15 +45,18 @@ pub struct Checkpointer {
 }
 
 /// Since when the store is away, and when that was last logged.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Away {
+    status: StatusCell,
     since: std::rc::Rc<std::cell::Cell<Option<(Instant, Instant)>>>,
 }
 
 impl Checkpointer {
     /// A checkpointer for `store` that stops with `end`.
-    pub fn new(store: Arc<dyn Store>, end: CancellationToken, exit: ExitGuard) -> Self {
-        Self { store, away: Away::default(), end, _exit: exit }
+    pub fn new(store: Arc<dyn Store>, status: StatusCell, end: CancellationToken, exit: ExitGuard) -> Self {
+        // What the one before it knew, it has to find out itself.
+        status.change(|status| status.store_away = false);
+        Self { store, away: Away { status, since: Default::default() }, end, _exit: exit }
     }
 }
 
@@ -95,6 +99,7 @@ async fn persist(store: Arc<dyn Store>, away: &Away, call: &CallStore) {
 
 impl Away {
     fn note(&self, what: &str, failure: &Failure) {
+        self.status.change(|status| status.store_away = true);
         let now = Instant::now();
         let (since, logged) = self.since.get().unwrap_or((now, now));
         if since == now || now.duration_since(logged) >= AWAY_LOG_INTERVAL {
@@ -106,6 +111,7 @@ impl Away {
 
     fn over(&self) {
         if let Some((since, _)) = self.since.take() {
+            self.status.change(|status| status.store_away = false);
             tracing::info!(away_seconds = since.elapsed().as_secs(), "checkpoint store is back");
         }
     }

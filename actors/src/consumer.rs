@@ -147,6 +147,7 @@ impl Consumer {
                 self.lag_of.insert((queue, partition));
                 self.set_lag(queue, partition, records as f64);
             }
+            SourceEvent::Answers(answers) => self.ports.status.change(|status| status.broker_away = !answers),
             SourceEvent::Left => self.left(),
             SourceEvent::Broken(failure) => self.broken(failure, ctx),
         }

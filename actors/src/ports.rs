@@ -155,6 +155,8 @@ pub enum SourceEvent {
         /// High watermark less committed offset.
         records: u64,
     },
+    /// Whether the broker answers questions; said at each change, and for the first time when it did not.
+    Answers(bool),
     /// The consumer left the group after [`TaskSource::leave`]; nothing follows.
     Left,
     /// The consumer cannot go on; the worker has to be restarted.

@@ -16,6 +16,10 @@ pub struct Status {
     pub capable: bool,
     /// Partitions that the worker has; `None` before the group gave it any.
     pub assigned: Option<usize>,
+    /// The checkpoint store does not answer; work waits for it.
+    pub store_away: bool,
+    /// The broker does not answer; what runs goes on, nothing new comes.
+    pub broker_away: bool,
     /// It takes no more work.
     pub draining: bool,
     /// It ended.
@@ -31,7 +35,8 @@ pub struct Status {
 impl Status {
     /// Whether the worker may take work.
     pub fn ready(&self) -> bool {
-        self.capable && self.assigned.is_some() && !self.draining && !self.ended
+        let away = self.store_away || self.broker_away;
+        self.capable && self.assigned.is_some() && !away && !self.draining && !self.ended
     }
 
     /// Whether the worker need not be restarted.
@@ -50,7 +55,17 @@ impl StatusCell {
     /// The status of a worker that was just started.
     pub fn new(slots: usize) -> Self {
         let beat_at = Instant::now();
-        let status = Status { capable: false, assigned: None, draining: false, ended: false, busy: 0, slots, beat_at };
+        let status = Status {
+            capable: false,
+            assigned: None,
+            store_away: false,
+            broker_away: false,
+            draining: false,
+            ended: false,
+            busy: 0,
+            slots,
+            beat_at,
+        };
         Self { status: Arc::new(watch::Sender::new(status)) }
     }
 
@@ -75,12 +90,18 @@ mod tests {
     use super::*;
 
     #[actix::test]
-    async fn a_worker_is_ready_when_it_can_encode_and_was_given_partitions_and_not_while_it_drains() {
+    async fn a_worker_is_ready_when_it_can_encode_and_was_given_partitions_and_not_while_it_waits_or_drains() {
         let cell = StatusCell::new(2);
         assert!(!cell.now().ready());
         cell.change(|status| status.capable = true);
         cell.change(|status| status.assigned = Some(0));
         assert!(cell.now().ready() && cell.now().live());
+        for away in [true, false] {
+            cell.change(|status| status.store_away = away);
+            assert_eq!(cell.now().ready(), !away);
+            cell.change(|status| status.broker_away = away);
+            assert_eq!(cell.now().ready(), !away);
+        }
         cell.change(|status| status.draining = true);
         assert!(!cell.now().ready() && cell.now().live());
     }

@@ -167,7 +167,7 @@ impl Supervisor {
         let end = self.end.clone();
         match kind {
             Kind::Checkpointer => {
-                let checkpointer = Checkpointer::new(self.adapters.store.clone(), end, exit).start();
+                let checkpointer = Checkpointer::new(self.adapters.store.clone(), self.status.clone(), end, exit).start();
                 self.sockets.store.connect(checkpointer.recipient());
             }
             Kind::Reporter => self.reporter = Some(Reporter::new(self.reporter_ports(), end, exit).start()),
@@ -220,7 +220,7 @@ impl Supervisor {
             Kind::Consumer => {
                 self.sockets.publish.disconnect();
                 self.consumer = None;
-                self.status.change(|status| status.assigned = None);
+                self.status.change(|status| (status.assigned, status.broker_away) = (None, false));
             }
             Kind::Capability => {}
         }

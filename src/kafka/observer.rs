@@ -61,6 +61,8 @@ pub(super) struct Observer {
     shared: Arc<Shared>,
     inbox: Arc<Inbox<Request>>,
     brake: Brake,
+    /// Whether the last question was answered.
+    answered: bool,
 }
 
 impl Observer {
@@ -75,7 +77,7 @@ impl Observer {
         let inbox = Arc::new(Inbox::new());
         let waker = Arc::clone(&inbox);
         consumer.set_nonempty_callback(move || waker.wake());
-        Ok(Self { consumer, others, shared, inbox, brake: Brake::new() })
+        Ok(Self { consumer, others, shared, inbox, brake: Brake::new(), answered: true })
     }
 
     /// Where to ask.
@@ -184,7 +186,12 @@ impl Observer {
 
     fn measure_lag(&mut self) {
         let places = self.shared.group().intake.places();
-        let highs = match self.ask_offsets(&places, Offset::End) {
+        let asked = self.ask_offsets(&places, Offset::End);
+        if asked.is_ok() != self.answered {
+            self.answered = asked.is_ok();
+            self.shared.events.send(SourceEvent::Answers(self.answered));
+        }
+        let highs = match asked {
             Ok(highs) => highs,
             Err(error) => return self.warn(&error, "kafka lag could not be measured"),
         };

@@ -128,6 +128,8 @@ pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock) -> AskHe
         not_ready(status.ended, "the worker ended");
         not_ready(status.draining, "the worker is draining");
         not_ready(!status.capable, "no encoder was seen to work");
+        not_ready(status.store_away, "the checkpoint store does not answer, work waits for it");
+        not_ready(status.broker_away, "Kafka does not answer, nothing new comes");
         not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
         health
     })
