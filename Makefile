@@ -10,7 +10,7 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 MEDIA_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav
-TEST_PACKAGES  := redis-server kcat python3-venv
+TEST_PACKAGES  := redis-server kcat python3-venv libfaketime
 KAFKA_LIB      := target/kafka-lib
 
 .PHONY: help deps test-deps demo test lint bench

@@ -167,7 +167,8 @@ impl Supervisor {
         let end = self.end.clone();
         match kind {
             Kind::Checkpointer => {
-                let checkpointer = Checkpointer::new(self.adapters.store.clone(), self.status.clone(), end, exit).start();
+                let checkpointer =
+                    Checkpointer::new(self.adapters.store.clone(), self.status.clone(), end, exit).start();
                 self.sockets.store.connect(checkpointer.recipient());
             }
             Kind::Reporter => self.reporter = Some(Reporter::new(self.reporter_ports(), end, exit).start()),

@@ -1,5 +1,6 @@
 //! Integration tests: real Kafka, real Redis, real film.
 
+mod chaos;
 mod cli;
 mod config;
 mod jobs;

@@ -19,10 +19,19 @@ const MAX_REPETITIONS: u32 = 1000;
 /// How to begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// Do this job; it may have been begun before.
+    /// Do this job.
     Go(JobSpec),
+    /// Go on with this job: it was begun before, and so many of its chunks are done.
+    GoOn(JobSpec, Chunks),
     /// The job was completed, its outputs are there and as they were.
     AlreadyDone(JobSpec),
+}
+
+/// Chunks of a job that was begun; none before its input was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunks {
+    pub(super) done: u32,
+    pub(super) total: u32,
 }
 
 /// Looks the job up and refuses outputs that exist and that no unfinished run of this job could have made.
@@ -53,7 +62,7 @@ fn repeated(job: &JobSpec, repetition: u32) -> Result<JobSpec, Trouble> {
 
 fn go_on(job: JobSpec, checkpoint: &Checkpoint) -> Result<Start, Trouble> {
     if checkpoint.content == job.content_digest() {
-        return Ok(Start::Go(job));
+        return Ok(Start::GoOn(job, Chunks { done: checkpoint.chunks_done, total: checkpoint.chunks_total }));
     }
     Err(Trouble::usage(format!(
         "job {} was begun with another content and is not finished, give the changed job another job_id",

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use actors::checkpoint::JobStatus;
 use actors::failure::Failure;
+use actors::job::JobSpec;
 use actors::ports::{Answer, StatusSink};
 use actors::progress::Report;
 use serde_json::json;
@@ -28,7 +29,7 @@ use super::status::exit_of;
 use super::{Context, Exit, LocalJob, Progress, Trouble, Wiring};
 use crate::config::Config;
 use crate::telemetry;
-use begun::Start;
+use begun::{Chunks, Start};
 
 /// Reports on their way to the screen; the screen is fast.
 const REPORTS: usize = 16;
@@ -60,20 +61,30 @@ pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Res
             }
             Ok(Exit::Done)
         }
-        Start::Go(job) => {
-            paths::create_output_directories(&job)?;
-            work(job, config, progress, wiring).await
+        Start::GoOn(job, chunks) => {
+            say_what_was_done(&job, chunks, context);
+            go(job, config, progress, wiring).await
         }
+        Start::Go(job) => go(job, config, progress, wiring).await,
     }
 }
 
+fn say_what_was_done(job: &JobSpec, Chunks { done, total }: Chunks, context: &Context<'_>) {
+    let event = || json!({"event": "resumed", "job_id": job.job_id, "chunks_done": done, "chunks_total": total});
+    match (context.json, total) {
+        (true, _) => context.say(&event().to_string()),
+        (false, 0) => context.note(&format!("going on with job {}, its input was not cut yet", job.job_id)),
+        (false, _) => context.note(&format!("going on with job {}: {done} of {total} chunks are done", job.job_id)),
+    }
+}
+
+async fn go(job: JobSpec, config: Config, progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+    paths::create_output_directories(&job)?;
+    work(job, config, progress, wiring).await
+}
+
 /// Runs the worker until its job ended, a signal came, or it gave up.
-async fn work(
-    job: actors::job::JobSpec,
-    config: Config,
-    mut progress: Progress,
-    wiring: &dyn Wiring,
-) -> Result<Exit, Trouble> {
+async fn work(job: JobSpec, config: Config, mut progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
     let signals = Signals::listen()?;
     let stop = signals.stop();
     let leave = config.drain_timeout + LEAVE_TIMEOUT;

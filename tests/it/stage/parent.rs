@@ -1,26 +1,12 @@
 //! What happens to a stage when its worker is killed.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use super::double::launcher;
-
-/// Waits until a process is gone, or is only a name that nobody has collected yet.
-pub async fn wait_until_gone(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if matches!(state, None | Some('Z' | 'X')) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "process {pid} is still there: {stat}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
+use crate::support::process::wait_until_gone;
 
 /// A worker that runs this double as its stage.
 fn worker(mode: &str) -> Command {

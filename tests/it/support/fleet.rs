@@ -12,15 +12,28 @@ use serde_json::Value;
 
 use super::kafka::{Kafka, create_topic, lag, unique};
 use super::redis::Redis;
-use super::service::{Received, StandIn};
+use super::service::{PATIENCE, Received, StandIn};
 use super::transcode::{BINARY, Bench, uri};
 use super::worker::Worker;
+
+/// Servers that a test kills. Others share a Kafka, and have a Redis that keeps nothing on disk.
+pub struct Servers {
+    pub redis: Redis,
+    /// `None`: the shared one.
+    pub kafka: Option<Kafka>,
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self { redis: Redis::start(), kafka: None }
+    }
+}
 
 /// Surroundings of workers.
 pub struct Fleet {
     pub bench: Bench,
     pub service: StandIn,
-    redis: Redis,
+    pub servers: Servers,
     brokers: String,
     topic: String,
     /// Of the workers, beside the usual ones.
@@ -33,14 +46,19 @@ pub struct Fleet {
 impl Fleet {
     /// Starts `workers` workers with these variables besides the usual ones, and waits until all are ready.
     pub async fn start(workers: usize, variables: &[(&str, &str)]) -> Self {
+        Self::start_on(Servers::default(), workers, variables).await
+    }
+
+    /// [`Self::start`] on servers that the test chooses. A variable given here wins over the usual one.
+    pub async fn start_on(servers: Servers, workers: usize, variables: &[(&str, &str)]) -> Self {
         let topic = unique("transcoding");
-        let brokers = Kafka::shared().brokers();
+        let brokers = servers.kafka.as_ref().map_or_else(|| Kafka::shared().brokers(), Kafka::brokers);
         // As an operator makes it who lets large messages through.
         create_topic(&brokers, &topic, 64, &[("max.message.bytes", "12000000")]).await;
         let mut fleet = Self {
             bench: Bench::new(),
             service: StandIn::start(),
-            redis: Redis::start(),
+            servers,
             brokers,
             topic,
             more: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
@@ -71,7 +89,7 @@ impl Fleet {
 
     /// What a program at the same Redis reads.
     pub async fn redis<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = Client::open(format!("redis://127.0.0.1:{}/0", self.redis.port())).expect("a client");
+        let client = Client::open(format!("redis://127.0.0.1:{}/0", self.servers.redis.port())).expect("a client");
         let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
         let mut command = Cmd::new();
         words.iter().for_each(|word| {
@@ -86,10 +104,17 @@ impl Fleet {
             ("KAFKA_TOPIC", self.topic.clone()),
             ("KAFKA_GROUP_ID", self.topic.clone()),
             ("REDIS_HOST", "127.0.0.1".into()),
-            ("REDIS_PORT", self.redis.port().to_string()),
+            ("REDIS_PORT", self.servers.redis.port().to_string()),
             ("TRANSCODING_SERVICE_URL", self.service.url().to_string()),
             ("WORK_URL", uri(&self.bench.path("work"))),
         ]
+    }
+
+    /// Waits until the service was told that `chunks` chunks of a job are done.
+    pub async fn chunks_done(&self, job: &str, chunks: u32) {
+        let enough = |report: &Report| report.job_id.as_str() == job && report.chunks_done >= chunks;
+        let what = format!("{chunks} chunks of {job}");
+        self.service.wait_for(&what, |received| received.iter().any(|one| enough(&one.report))).await;
     }
 
     pub fn workers(&self) -> &[Worker] {
@@ -138,6 +163,11 @@ impl Fleet {
 
     /// Waits for the last report of each of these jobs and returns them in the order in which they came.
     pub async fn ends(&self, jobs: &[&str]) -> Vec<Report> {
+        self.ends_within(PATIENCE, jobs).await
+    }
+
+    /// [`Self::ends`] of jobs that take longer.
+    pub async fn ends_within(&self, patience: Duration, jobs: &[&str]) -> Vec<Report> {
         let last = |received: &[Received]| -> Vec<Report> {
             let reports = received.iter().map(|one| &one.report);
             let mut seen = std::collections::HashSet::new();
@@ -147,8 +177,10 @@ impl Fleet {
                 .cloned()
                 .collect()
         };
-        let received =
-            self.service.wait_for("the end of all jobs", |received| last(received).len() == jobs.len()).await;
+        let received = self
+            .service
+            .wait_within(patience, "the end of all jobs", |received| last(received).len() == jobs.len())
+            .await;
         last(&received)
     }
 
@@ -159,6 +191,43 @@ impl Fleet {
         while topics.iter().map(|topic| lag(&self.brokers, &self.topic, topic)).sum::<i64>() > 0 {
             assert!(Instant::now() < end, "the lag stays above 0 for 30 s");
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until nothing of any job lies in the work storage.
+    pub fn wait_for_no_work_files(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.work_files().is_empty() {
+            assert!(Instant::now() < end, "work files are left: {:?}", self.work_files());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the checkpoint of a job says so.
+    pub async fn wait_for_status(&self, job: &str, status: JobStatus) {
+        let key = format!("transcode:checkpoint:{job}");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let found: Option<String> = self.redis(&["HGET", &key, "status"]).await;
+            if found.as_deref() == Some(status.as_str()) {
+                return;
+            }
+            assert!(Instant::now() < end, "{job} is {found:?} and not {}", status.as_str());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What all workers logged.
+    pub fn log(&self) -> String {
+        self.workers.iter().map(Worker::log).collect()
+    }
+
+    /// Waits until a worker logs `text`.
+    pub async fn wait_for_log(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "nobody logs `{text}`:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

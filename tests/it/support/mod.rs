@@ -4,6 +4,7 @@ pub mod clip;
 pub mod fleet;
 pub mod kafka;
 pub mod media;
+pub mod process;
 pub mod redis;
 pub mod service;
 pub mod transcode;

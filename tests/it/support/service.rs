@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// The longest that a test waits for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the stand-in does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -146,10 +146,22 @@ impl StandIn {
 
     /// Waits until what was received is as `enough` wants it.
     pub async fn wait_for(&self, what: &str, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
+        self.wait_within(PATIENCE, what, enough).await
+    }
+
+    /// [`Self::wait_for`] something that takes longer.
+    pub async fn wait_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        enough: impl Fn(&[Received]) -> bool,
+    ) -> Vec<Received> {
         let mut changes = self.shared.changes.subscribe();
         let wait = changes.wait_for(|_| enough(&self.state().received));
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("{what} did not happen in {PATIENCE:?}; received: {:#?}", self.received());
+        if tokio::time::timeout(patience, wait).await.is_err() {
+            let received = self.received();
+            let last = &received[received.len().saturating_sub(5)..];
+            panic!("{what} did not happen in {patience:?}; the last reports of {}: {last:#?}", received.len());
         }
         self.received()
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::process::children_of;
 use super::transcode::BINARY;
 
 /// A worker process; killed when dropped.
@@ -53,6 +54,16 @@ impl Worker {
         }
     }
 
+    /// Waits until `/readyz` says no, and gives `reason`.
+    pub async fn wait_unready(&self, reason: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let unready = |page: &(u16, String)| page.0 == 503 && page.1.contains(reason);
+        while !self.get("/readyz").as_ref().is_some_and(unready) {
+            assert!(Instant::now() < end, "the worker is ready for 60 s, `{reason}` or not:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Status and body of a page of the admin endpoint, if it answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
@@ -78,6 +89,17 @@ impl Worker {
         format!("{}-{}", self.name, self.child.id())
     }
 
+    /// The processes of the stages that run now.
+    pub fn stages(&self) -> Vec<u32> {
+        children_of(self.child.id())
+    }
+
+    /// A signal to the worker alone.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a signal to a child that this struct owns and has not waited for.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("the worker is killed");
@@ -91,8 +113,7 @@ impl Worker {
 
     /// SIGTERM, then waits for the end; returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
-        // SAFETY: a signal to a child that this struct owns and has not waited for.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        self.signal(libc::SIGTERM);
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().expect("the worker can be waited for") {
