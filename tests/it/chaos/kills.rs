@@ -9,13 +9,14 @@ use super::films::Film;
 use super::{LONG, VARIABLES};
 use crate::support::fleet::Fleet;
 use crate::support::process::wait_until_gone;
+use crate::support::worker::Worker;
 
 /// Kills where `KILLS` does not say how many.
 const KILLS: usize = 30;
 /// Jobs that run at once.
 const JOBS: usize = 3;
 /// The longest pause between two kills.
-const PAUSE_MS: u64 = 2500;
+const PAUSE_MS: usize = 4000;
 /// What kills a stage: the kernel for want of memory, or its own native code.
 const STAGE_SIGNALS: [i32; 3] = [libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT];
 /// Media that was encoded, and that of it which was encoded again; of each rendition.
@@ -63,8 +64,7 @@ impl Chaos {
     }
 
     fn kill_something(&mut self) {
-        let index = self.dice.roll(self.fleet.workers().len());
-        let stages = self.fleet.workers()[index].stages();
+        let stages: Vec<u32> = self.fleet.workers().iter().flat_map(Worker::stages).collect();
         if !stages.is_empty() && self.dice.roll(2) == 0 {
             let stage = stages[self.dice.roll(stages.len())];
             let signal = STAGE_SIGNALS[self.dice.roll(STAGE_SIGNALS.len())];
@@ -72,11 +72,16 @@ impl Chaos {
             unsafe { libc::kill(stage as i32, signal) };
             self.doomed.push(stage);
             self.killed_stages += 1;
-            return;
+        } else {
+            self.kill_a_worker();
         }
+    }
+
+    fn kill_a_worker(&mut self) {
+        let index = self.dice.roll(self.fleet.workers().len());
         let (media, wasted) = counted(&self.fleet, index);
         (self.media, self.wasted) = (self.media + media, self.wasted + wasted);
-        self.doomed.extend(stages);
+        self.doomed.extend(self.fleet.workers()[index].stages());
         let name = self.fleet.workers()[index].fleet_name();
         self.fleet.kill(&name);
         self.fleet.add_worker();
@@ -119,7 +124,7 @@ async fn whatever_is_killed_whenever_every_job_completes_with_the_same_bytes() {
     while chaos.kills() < kills {
         chaos.keep_jobs_coming();
         // A moment that nothing in the worker can foresee.
-        tokio::time::sleep(Duration::from_millis(chaos.dice.roll(PAUSE_MS as usize) as u64)).await;
+        tokio::time::sleep(Duration::from_millis(chaos.dice.roll(PAUSE_MS) as u64)).await;
         chaos.kill_something();
     }
     let jobs: Vec<&str> = chaos.jobs.iter().map(|(job, _)| job.as_str()).collect();

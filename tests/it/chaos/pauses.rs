@@ -27,7 +27,7 @@ async fn a_worker_that_stands_still_longer_than_its_lease_and_session_harms_noth
 
 #[actix_rt::test]
 async fn a_stage_that_stands_still_is_stopped_and_its_chunk_encoded_again() {
-    let variables = [&VARIABLES[..], &[("STALL_TIMEOUT", "3s")]].concat();
+    let variables = [&VARIABLES[..], &[("STALL_TIMEOUT", "10s")]].concat();
     let fleet = Fleet::start(1, &variables).await;
     fleet.publish(&Film::Ladder.job("movie", fleet.bench.root()));
     fleet.chunks_done("movie", 1).await;
@@ -73,7 +73,6 @@ async fn a_clock_that_jumps_an_hour_ahead_and_back_changes_nothing() {
     let times: Vec<_> = fleet.service.received().iter().map(|one| one.report.updated_at).collect();
     let (first, last) = (times.iter().min().expect("reports"), times.iter().max().expect("reports"));
     assert!(*last - *first > chrono::Duration::hours(1), "the clock did not jump: {first} to {last}");
-    fleet.workers().iter().for_each(Worker::wait_ready);
 }
 
 fn faketime() -> &'static str {
