@@ -13,7 +13,7 @@ MEDIA_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plug
 TEST_PACKAGES  := redis-server kcat python3-venv libfaketime
 KAFKA_LIB      := target/kafka-lib
 
-.PHONY: help deps test-deps demo test lint bench
+.PHONY: help deps test-deps demo test soak lint bench
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -71,6 +71,13 @@ demo: deps ## Transcodes a sample film, or INPUT=FILE, with the whole worker in 
 
 test: test-deps ## All tests: real Kafka, real Redis, real film.
 	cargo test --locked --workspace --no-fail-fast
+
+KILLS ?= 200
+SEEDS ?= 100000
+
+soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model; SEED= begins elsewhere.
+	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
+	KILLS=$(KILLS) cargo test --locked --test it chaos::kills -- --nocapture
 
 lint: deps ## Formatting and lints.
 	cargo fmt --all --check
