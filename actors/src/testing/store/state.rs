@@ -10,13 +10,15 @@ use crate::plan::Fingerprint;
 use crate::ports::WorkerInfo;
 use crate::progress::Report;
 use crate::task::WorkUnit;
+use crate::testing::chronicle::{Chronicle, Event};
 
 #[derive(Default)]
 pub(super) struct State {
     pub jobs: HashMap<JobId, Job>,
-    pub leases: HashMap<String, (String, Instant)>,
+    pub leases: BTreeMap<String, (String, Instant)>,
     pub workers: BTreeMap<String, (WorkerInfo, Instant)>,
     pub outbox: Vec<Report>,
+    pub chronicle: Chronicle,
 }
 
 /// Everything of one job. Parts and attempts may be there before the checkpoint is, where the store was emptied.
@@ -34,6 +36,16 @@ impl State {
         self.jobs.retain(|_, job| job.expires_at.is_none_or(|at| at > now));
         self.leases.retain(|_, (_, at)| *at > now);
         self.workers.retain(|_, (_, at)| *at > now);
+    }
+
+    pub fn note_advance(&self, step: &Advance, advanced: &Advanced) {
+        let job_id = &advanced.checkpoint.job_id;
+        if let (Some(_), Some(in_force)) = (&step.plan, &advanced.checkpoint.fingerprint) {
+            self.chronicle.note(Event::InForce(job_id.clone(), in_force.clone()));
+        }
+        if let Some(sequence) = advanced.sequence {
+            self.chronicle.note(Event::Numbered(job_id.clone(), sequence));
+        }
     }
 
     /// The entry of a job for a write to its parts or attempts.

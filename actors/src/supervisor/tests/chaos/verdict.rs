@@ -1,0 +1,50 @@
+//! What must be true when the adversary has gone and all is quiet.
+
+use super::adversary::Adversary;
+use crate::checkpoint::JobStatus;
+use crate::failure::FailureClass;
+use crate::job::JobId;
+use crate::ports::Queue;
+use crate::testing::chronicle::Event;
+use crate::testing::invariants::{check as check_all, check_after_loss, check_at_rest};
+
+pub(super) fn check(adversary: &Adversary) {
+    let fleet = &adversary.fleet;
+    if fleet.chronicle.any(|event| *event == Event::Emptied) {
+        check_after_loss(fleet);
+    } else {
+        check_all(fleet);
+    }
+    check_at_rest(fleet);
+    for job_id in &adversary.jobs {
+        ended_for_a_reason(adversary, job_id);
+        assert!(fleet.stages.is_empty_of(job_id), "{job_id} has ended, and its work is still there");
+    }
+    let letters = fleet.log.records(Queue::DeadLetter);
+    assert!(adversary.world.may_fail() || letters.is_empty(), "dead letters: {letters:?}");
+}
+
+/// Jobs are completed, unless the adversary gave them a reason to end otherwise.
+fn ended_for_a_reason(adversary: &Adversary, job_id: &JobId) {
+    for report in adversary.fleet.service.taken_of(job_id).iter().filter(|report| report.status.is_terminal()) {
+        match report.status {
+            JobStatus::Cancelled => assert!(adversary.cancelled.contains(job_id), "nobody cancelled {job_id}"),
+            JobStatus::Failed => failed_for_a_reason(adversary, job_id, report.error.as_ref().map(|error| error.class)),
+            _ => assert_eq!(report.status, JobStatus::Completed),
+        }
+    }
+}
+
+fn failed_for_a_reason(adversary: &Adversary, job_id: &JobId, class: Option<FailureClass>) {
+    let most = adversary.world.max_attempts;
+    let used_up = |event: &Event| match event {
+        Event::Counted { job_id: of, attempts, .. } => of == job_id && *attempts >= most,
+        _ => false,
+    };
+    let reason = match class {
+        Some(FailureClass::Permanent) => adversary.world.may_fail(),
+        Some(FailureClass::Retryable | FailureClass::Device) => adversary.fleet.chronicle.any(used_up),
+        Some(FailureClass::Interrupted) | None => false,
+    };
+    assert!(reason, "{job_id} failed without a reason ({class:?})");
+}
