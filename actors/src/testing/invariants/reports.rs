@@ -14,6 +14,7 @@ pub(super) fn check(events: &[Event]) {
     let mut loss = 0;
     let mut numbers = HashMap::<(&JobId, u64), u32>::new();
     let mut last = HashMap::<&JobId, u64>::new();
+    let mut highest = HashMap::<&JobId, u64>::new();
     let mut reports = BTreeMap::<(&JobId, u32), Vec<Told>>::new();
     for event in events {
         match event {
@@ -26,7 +27,13 @@ pub(super) fn check(events: &[Event]) {
                 assert!(before < Some(*number), "report {number} of {job_id} follows {before:?}");
                 numbers.insert((job_id, *number), loss);
             }
+            Event::Ended(job_id, status, number) => {
+                let before = highest.get(job_id);
+                assert!(before < Some(number), "{job_id} is {status:?} with {number}, which is older than {before:?}");
+            }
             Event::Reported { by, report } => {
+                let highest = highest.entry(&report.job_id).or_default();
+                *highest = (*highest).max(report.sequence);
                 let number = (&report.job_id, report.sequence);
                 let Some(loss) = numbers.get(&number) else { panic!("{report:?} has a number that nobody gave it") };
                 reports.entry((&report.job_id, *loss)).or_default().push((by, report));
