@@ -40,14 +40,14 @@ pub struct Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        let chronicle = Chronicle::default();
+        let (chronicle, clock) = (Chronicle::default(), VirtualClock::default());
         Self {
             log: FakeLog::writing(&chronicle),
-            store: FakeStore::writing(&chronicle),
+            store: FakeStore::writing(&chronicle, clock),
             stages: FakeStages::writing(&chronicle),
             service: FakeService::writing(&chronicle),
             machine: FakeMachine::default(),
-            clock: VirtualClock::default(),
+            clock,
             chronicle,
         }
     }

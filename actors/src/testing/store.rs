@@ -15,6 +15,7 @@ use self::faults::Faults;
 pub use self::faults::Operation;
 use self::state::State;
 use super::chronicle::{Chronicle, Event};
+use super::service::VirtualClock;
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::JobId;
@@ -54,10 +55,11 @@ impl FakeStore {
         Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl: checkpoint_ttl.min(LONGEST_TTL) }
     }
 
-    /// An empty store that writes down what happens.
-    pub fn writing(chronicle: &Chronicle) -> Self {
+    /// An empty store that writes down what happens, and that numbers reports by `clock`, as a store does by its own:
+    /// what a caller thinks that the time is may be old when its call arrives.
+    pub fn writing(chronicle: &Chronicle, clock: VirtualClock) -> Self {
         let store = Self::new();
-        lock(&store.state).chronicle = chronicle.clone();
+        *lock(&store.state) = State { chronicle: chronicle.clone(), clock: Some(clock), ..State::default() };
         store
     }
 
@@ -89,9 +91,8 @@ impl FakeStore {
     /// Forgets everything, as a Redis that was restarted without its data.
     pub fn empty(&self) {
         let mut state = lock(&self.state);
-        let chronicle = state.chronicle.clone();
-        chronicle.note(Event::Emptied);
-        *state = State { chronicle, ..State::default() };
+        state.chronicle.note(Event::Emptied);
+        *state = State { chronicle: state.chronicle.clone(), clock: state.clock, ..State::default() };
     }
 
     /// Takes leases away from their owners: of all that are held, each for which `taken` says so.
@@ -162,7 +163,8 @@ impl JobStore for FakeStore {
 
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>> {
         self.call(Operation::Advance, move |state, instant| {
-            let advanced = state.jobs.get_mut(&job_id).and_then(|job| job.advance(&step, now, instant))?;
+            let time = state.time(now);
+            let advanced = state.jobs.get_mut(&job_id).and_then(|job| job.advance(&step, now, time, instant))?;
             state.note_advance(&step, &advanced);
             Some(advanced)
         })
@@ -171,12 +173,13 @@ impl JobStore for FakeStore {
     fn finish(&self, job_id: JobId, outcome: Outcome, mut report: Report, now: Timestamp) -> Answer<bool> {
         let ttl = self.checkpoint_ttl;
         self.call(Operation::Finish, move |state, instant| {
+            let time = state.time(now);
             let job = state.jobs.entry(job_id.clone()).or_default();
             let checkpoint = job.checkpoint.get_or_insert_with(|| report.checkpoint(now));
             if !checkpoint.finish(&outcome, now) {
                 return false;
             }
-            report.sequence = checkpoint.next_sequence(now);
+            report.sequence = checkpoint.next_sequence(time);
             job.expires_at = Some(instant + ttl);
             state.outbox.retain(|older| older.job_id != job_id);
             state.chronicle.note(Event::Numbered(job_id.clone(), report.sequence));

@@ -34,7 +34,9 @@ pub(super) fn check(events: &[Event], log: &FakeLog) {
         match event {
             Event::Published(record) => {
                 let task = record.value.as_deref().and_then(|value| serde_json::from_slice::<Task>(value).ok());
-                chains.published.extend(task.map(|task| name_of(&task)));
+                if let Some(task) = task {
+                    chains.published(&task);
+                }
             }
             Event::Split(plan) => {
                 chains.plans.insert((plan.job.job_id.clone(), plan.fingerprint()), plan.clone());
@@ -58,6 +60,20 @@ fn name_of(task: &Task) -> TaskName {
 }
 
 impl Chains {
+    /// A task is published when what it follows is recorded, and not before.
+    fn published(&mut self, task: &Task) {
+        let name = (task.job_id().clone(), task.fingerprint().clone());
+        if let Some(plan) = self.plans.get(&name) {
+            let unit = task.unit();
+            let comes_first = |before: &WorkUnit| unit.is_none() || after_unit(plan, *before) == unit;
+            for before in units(plan).filter(comes_first) {
+                let part = (name.0.clone(), name.1.clone(), before);
+                assert!(self.recorded.contains(&part), "{} was published before {before} was recorded", task.key());
+            }
+        }
+        self.published.insert(name_of(task));
+    }
+
     fn finished(&mut self, tag: DeliveryTag, log: &FakeLog) {
         let Some(record) = log.record(tag) else { panic!("{tag:?} is not in the log") };
         let work = Work::read(&Delivery { tag, key: Some(record.key), value: record.value, headers: record.headers });

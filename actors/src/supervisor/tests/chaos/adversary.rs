@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 /// How often it is looked whether they have ended.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// The effects that others build upon.
+const VITAL: [&str; 8] = ["run", "run", "record", "publish", "finish", "remove", "finished", "deliver"];
+
 struct Worker {
     name: String,
     life: Life,
@@ -106,7 +109,7 @@ impl Adversary {
 
     async fn act(&mut self) {
         self.pass_a_while().await;
-        match self.dice.roll(24) {
+        match self.dice.roll(26) {
             0..=6 => self.doom(),
             7 => self.some_life().die(),
             8 => self.fleet.log.shuffle(),
@@ -120,8 +123,8 @@ impl Adversary {
             18 => self.fleet.log.set_latency(self.dice.time(Duration::from_secs(3))),
             19 | 20 => self.spoil_a_task(),
             21 => self.fleet.stages.damage(self.dice.index(1000)),
-            22 => self.cancel(),
-            _ => self.fleet.service.panic_next(1 + self.dice.index(2)),
+            22 => self.fleet.service.panic_next(1 + self.dice.index(2)),
+            _ => self.end_a_job(),
         }
     }
 
@@ -138,10 +141,10 @@ impl Adversary {
     /// A worker will die at one of its next effects.
     fn doom(&mut self) {
         let moment = if self.dice.one_in(2) { Moment::Before } else { Moment::After };
-        let death = if self.dice.one_in(2) {
-            Death { effect: None, after: self.dice.roll(40), moment }
-        } else {
-            Death { effect: Some(self.dice.pick(&EFFECTS)), after: self.dice.roll(4), moment }
+        let death = match self.dice.roll(4) {
+            0 | 1 => Death { effect: None, after: self.dice.roll(40), moment },
+            2 => Death { effect: Some(self.dice.pick(&EFFECTS)), after: self.dice.roll(4), moment },
+            _ => Death { effect: Some(self.dice.pick(&VITAL)), after: self.dice.roll(3), moment },
         };
         self.some_life().die_at(death);
     }
@@ -233,11 +236,16 @@ impl Adversary {
         self.fleet.stages.script(&format!("{}/{task}", World::name(job)), vec![act; times]);
     }
 
-    fn cancel(&mut self) {
+    /// A job ends before it is done, while tasks of it run, where this world allows it.
+    fn end_a_job(&mut self) {
+        let name = World::name(self.dice.index(self.world.films.len()));
         if self.world.may_cancel {
-            let Ok(job_id) = World::name(self.dice.index(self.world.films.len())).parse::<JobId>() else { return };
+            let Ok(job_id) = name.parse::<JobId>() else { return };
             self.fleet.log.cancel(&job_id);
             self.cancelled.push(job_id);
+        } else if self.world.may_fail() {
+            let act = Act::Fail(Failure::permanent("the input is broken"));
+            self.fleet.stages.script(&format!("{name}/v{:05}", self.dice.roll(3)), [act]);
         }
     }
 
