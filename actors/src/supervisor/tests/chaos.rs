@@ -2,7 +2,8 @@
 //! any two effects of a worker, and the invariants hold. One seed gives one history: its world, its dice, the jitter of
 //! all backoffs and the clock follow from it.
 //!
-//! `cargo test` explores 10,000 seeds. `SEEDS=200000` explores so many, from `FIRST_SEED`; `SEED=1234` runs that one again.
+//! `cargo test` explores 10,000 seeds. `SEEDS=200000` explores so many, from `FIRST_SEED`; `SEED=1234` runs that one again
+//! and, where it fails, tells what happened, line by line.
 //!
 //! * `world`: the jobs, the fleet and the weather of a seed
 //! * `adversary`: what it does to them
