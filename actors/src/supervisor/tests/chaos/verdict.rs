@@ -1,11 +1,14 @@
 //! What must be true when the adversary has gone and all is quiet.
 
+use std::collections::HashMap;
+
 use super::adversary::Adversary;
 use crate::checkpoint::JobStatus;
 use crate::failure::FailureClass;
 use crate::job::JobId;
 use crate::ports::Queue;
 use crate::testing::chronicle::Event;
+use crate::testing::fleet::Fleet;
 use crate::testing::invariants::{check as check_all, check_after_loss, check_at_rest};
 
 pub(super) fn check(adversary: &Adversary) {
@@ -21,8 +24,26 @@ pub(super) fn check(adversary: &Adversary) {
         let removed = fleet.stages.is_empty_of(job_id) || was_forgotten(adversary, job_id);
         assert!(removed, "{job_id} has ended, and its work is still there");
     }
+    attempts_are_counted_first(fleet);
     let letters = fleet.log.records(Queue::DeadLetter);
     assert!(adversary.world.may_fail() || letters.is_empty(), "dead letters: {letters:?}");
+}
+
+/// No run of a stage is begun that was not counted: otherwise nobody would give a task up that kills its workers.
+fn attempts_are_counted_first(fleet: &Fleet) {
+    let mut counted = HashMap::<String, usize>::new();
+    fleet.chronicle.read(|events| {
+        for event in events {
+            if let Event::Counted { task, .. } = event {
+                *counted.entry(task.clone()).or_default() += 1;
+            }
+        }
+    });
+    for run in fleet.stages.runs() {
+        let left = counted.entry(run.key.clone()).or_default();
+        assert!(*left > 0, "{} was begun by {} without being counted", run.key, run.worker);
+        *left -= 1;
+    }
 }
 
 /// Whether the store lost that the job has ended. A part that becomes durable afterwards stays: nobody may remove the work

@@ -138,7 +138,12 @@ impl Adversary {
             4 => Act::Fail(Failure::retryable("it did not move")),
             _ => Act::Take(Duration::from_secs(20)),
         };
-        let times = if self.world.may_fail() { 1 + self.dice.index(6) } else { 1 + self.dice.index(3) };
+        let times = match act {
+            // A task that kills every worker that touches it: its attempts have to be counted before it can.
+            Act::Kill if self.world.may_fail() => 500,
+            _ if self.world.may_fail() => 1 + self.dice.index(6),
+            _ => 1 + self.dice.index(3),
+        };
         self.fleet.stages.script(&format!("{}/{task}", World::name(job)), vec![act; times]);
     }
 
