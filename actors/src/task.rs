@@ -181,6 +181,13 @@ pub fn after_unit(plan: &Plan, unit: WorkUnit) -> Option<WorkUnit> {
     }
 }
 
+/// The first unit of each chain that has no part: from there on the chains reach all units that have none.
+pub fn frontier(plan: &Plan, has_part: impl Fn(WorkUnit) -> bool) -> Vec<WorkUnit> {
+    let first_without =
+        |head| std::iter::successors(Some(head), |unit| after_unit(plan, *unit)).find(|unit| !has_part(*unit));
+    after_split(plan).into_iter().filter_map(first_without).collect()
+}
+
 /// The chunks in the order of their tasks: the longest first, so that no encoder is left with a long one at the end while
 /// the others have nothing to do.
 fn order(plan: &Plan) -> Vec<u32> {

@@ -11,7 +11,7 @@ use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
 use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::ports::{StageOutcome, StageRequest};
-use crate::task::{Task, WorkUnit};
+use crate::task::{Task, WorkUnit, units};
 use crate::work::RunWork;
 
 impl Workbench {
@@ -49,12 +49,15 @@ impl Workbench {
 
     /// The parts of all units; where some are missing, their tasks are published again.
     async fn all_parts(&self, plan: &Arc<Plan>) -> Result<Option<BTreeMap<WorkUnit, PartRecord>>, Failure> {
-        if !self.missing_units(plan).await?.is_empty() {
+        let mut parts = self.known_parts(plan).await?;
+        if units(plan).any(|unit| !parts.contains_key(&unit)) {
             self.restore_parts(plan).await?;
+            // Read once more, and never again: what was looked at is what is joined, whatever is forgotten meanwhile.
+            parts = self.known_parts(plan).await?;
         }
-        let missing = self.missing_units(plan).await?;
+        let missing: Vec<WorkUnit> = units(plan).filter(|unit| !parts.contains_key(unit)).collect();
         if missing.is_empty() {
-            return self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await.map(Some);
+            return Ok(Some(parts));
         }
         tracing::warn!(job_id = %plan.job.job_id, missing = missing.len(), "parts are missing, making them again");
         self.publish_units(plan, missing).await?;

@@ -1,6 +1,7 @@
 //! What a task finds when it arrives: whether its job still wants it, the checkpoint and the plan.
 //! Where the store was emptied, the checkpoint is built again from the plan and the parts in the work storage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Workbench;
@@ -9,7 +10,7 @@ use crate::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
 use crate::failure::Failure;
 use crate::job::JobId;
 use crate::plan::{Fingerprint, Plan};
-use crate::task::{Task, WorkUnit};
+use crate::task::{Task, WorkUnit, frontier};
 
 /// What a task finds.
 pub(super) enum Situation {
@@ -84,12 +85,20 @@ impl Workbench {
         // and nobody counts parts that are not all there.
         let units_done = self.restore_parts(&plan).await?;
         self.store.open(job_id.clone(), plan.job.content_digest(), self.now()).await?;
+        self.resume_chains(&plan).await?;
         let checkpoint = self.put_in_force(&plan, units_done).await?;
         checkpoint.map(Some).ok_or_else(|| {
             Failure::retryable(format!(
                 "the checkpoint of job {job_id} went away while it was built again; see that the store keeps its data"
             ))
         })
+    }
+
+    /// Starts each chain again where its first part is missing. A part that the store knew and the work storage lost has
+    /// no task any more, and nobody remembers that it had one; where there is a task, two are as good.
+    async fn resume_chains(&self, plan: &Plan) -> Result<(), Failure> {
+        let known = self.known_parts(plan).await?;
+        self.publish_units(plan, frontier(plan, |unit| known.contains_key(&unit))).await
     }
 
     /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.
@@ -127,10 +136,9 @@ impl Workbench {
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
-    /// Units of the plan without a recorded part.
-    pub(super) async fn missing_units(&self, plan: &Plan) -> Result<Vec<WorkUnit>, Failure> {
-        let known = self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await?;
-        Ok(crate::task::units(plan).filter(|unit| !known.contains_key(unit)).collect())
+    /// The recorded parts of a plan.
+    pub(super) async fn known_parts(&self, plan: &Plan) -> Result<BTreeMap<WorkUnit, PartRecord>, Failure> {
+        self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await
     }
 }
 

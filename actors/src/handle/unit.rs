@@ -21,7 +21,12 @@ impl Workbench {
         attempt: &mut Attempt,
     ) -> Result<Step, Failure> {
         let (checkpoint, plan) = match self.situation(task).await? {
-            Situation::Ended | Situation::Stale => return Ok(Step::Nothing),
+            Situation::Ended => {
+                // Its part may have become durable after the work of the job was removed.
+                self.clear(task.job_id()).await;
+                return Ok(Step::Nothing);
+            }
+            Situation::Stale => return Ok(Step::Nothing),
             Situation::Cancelled(checkpoint) => {
                 self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
                 return Ok(Step::Done);

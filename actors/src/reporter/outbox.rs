@@ -69,8 +69,18 @@ async fn deliver_leased(ports: &ReporterPorts, report: Report) -> Settled {
     }
 }
 
+/// The report with the progress that its job had when it ended: it was written a moment before, and what others
+/// reported in between must not be taken back.
+async fn as_it_ended(ports: &ReporterPorts, report: Report) -> Result<Report, Failure> {
+    let checkpoint = ports.store.read(report.job_id.clone()).await?;
+    let ended = checkpoint.filter(|checkpoint| checkpoint.status == report.status);
+    let progress = ended.map_or(report.progress, |ended| ended.progress.max(report.progress));
+    Ok(Report { progress, ..report })
+}
+
 async fn deliver_one(ports: &ReporterPorts, report: Report) -> Result<Settled, Failure> {
     let (job_id, sequence) = (report.job_id.clone(), report.sequence);
+    let report = as_it_ended(ports, report).await?;
     if let Err(failure) = ports.sink.deliver(report).await {
         match failure.class {
             FailureClass::Permanent => {

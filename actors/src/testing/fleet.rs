@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::chronicle::Chronicle;
+use super::life::Life;
 use super::log::FakeLog;
+use super::mortal::mortal;
 use super::service::{FakeMachine, FakeService, VirtualClock};
 use super::stages::FakeStages;
 use super::store::FakeStore;
@@ -17,7 +20,7 @@ use crate::supervisor::{Adapters, Settings, Supervisor, WorkerHandle};
 use crate::work::PoolSize;
 
 /// A fleet that shares a broker, a store, a work storage and a service.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Fleet {
     /// The broker.
     pub log: FakeLog,
@@ -31,19 +34,41 @@ pub struct Fleet {
     pub machine: FakeMachine,
     /// The time.
     pub clock: VirtualClock,
+    /// What happens to all of them.
+    pub chronicle: Chronicle,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        let (chronicle, clock) = (Chronicle::default(), VirtualClock::default());
+        Self {
+            log: FakeLog::writing(&chronicle),
+            store: FakeStore::writing(&chronicle, clock),
+            stages: FakeStages::writing(&chronicle),
+            service: FakeService::writing(&chronicle),
+            machine: FakeMachine::default(),
+            clock,
+            chronicle,
+        }
+    }
 }
 
 impl Fleet {
     /// Everything that a worker of this fleet needs.
     pub fn adapters(&self, worker: &str) -> Adapters {
+        self.adapters_of(worker, &Life::default())
+    }
+
+    /// Everything that a worker with a life of its own needs.
+    fn adapters_of(&self, worker: &str, life: &Life) -> Adapters {
         Adapters {
             connect: self.log.connect(worker),
             publisher: Arc::new(self.log.clone()),
             store: Arc::new(self.store.clone()) as Arc<dyn Store>,
-            work: Arc::new(self.stages.of_worker(worker)),
-            stages: Arc::new(self.stages.of_worker(worker)),
+            work: Arc::new(self.stages.of_worker(worker, life)),
+            stages: Arc::new(self.stages.of_worker(worker, life)),
             probe: Arc::new(self.machine.clone()),
-            sink: Arc::new(self.service.clone()),
+            sink: Arc::new(self.service.of_worker(worker)),
             clock: Arc::new(self.clock),
         }
     }
@@ -51,6 +76,12 @@ impl Fleet {
     /// Starts a worker with two encoders.
     pub fn worker(&self, name: &str) -> WorkerHandle {
         Supervisor::start(self.adapters(name), settings(name))
+    }
+
+    /// Starts a worker that can die at any of its calls. Nobody stops what is left of it then.
+    pub fn mortal(&self, settings: Settings, life: &Life) -> WorkerHandle {
+        let adapters = self.adapters_of(&settings.worker, life);
+        Supervisor::start(mortal(adapters, life), settings)
     }
 
     /// A worker dies without a word.

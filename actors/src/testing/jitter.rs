@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Numbers that follow from a seed, one after the other (splitmix: a counter in steps of the golden ratio, mixed).
-fn follow(state: u64) -> (u64, u64) {
+pub(super) fn follow(state: u64) -> (u64, u64) {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

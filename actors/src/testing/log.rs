@@ -1,5 +1,5 @@
 //! A broker in memory: partitions, one consumer group, credits, commits, rebalances. What workers publish comes back to
-//! them. Everything that happens is kept in its order, for the checks in [`super::invariants`].
+//! them. What it does is written into the [`Chronicle`], for the checks in [`super::invariants`].
 
 mod group;
 
@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
+use super::chronicle::{Chronicle, Event};
 use crate::failure::Failure;
 use crate::job::{JobId, JobSpec};
 use crate::ports::{Answer, ConnectSource, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher, TaskSource};
@@ -17,47 +16,30 @@ use group::Group;
 /// Partitions of each topic.
 pub const PARTITIONS: i32 = 4;
 
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LogEntry {
-    /// A record was acknowledged.
-    Published(Publication),
-    /// A record went to a worker.
-    Delivered {
-        /// The worker.
-        worker: String,
-        /// The record.
-        tag: DeliveryTag,
-    },
-    /// A worker said that a delivery is finished.
-    Finished {
-        /// The worker.
-        worker: String,
-        /// The record.
-        tag: DeliveryTag,
-    },
-    /// A worker left the group.
-    Left(String),
-}
-
 /// The broker. Clones share it.
 #[derive(Clone, Default)]
 pub struct FakeLog {
     state: Arc<Mutex<State>>,
-    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct State {
     records: BTreeMap<(Queue, i32), Vec<Publication>>,
     group: Group,
-    history: Vec<LogEntry>,
+    chronicle: Chronicle,
     away: bool,
     refuse: Vec<Failure>,
     latency: Duration,
 }
 
 impl FakeLog {
+    /// A broker that writes down what happens.
+    pub fn writing(chronicle: &Chronicle) -> Self {
+        let log = Self::default();
+        log.lock().chronicle = chronicle.clone();
+        log
+    }
+
     /// Publishes a job, as the Transcoding Service does.
     pub fn submit(&self, job: &JobSpec) {
         let value = serde_json::to_vec(job).unwrap_or_default();
@@ -72,7 +54,6 @@ impl FakeLog {
     /// Publishes a record, whatever it is.
     pub fn put(&self, record: Publication) {
         self.lock().append(record);
-        self.changed.notify_waiters();
     }
 
     /// Asks all workers to cancel a job.
@@ -118,6 +99,23 @@ impl FakeLog {
     pub fn rewind(&self) {
         let mut state = self.lock();
         state.group.rewind();
+        state.chronicle.note(Event::Rewound);
+        state.deliver();
+    }
+
+    /// A record of jobs or tasks comes again, as if its producer had sent it twice; which one, `pick` says.
+    pub fn repeat(&self, pick: usize) {
+        let mut state = self.lock();
+        let work: Vec<_> = group::HOLDS_WORK.iter().flat_map(|queue| state.of_queue(*queue)).collect();
+        if let Some(record) = work.get(pick % work.len().max(1)).cloned().cloned() {
+            state.append(record);
+        }
+    }
+
+    /// From now on nothing of these partitions is delivered.
+    pub fn hold_back(&self, partitions: &[(Queue, i32)]) {
+        let mut state = self.lock();
+        state.group.hold_back(partitions);
         state.deliver();
     }
 
@@ -131,15 +129,9 @@ impl FakeLog {
         })
     }
 
-    /// What has happened so far.
-    pub fn history(&self) -> Vec<LogEntry> {
-        self.lock().history.clone()
-    }
-
     /// The records of a topic, by partition and offset.
     pub fn records(&self, queue: Queue) -> Vec<Publication> {
-        let state = self.lock();
-        state.records.iter().filter(|((of, _), _)| *of == queue).flat_map(|(_, records)| records.clone()).collect()
+        self.lock().of_queue(queue).cloned().collect()
     }
 
     /// The record of a delivery.
@@ -160,17 +152,21 @@ impl FakeLog {
 }
 
 impl State {
+    fn of_queue(&self, queue: Queue) -> impl Iterator<Item = &Publication> {
+        self.records.iter().filter(move |((of, _), _)| *of == queue).flat_map(|(_, records)| records)
+    }
+
     fn append(&mut self, record: Publication) {
         let sum: u32 = record.key.iter().map(|byte| u32::from(*byte)).sum();
         let partition = i32::try_from(sum).unwrap_or(0) % PARTITIONS;
-        self.history.push(LogEntry::Published(record.clone()));
+        self.chronicle.note(Event::Published(record.clone()));
         self.records.entry((record.queue, partition)).or_default().push(record);
         self.deliver();
     }
 
     fn deliver(&mut self) {
         for (worker, tag) in self.group.deliver(&self.records) {
-            self.history.push(LogEntry::Delivered { worker, tag });
+            self.chronicle.note(Event::Delivered { worker, tag });
         }
     }
 }
@@ -191,15 +187,18 @@ impl TaskSource for FakeSource {
     fn finished(&self, tag: DeliveryTag) {
         let mut state = self.log.lock();
         if state.group.is_member(self.member) {
-            state.group.finished(self.member, tag);
-            state.history.push(LogEntry::Finished { worker: self.worker.clone(), tag });
+            state.chronicle.note(Event::Finished { worker: self.worker.clone(), tag });
+            if let Some(watermark) = state.group.finished(self.member, tag) {
+                let DeliveryTag { queue, partition, epoch, .. } = tag;
+                state.chronicle.note(Event::Committed { queue, partition, epoch, watermark });
+            }
         }
     }
 
     fn leave(&self) {
         let mut state = self.log.lock();
         if state.group.leave(self.member) {
-            state.history.push(LogEntry::Left(self.worker.clone()));
+            state.chronicle.note(Event::Left(self.worker.clone()));
             state.deliver();
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use tokio::time::Instant;
 
+use super::chronicle::{Chronicle, Event};
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::job::{JobId, VideoCodec};
@@ -13,10 +14,11 @@ use crate::plan::EncoderFamily;
 use crate::ports::{Answer, Capabilities, CapabilityProbe, Clock, EncoderCapability, StatusSink};
 use crate::progress::Report;
 
-/// A Transcoding Service that keeps what it is told. Clones share it.
+/// A Transcoding Service that keeps what it is told. Clones share everything but the name of their worker.
 #[derive(Clone, Default)]
 pub struct FakeService {
     state: Arc<Mutex<State>>,
+    worker: String,
 }
 
 #[derive(Default)]
@@ -27,9 +29,22 @@ struct State {
     refuse: bool,
     panics: usize,
     latency: Duration,
+    chronicle: Chronicle,
 }
 
 impl FakeService {
+    /// A service that writes down what it is told.
+    pub fn writing(chronicle: &Chronicle) -> Self {
+        let service = Self::default();
+        service.lock().chronicle = chronicle.clone();
+        service
+    }
+
+    /// The same for another worker.
+    pub fn of_worker(&self, worker: &str) -> Self {
+        Self { state: self.state.clone(), worker: worker.into() }
+    }
+
     /// While the service is away, every delivery fails as `retryable`.
     pub fn set_away(&self, away: bool) {
         self.lock().away = away;
@@ -67,7 +82,8 @@ impl FakeService {
 
     /// The last report of a job, once it was taken.
     pub fn last_of(&self, job_id: &JobId) -> Option<Report> {
-        self.taken_of(job_id).into_iter().find(|report| report.status.is_terminal())
+        let is_last = |report: &&Report| report.job_id == *job_id && report.status.is_terminal();
+        self.lock().taken.iter().find(is_last).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,6 +113,7 @@ impl StatusSink for FakeService {
             if state.refuse {
                 return Err(Failure::permanent("the fake service refuses everything"));
             }
+            state.chronicle.note(Event::Reported { by: this.worker.clone(), report: report.clone() });
             state.taken.push(report);
             Ok(())
         })

@@ -1,11 +1,15 @@
 //! Stages and a work storage without media: what each run does and how long it takes is written down before.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod storage;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::chronicle::Chronicle;
+use super::life::Life;
 use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
 use crate::failure::Failure;
 use crate::job::{JobId, MediaUri};
@@ -13,6 +17,7 @@ use crate::plan::testing::{facts_of, identity};
 use crate::plan::{Fingerprint, Plan, SourceIdentity};
 use crate::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner, WorkStorage};
 use crate::task::{Stage, WorkUnit};
+use storage::Storage;
 
 /// What a run does instead of what it should.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub enum Act {
     Take(Duration),
     /// An assembly that finds these parts lost.
     LoseParts(Vec<WorkUnit>),
+    /// Kills its worker at half of its time, where the worker is one that can die.
+    Kill,
 }
 
 /// A film.
@@ -62,6 +69,7 @@ pub struct Run {
 pub struct FakeStages {
     state: Arc<Mutex<State>>,
     worker: String,
+    life: Life,
 }
 
 #[derive(Default)]
@@ -72,9 +80,7 @@ struct State {
     runs: Vec<Run>,
     source: Option<SourceIdentity>,
     identify_failures: VecDeque<Failure>,
-    plans: HashMap<(JobId, Fingerprint), Plan>,
-    parts: BTreeMap<(JobId, String), Vec<PartRecord>>,
-    removed: Vec<JobId>,
+    storage: Storage,
 }
 
 /// Time of a run where a test does not say it.
@@ -83,9 +89,16 @@ const PACE: Duration = Duration::from_secs(5);
 const STEPS: u32 = 10;
 
 impl FakeStages {
-    /// The same for another worker.
-    pub fn of_worker(&self, worker: &str) -> Self {
-        Self { state: self.state.clone(), worker: worker.into() }
+    /// Stages and a work storage that write down what happens.
+    pub fn writing(chronicle: &Chronicle) -> Self {
+        let stages = Self::default();
+        stages.lock().storage.chronicle = chronicle.clone();
+        stages
+    }
+
+    /// The same for another worker, whose life a run can end.
+    pub fn of_worker(&self, worker: &str, life: &Life) -> Self {
+        Self { state: self.state.clone(), worker: worker.into(), life: life.clone() }
     }
 
     /// The film that a job reads.
@@ -130,13 +143,17 @@ impl FakeStages {
 
     /// Jobs whose work was removed.
     pub fn removed(&self) -> Vec<JobId> {
-        self.lock().removed.clone()
+        self.lock().storage.removed.clone()
+    }
+
+    /// The files of a part vanish from the work storage, if there is one; which one, `pick` says.
+    pub fn damage(&self, pick: usize) {
+        self.lock().storage.damage(pick);
     }
 
     /// Whether nothing of a job is left.
     pub fn is_empty_of(&self, job_id: &JobId) -> bool {
-        let state = self.lock();
-        !state.plans.keys().any(|(id, _)| id == job_id) && !state.parts.keys().any(|(id, _)| id == job_id)
+        self.lock().storage.is_empty_of(job_id)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,6 +164,7 @@ impl FakeStages {
         let (stage, key, media_ns) = describe(&request);
         let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
+        self.lock().storage.may_begin(&request)?;
         for step in 1..=STEPS {
             tokio::time::sleep(pace / STEPS).await;
             progress(media_ns * u64::from(step) / u64::from(STEPS));
@@ -154,8 +172,16 @@ impl FakeStages {
                 Some(Act::Fail(failure)) if step == STEPS / 2 => return Err(failure.clone()),
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
-                Some(Act::LoseParts(units)) if step == STEPS => return Ok(StageOutcome::PartsLost(units.clone())),
+                Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
+                Some(Act::LoseParts(units)) if step == STEPS - 1 => self.lock().storage.lose(&request, units),
                 _ => {}
+            }
+            // The last step of an assembly is the one from the verified file to its final name.
+            if step == STEPS - 1
+                && let StageRequest::Assemble { plan, parts } = &request
+                && let Some(lost) = self.lock().storage.verify(plan, parts)
+            {
+                return Ok(StageOutcome::PartsLost(lost));
             }
         }
         let mut state = self.lock();
@@ -190,20 +216,17 @@ impl State {
             StageRequest::Split { job, source } => {
                 let film = self.films.get(&job.job_id).copied().unwrap_or_default();
                 let facts = facts_of(film.chunks, film.audio);
-                let plan = Plan::build((*job).clone(), source, facts, film.parallelism)?;
-                self.plans.insert((job.job_id.clone(), plan.fingerprint()), plan.clone());
-                Ok(StageOutcome::Split(Arc::new(plan)))
+                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism)?);
+                self.storage.keep_plan(&plan);
+                Ok(StageOutcome::Split(plan))
             }
             StageRequest::Unit { plan, unit } => {
                 let part = part_of(unit, worker);
-                let known = self.parts.entry((plan.job.job_id.clone(), plan.fingerprint().0)).or_default();
-                known.retain(|known| known.unit != unit);
-                known.push(part.clone());
+                self.storage.keep_part(&plan, part.clone());
                 Ok(StageOutcome::Unit(part))
             }
-            StageRequest::Assemble { plan, parts } => {
-                let missing = crate::task::units(&plan).filter(|unit| !parts.contains_key(unit)).count();
-                assert_eq!(missing, 0, "an assembly was begun without all parts");
+            StageRequest::Assemble { plan, .. } => {
+                self.storage.publish(&plan);
                 Ok(StageOutcome::Assembled(vec![output_of(&plan)]))
             }
         }
@@ -258,20 +281,17 @@ impl WorkStorage for FakeStages {
     }
 
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
-        let plan = self.lock().plans.get(&(job_id, fingerprint)).cloned();
+        let plan = self.lock().storage.plan(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(plan)))
     }
 
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
-        let parts = self.lock().parts.get(&(job_id, fingerprint.0)).cloned().unwrap_or_default();
+        let parts = self.lock().storage.parts(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(parts)))
     }
 
     fn remove(&self, job_id: JobId) -> Answer<()> {
-        let mut state = self.lock();
-        state.plans.retain(|(id, _), _| *id != job_id);
-        state.parts.retain(|(id, _), _| *id != job_id);
-        state.removed.push(job_id);
+        self.lock().storage.remove(job_id);
         Box::pin(std::future::ready(Ok(())))
     }
 }

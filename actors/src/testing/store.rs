@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use self::faults::Faults;
 pub use self::faults::Operation;
 use self::state::{Job, State};
+use super::chronicle::{Chronicle, Event};
+use super::service::VirtualClock;
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::JobId;
@@ -53,6 +55,14 @@ impl FakeStore {
         Self { state: Arc::default(), faults: Arc::default(), checkpoint_ttl: checkpoint_ttl.min(LONGEST_TTL) }
     }
 
+    /// An empty store that writes down what happens, and that numbers reports by `clock`, as a store does by its own:
+    /// what a caller thinks that the time is may be old when its call arrives.
+    pub fn writing(chronicle: &Chronicle, clock: VirtualClock) -> Self {
+        let store = Self::new();
+        *lock(&store.state) = State { chronicle: chronicle.clone(), clock: Some(clock), ..State::default() };
+        store
+    }
+
     /// The next `calls` calls, whatever they are, fail as `retryable` and do nothing.
     pub fn fail_next(&self, calls: usize) {
         lock(&self.faults).fail_any = calls;
@@ -80,7 +90,19 @@ impl FakeStore {
 
     /// Forgets everything, as a Redis that was restarted without its data.
     pub fn empty(&self) {
-        *lock(&self.state) = State::default();
+        let mut state = lock(&self.state);
+        state.chronicle.note(Event::Emptied);
+        *state = State { chronicle: state.chronicle.clone(), clock: state.clock, ..State::default() };
+    }
+
+    /// Takes leases away from their owners: of all that are held, each for which `taken` says so.
+    pub fn drop_leases(&self, mut taken: impl FnMut(&str) -> bool) {
+        lock(&self.state).leases.retain(|task, _| !taken(task));
+    }
+
+    /// Last reports that nobody has confirmed.
+    pub fn outbox_len(&self) -> usize {
+        lock(&self.state).outbox.len()
     }
 
     /// How often `operation` was called, failed calls included.
@@ -141,21 +163,27 @@ impl JobStore for FakeStore {
 
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>> {
         self.call(Operation::Advance, move |state, instant| {
-            state.jobs.get_mut(&job_id).and_then(|job| job.advance(&step, now, instant))
+            let time = state.time(now);
+            let advanced = state.jobs.get_mut(&job_id).and_then(|job| job.advance(&step, now, time, instant))?;
+            state.note_advance(&step, &advanced);
+            Some(advanced)
         })
     }
 
     fn finish(&self, job_id: JobId, outcome: Outcome, mut report: Report, now: Timestamp) -> Answer<bool> {
         let ttl = self.checkpoint_ttl;
         self.call(Operation::Finish, move |state, instant| {
+            let time = state.time(now);
             let job = state.jobs.entry(job_id.clone()).or_default();
             let checkpoint = job.checkpoint.get_or_insert_with(|| report.checkpoint(now));
             if !checkpoint.finish(&outcome, now) {
                 return false;
             }
-            report.sequence = checkpoint.next_sequence(now);
+            report.sequence = checkpoint.next_sequence(time);
             job.expires_at = Some(instant + ttl);
             state.outbox.retain(|older| older.job_id != job_id);
+            state.chronicle.note(Event::Numbered(job_id.clone(), report.sequence));
+            state.chronicle.note(Event::Ended(job_id, outcome.status(), report.sequence));
             state.outbox.push(report);
             true
         })
@@ -180,7 +208,8 @@ impl PartStore for FakeStore {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         let ttl = self.checkpoint_ttl;
         self.call(Operation::Record, move |state, instant| {
-            let job = state.side(job_id, instant + ttl);
+            let chronicle = state.chronicle.clone();
+            let job = state.side(job_id.clone(), instant + ttl);
             let parts = job.parts.entry(fingerprint.clone()).or_default();
             let news = !parts.contains_key(&part.unit);
             let in_force = parts.entry(part.unit).or_insert_with(|| part.clone()).clone();
@@ -190,7 +219,9 @@ impl PartStore for FakeStore {
                 checkpoint.chunks_done = chunks_done;
                 checkpoint.updated_at = now;
             }
-            Recorded { first: in_force == part, part: in_force, units_done }
+            let recorded = Recorded { first: in_force == part, part: in_force.clone(), units_done };
+            chronicle.note(Event::Recorded { job_id, fingerprint, offered: part, in_force });
+            recorded
         })
     }
 
@@ -208,15 +239,18 @@ impl PartStore for FakeStore {
             if let Some(checkpoint) = job.live(&fingerprint) {
                 checkpoint.chunks_done = chunks_done;
             }
+            state.chronicle.note(Event::Forgotten(job_id, fingerprint, unit));
         })
     }
 
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32> {
         let ttl = self.checkpoint_ttl;
         self.call(Operation::CountAttempt, move |state, instant| {
-            let attempts = state.side(job_id, instant + ttl).attempts.entry(task).or_default();
-            *attempts += 1;
-            *attempts
+            let counted = state.side(job_id.clone(), instant + ttl).attempts.entry(task.clone()).or_default();
+            *counted += 1;
+            let attempts = *counted;
+            state.chronicle.note(Event::Counted { job_id, task, attempts });
+            attempts
         })
     }
 

@@ -9,9 +9,9 @@ use crate::failure::Failure;
 use crate::plan::testing::job;
 use crate::ports::{JobStore as _, PartStore as _, Queue, SourceEvent};
 use crate::supervisor::{Ended, Settings, Supervisor};
+use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, settings, until};
 use crate::testing::invariants::{check, check_chains};
-use crate::testing::log::LogEntry;
 use crate::testing::stages::{Act, Film};
 
 #[actix::test]
@@ -26,7 +26,7 @@ async fn a_drain_lets_running_chunks_end_and_another_worker_goes_on_without_doin
     assert!(!first.status().borrow().ready() && first.status().borrow().live());
     assert_eq!(first.ended().await, Ended::Drained);
     assert!(!first.status().borrow().live());
-    assert!(fleet.log.history().contains(&LogEntry::Left("a".into())));
+    assert!(fleet.chronicle.any(|event| *event == Event::Left("a".into())));
     let begun = fleet.stages.runs().len();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(fleet.stages.runs().len(), begun, "something was begun after the drain");

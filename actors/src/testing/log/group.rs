@@ -22,6 +22,7 @@ pub(super) struct Group {
     last_member: u64,
     last_epoch: u64,
     rotation: usize,
+    held_back: Vec<Partition>,
 }
 
 struct Member {
@@ -82,16 +83,22 @@ impl Group {
         }
     }
 
-    pub fn finished(&mut self, member: u64, tag: DeliveryTag) {
+    /// The new position of the partition, where it moved.
+    pub fn finished(&mut self, member: u64, tag: DeliveryTag) -> Option<i64> {
         let partition = (tag.queue, tag.partition);
-        let Some(assigned) = self.assigned.get_mut(&partition) else { return };
-        if assigned.member == member && assigned.epoch == tag.epoch {
-            assigned.offsets.finished(tag.offset);
-            if let Some(watermark) = assigned.offsets.to_commit() {
-                assigned.offsets.committed(watermark);
-                self.committed.insert(partition, watermark);
-            }
+        let assigned = self.assigned.get_mut(&partition)?;
+        if assigned.member != member || assigned.epoch != tag.epoch {
+            return None;
         }
+        assigned.offsets.finished(tag.offset);
+        let watermark = assigned.offsets.to_commit()?;
+        assigned.offsets.committed(watermark);
+        self.committed.insert(partition, watermark);
+        Some(watermark)
+    }
+
+    pub fn hold_back(&mut self, partitions: &[Partition]) {
+        self.held_back = partitions.to_vec();
     }
 
     pub fn committed(&self, partition: Partition) -> usize {
@@ -114,6 +121,9 @@ impl Group {
     pub fn deliver(&mut self, records: &BTreeMap<Partition, Vec<Publication>>) -> Vec<(String, DeliveryTag)> {
         let mut delivered = Vec::new();
         for (&(queue, partition), assigned) in &mut self.assigned {
+            if self.held_back.contains(&(queue, partition)) {
+                continue;
+            }
             let Some(member) = self.members.get_mut(&assigned.member) else { continue };
             let known = records.get(&(queue, partition)).map_or(&[][..], Vec::as_slice);
             while member.credits > 0

@@ -7,16 +7,20 @@ use tokio::time::Instant;
 use crate::checkpoint::{Advance, Advanced, Checkpoint, PartRecord, REPORT_INTERVAL, Timestamp};
 use crate::job::JobId;
 use crate::plan::Fingerprint;
-use crate::ports::WorkerInfo;
+use crate::ports::{Clock as _, WorkerInfo};
 use crate::progress::Report;
 use crate::task::WorkUnit;
+use crate::testing::chronicle::{Chronicle, Event};
+use crate::testing::service::VirtualClock;
 
 #[derive(Default)]
 pub(super) struct State {
     pub jobs: HashMap<JobId, Job>,
-    pub leases: HashMap<String, (String, Instant)>,
+    pub leases: BTreeMap<String, (String, Instant)>,
     pub workers: BTreeMap<String, (WorkerInfo, Instant)>,
     pub outbox: Vec<Report>,
+    pub chronicle: Chronicle,
+    pub clock: Option<VirtualClock>,
 }
 
 /// Everything of one job. Parts and attempts may be there before the checkpoint is, where the store was emptied.
@@ -34,6 +38,21 @@ impl State {
         self.jobs.retain(|_, job| job.expires_at.is_none_or(|at| at > now));
         self.leases.retain(|_, (_, at)| *at > now);
         self.workers.retain(|_, (_, at)| *at > now);
+    }
+
+    /// The time by the clock of the store; without one, what the caller says.
+    pub fn time(&self, told: Timestamp) -> Timestamp {
+        self.clock.map_or(told, |clock| clock.now())
+    }
+
+    pub fn note_advance(&self, step: &Advance, advanced: &Advanced) {
+        let job_id = &advanced.checkpoint.job_id;
+        if let (Some(_), Some(in_force)) = (&step.plan, &advanced.checkpoint.fingerprint) {
+            self.chronicle.note(Event::InForce(job_id.clone(), in_force.clone()));
+        }
+        if let Some(sequence) = advanced.sequence {
+            self.chronicle.note(Event::Numbered(job_id.clone(), sequence));
+        }
     }
 
     /// The entry of a job for a write to its parts or attempts.
@@ -58,7 +77,8 @@ impl Job {
         self.checkpoint.as_mut().filter(|checkpoint| !checkpoint.status.is_terminal()).filter(followed)
     }
 
-    pub fn advance(&mut self, step: &Advance, now: Timestamp, instant: Instant) -> Option<Advanced> {
+    /// `now` is when the caller called, `time` what the clock of the store shows.
+    pub fn advance(&mut self, step: &Advance, now: Timestamp, time: Timestamp, instant: Instant) -> Option<Advanced> {
         let mut checkpoint = self.checkpoint.take()?;
         let before = checkpoint.fingerprint.clone();
         let taken = checkpoint.takes(step);
@@ -69,7 +89,7 @@ impl Job {
         let due = self.reported_at.is_none_or(|last| instant.duration_since(last) >= REPORT_INTERVAL);
         let sequence = (taken && step.report && due && !checkpoint.status.is_terminal()).then(|| {
             self.reported_at = Some(instant);
-            checkpoint.next_sequence(now)
+            checkpoint.next_sequence(time)
         });
         self.checkpoint = Some(checkpoint.clone());
         Some(Advanced { checkpoint, sequence })

@@ -1,0 +1,110 @@
+//! What lies in the fake work storage: plans and parts by job and plan, as long as nobody removes or damages them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::checkpoint::PartRecord;
+use crate::failure::Failure;
+use crate::job::JobId;
+use crate::plan::{Fingerprint, Plan};
+use crate::ports::StageRequest;
+use crate::task::{WorkUnit, units};
+use crate::testing::chronicle::{Chronicle, Event};
+
+type Name = (JobId, Fingerprint);
+
+#[derive(Default)]
+pub(super) struct Storage {
+    plans: BTreeMap<Name, Arc<Plan>>,
+    parts: BTreeMap<Name, BTreeMap<WorkUnit, PartRecord>>,
+    pub removed: Vec<JobId>,
+    pub chronicle: Chronicle,
+}
+
+fn name_of(plan: &Plan) -> Name {
+    (plan.job.job_id.clone(), plan.fingerprint())
+}
+
+impl Storage {
+    pub fn keep_plan(&mut self, plan: &Arc<Plan>) {
+        self.plans.insert(name_of(plan), plan.clone());
+        self.chronicle.note(Event::Split(plan.clone()));
+    }
+
+    /// The last one stays: all parts of a unit are as good.
+    pub fn keep_part(&mut self, plan: &Plan, part: PartRecord) {
+        let (job_id, fingerprint) = name_of(plan);
+        self.chronicle.note(Event::Made { job_id: job_id.clone(), fingerprint: fingerprint.clone(), unit: part.unit });
+        self.parts.entry((job_id, fingerprint)).or_default().insert(part.unit, part);
+    }
+
+    /// A unit is read from a source that its split wrote.
+    pub fn may_begin(&self, request: &StageRequest) -> Result<(), Failure> {
+        match request {
+            StageRequest::Unit { plan, .. } if !self.plans.contains_key(&name_of(plan)) => {
+                Err(Failure::retryable("the source is missing in the fake work storage"))
+            }
+            StageRequest::Unit { .. } | StageRequest::Split { .. } | StageRequest::Assemble { .. } => Ok(()),
+        }
+    }
+
+    /// Reads an output back; the parts of which the files are not there, if there are any.
+    pub fn verify(&mut self, plan: &Plan, parts: &BTreeMap<WorkUnit, PartRecord>) -> Option<Vec<WorkUnit>> {
+        let (job_id, fingerprint) = name_of(plan);
+        if units(plan).any(|unit| !parts.contains_key(&unit)) {
+            self.chronicle.note(Event::Incomplete(job_id.clone(), fingerprint.clone()));
+        }
+        let there = self.parts.get(&(job_id.clone(), fingerprint.clone()));
+        let is_lost = |unit: &WorkUnit| !there.is_some_and(|there| there.contains_key(unit));
+        let lost: Vec<WorkUnit> = parts.keys().copied().filter(is_lost).collect();
+        if lost.is_empty() {
+            self.chronicle.note(Event::Verified(job_id, fingerprint));
+            return None;
+        }
+        self.chronicle.note(Event::Lost(job_id, fingerprint, lost.clone()));
+        Some(lost)
+    }
+
+    /// An output gets its final name.
+    pub fn publish(&mut self, plan: &Plan) {
+        let (job_id, fingerprint) = name_of(plan);
+        self.chronicle.note(Event::Output(job_id, fingerprint));
+    }
+
+    /// The files of these parts of an assembly vanish.
+    pub fn lose(&mut self, request: &StageRequest, units: &[WorkUnit]) {
+        if let StageRequest::Assemble { plan, .. } = request
+            && let Some(there) = self.parts.get_mut(&name_of(plan))
+        {
+            there.retain(|unit, _| !units.contains(unit));
+        }
+    }
+
+    pub fn damage(&mut self, pick: usize) {
+        let all = self.parts.iter().flat_map(|(name, parts)| parts.keys().map(move |unit| (name.clone(), *unit)));
+        let all: Vec<(Name, WorkUnit)> = all.collect();
+        if let Some((name, unit)) = all.get(pick % all.len().max(1))
+            && let Some(parts) = self.parts.get_mut(name)
+        {
+            parts.remove(unit);
+        }
+    }
+
+    pub fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Option<Plan> {
+        self.plans.get(&(job_id, fingerprint)).map(|plan| (**plan).clone())
+    }
+
+    pub fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Vec<PartRecord> {
+        self.parts.get(&(job_id, fingerprint)).into_iter().flat_map(|parts| parts.values().cloned()).collect()
+    }
+
+    pub fn remove(&mut self, job_id: JobId) {
+        self.plans.retain(|(id, _), _| *id != job_id);
+        self.parts.retain(|(id, _), _| *id != job_id);
+        self.removed.push(job_id);
+    }
+
+    pub fn is_empty_of(&self, job_id: &JobId) -> bool {
+        !self.plans.keys().any(|(id, _)| id == job_id) && !self.parts.keys().any(|(id, _)| id == job_id)
+    }
+}
