@@ -96,11 +96,9 @@ mod tests {
         cell.change(|status| status.capable = true);
         cell.change(|status| status.assigned = Some(0));
         assert!(cell.now().ready() && cell.now().live());
-        for away in [true, false] {
-            cell.change(|status| status.store_away = away);
-            assert_eq!(cell.now().ready(), !away);
-            cell.change(|status| status.broker_away = away);
-            assert_eq!(cell.now().ready(), !away);
+        for (store_away, broker_away) in [(true, false), (true, true), (false, true), (false, false)] {
+            cell.change(|status| (status.store_away, status.broker_away) = (store_away, broker_away));
+            assert_eq!(cell.now().ready(), !store_away && !broker_away);
         }
         cell.change(|status| status.draining = true);
         assert!(!cell.now().ready() && cell.now().live());
