@@ -160,7 +160,8 @@ fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
 /// with nothing: the first of many AAC tracks holds no sound. GStreamer 1.22 then takes what comes next for the answer
 /// to that packet, and the whole track is heard one packet early.
 fn keep_times(decoder: &gst::Element) -> Result<(), Failure> {
-    let pad = |name| decoder.static_pad(name).ok_or_else(|| Failure::permanent(format!("the decoder has no {name} pad")));
+    let pad =
+        |name| decoder.static_pad(name).ok_or_else(|| Failure::permanent(format!("the decoder has no {name} pad")));
     // Both ends run in the thread that feeds the decoder, one after the other.
     let next_at = Arc::new(Mutex::new(None::<gst::ClockTime>));
     let packet_at = Arc::clone(&next_at);

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use actors::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
-use gstreamer_worker::kafka::{DEFAULT_WINDOW, EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics};
+use gstreamer_worker::kafka::{
+    DEFAULT_WINDOW, EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
