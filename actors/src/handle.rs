@@ -6,6 +6,7 @@
 //! * `split`: a job message, to its plan and the first tasks
 //! * `unit`: a chunk or the audio track, to its part and what follows
 //! * `assemble`: the parts, to the outputs
+//! * `recut`: the input is cut again for a source that was lost
 //! * `refuse`: what is not work, to the dead letters
 //! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
 //! * `policy`: failures, by their class
@@ -18,6 +19,7 @@ mod ending;
 mod lease;
 mod plans;
 mod policy;
+mod recut;
 mod refuse;
 mod situation;
 mod split;
@@ -163,6 +165,7 @@ fn unexpected(outcome: &StageOutcome) -> Failure {
         StageOutcome::Unit(_) => "a part",
         StageOutcome::Assembled(_) => "outputs",
         StageOutcome::PartsLost(_) => "lost parts",
+        StageOutcome::SourceLost(_) => "a lost source",
     };
     Failure::retryable(format!("the stage gave {name}, which was not asked for; the worker's versions may be mixed"))
 }

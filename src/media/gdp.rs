@@ -310,6 +310,16 @@ impl Arrived {
     }
 }
 
+/// Reads a file to its end and compares its checksums.
+///
+/// # Errors
+/// As [`GdpReader::next`].
+pub fn check(path: &Path) -> Result<(), Failure> {
+    let mut reader = GdpReader::open(path)?;
+    while reader.next()?.is_some() {}
+    Ok(())
+}
+
 fn connect(entry: &gst::Pad, element: &gst::Element, exit: &gst::Pad) -> Result<(), Failure> {
     let joined = || -> Option<()> {
         entry.link(&element.static_pad("sink")?).ok()?;

@@ -38,6 +38,11 @@ impl Workbench {
         )))
     }
 
+    /// Whether the job fails with this attempt.
+    pub(super) fn is_last(&self, attempt: &Attempt) -> bool {
+        attempt.counted.is_some_and(|counted| counted >= self.settings.max_attempts)
+    }
+
     /// Deals with a failed attempt.
     pub(super) async fn after_failure(
         &self,
@@ -76,18 +81,19 @@ impl Workbench {
                 }
             },
             Some(_) | None => {
-                self.give_attempt_back(job_id, attempt).await;
+                self.give_attempt_back(job_id, &attempt).await;
                 interrupted
             }
         }
     }
 
-    async fn give_attempt_back(&self, job_id: &JobId, attempt: Attempt) {
+    /// The attempt does not count.
+    pub(super) async fn give_attempt_back(&self, job_id: &JobId, attempt: &Attempt) {
         if attempt.counted.is_none() {
             return;
         }
         if let Err(failure) = self.store.return_attempt(job_id.clone(), attempt.task.clone()).await {
-            tracing::warn!(%job_id, task = attempt.task, %failure, "interruption counts as an attempt");
+            tracing::warn!(%job_id, task = attempt.task, %failure, "an attempt that does not count was not given back");
         }
     }
 

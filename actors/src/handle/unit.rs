@@ -42,6 +42,10 @@ impl Workbench {
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         let step = match outcome {
             Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
+            Ok(StageOutcome::SourceLost(how)) => {
+                lease.release().await;
+                return self.cut_again(asked, task, &plan, &how, attempt).await;
+            }
             Ok(other @ (StageOutcome::Split(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_))) => {
                 Err(unexpected(&other))
             }

@@ -12,3 +12,4 @@ mod lives;
 mod measures;
 mod refused;
 mod restart;
+mod sources;

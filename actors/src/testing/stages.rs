@@ -27,6 +27,8 @@ pub enum Act {
     Take(Duration),
     /// An assembly that finds these parts lost.
     LoseParts(Vec<WorkUnit>),
+    /// A unit that finds its source lost at half of its time.
+    LoseSource,
 }
 
 /// A film.
@@ -145,7 +147,7 @@ impl FakeStages {
 
     async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
         let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
+        let (act, pace, run) = self.lock().begin(key.clone(), stage, &self.worker);
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
         for step in 1..=STEPS {
             tokio::time::sleep(pace / STEPS).await;
@@ -154,6 +156,9 @@ impl FakeStages {
                 Some(Act::Fail(failure)) if step == STEPS / 2 => return Err(failure.clone()),
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
+                Some(Act::LoseSource) if step == STEPS / 2 => {
+                    return Ok(StageOutcome::SourceLost(format!("{key} is gone")));
+                }
                 Some(Act::LoseParts(units)) if step == STEPS => return Ok(StageOutcome::PartsLost(units.clone())),
                 _ => {}
             }
