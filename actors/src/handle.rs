@@ -6,18 +6,21 @@
 //! * `split`: a job message, to its plan and the first tasks
 //! * `unit`: a chunk or the audio track, to its part and what follows
 //! * `assemble`: the parts, to the outputs
+//! * `recut`: the input is cut again for a source that was lost
 //! * `refuse`: what is not work, to the dead letters
 //! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
 //! * `policy`: failures, by their class
 //! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
-//!   `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
+//!   `full`: what is said of a full storage; `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
 
 mod assemble;
 mod early;
 mod ending;
+mod full;
 mod lease;
 mod plans;
 mod policy;
+mod recut;
 mod refuse;
 mod situation;
 mod split;
@@ -30,6 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use early::EarlyCancels;
+pub use full::FullStorage;
 pub use plans::Plans;
 
 use crate::board::Board;
@@ -77,6 +81,8 @@ pub struct Workbench {
     pub plans: Plans,
     /// Cancellations of jobs that nobody has seen yet.
     pub early_cancels: EarlyCancels,
+    /// What was said of full storages.
+    pub full_storage: FullStorage,
     /// How it is done.
     pub settings: TaskSettings,
 }
@@ -163,6 +169,7 @@ fn unexpected(outcome: &StageOutcome) -> Failure {
         StageOutcome::Unit(_) => "a part",
         StageOutcome::Assembled(_) => "outputs",
         StageOutcome::PartsLost(_) => "lost parts",
+        StageOutcome::SourceLost(_) => "a lost source",
     };
     Failure::retryable(format!("the stage gave {name}, which was not asked for; the worker's versions may be mixed"))
 }

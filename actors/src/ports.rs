@@ -346,6 +346,8 @@ pub enum StageOutcome {
     Assembled(Vec<OutputReport>),
     /// Files of these units are missing or damaged: they have to be encoded again.
     PartsLost(Vec<WorkUnit>),
+    /// The source of the unit is damaged or missing, as this sentence says: the input has to be cut again.
+    SourceLost(String),
 }
 
 /// Called with the media time that a running stage has done, in nanoseconds.

@@ -18,7 +18,9 @@ pub mod probe;
 pub mod split;
 pub mod verify;
 
-use actors::failure::Failure;
+use std::path::Path;
+
+use actors::failure::{Failure, FailureClass};
 use gstreamer as gst;
 
 use crate::stage::protocol::{StageEvent, StageResult, StageSpec};
@@ -41,9 +43,21 @@ pub fn run(spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Fa
     init()?;
     match spec {
         StageSpec::Split(spec) => split::run(&spec, emit).map(StageResult::Split),
-        StageSpec::Encode(spec) => encode::run(&spec, emit),
-        StageSpec::Audio(spec) => audio::run(&spec, emit),
+        StageSpec::Encode(spec) => encode::run(&spec, emit).or_else(|failure| blame(&spec.source, failure)),
+        StageSpec::Audio(spec) => audio::run(&spec, emit).or_else(|failure| blame(&spec.source, failure)),
         StageSpec::Assemble(spec) => assemble::run(&spec, emit),
         StageSpec::Probe => Ok(probe::run()),
+    }
+}
+
+/// Whose fault a failed encode is: `source` is read once more from end to end, with its checksums. Whatever came of one
+/// that is not whole says nothing of the input.
+fn blame(source: &Path, failure: Failure) -> Result<StageResult, Failure> {
+    match failure.class {
+        FailureClass::Retryable | FailureClass::Permanent => match gdp::check(source) {
+            Err(found) if found.class == FailureClass::Retryable => Ok(StageResult::SourceLost { how: found.message }),
+            Ok(()) | Err(_) => Err(failure),
+        },
+        FailureClass::Device | FailureClass::Interrupted => Err(failure),
     }
 }

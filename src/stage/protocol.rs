@@ -146,6 +146,11 @@ pub enum StageResult {
         /// All of them, in the order of the spec.
         names: Vec<String>,
     },
+    /// Nothing was encoded: the source is damaged or missing, and has to be cut again.
+    SourceLost {
+        /// How that was seen, one sentence.
+        how: String,
+    },
     /// Encoders by element name that made a picture, or the reason why not.
     Probe {
         /// Element name to reason; `None` where it works.

@@ -61,9 +61,7 @@ impl StageRunner for ProcessRunner {
                 StageRequest::Split { job, source } => {
                     inner.split(&job, &source, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
                 }
-                StageRequest::Unit { plan, unit } => {
-                    inner.unit(&plan, unit, Gauge::new(progress), &stop).await.map(StageOutcome::Unit)
-                }
+                StageRequest::Unit { plan, unit } => inner.unit(&plan, unit, Gauge::new(progress), &stop).await,
                 StageRequest::Assemble { plan, parts } => inner.assemble(&plan, &parts, progress, &stop).await,
             }
         };

@@ -86,20 +86,15 @@ impl PlanFiles {
         Ok(plan.filter(|plan| plan.fingerprint() == self.fingerprint))
     }
 
-    /// A chunk or audio source.
+    /// Where a chunk or audio source is, if it is there and has something in it.
     ///
     /// # Errors
-    /// `retryable` where it is missing.
-    pub async fn source(&self, name: &str) -> Result<PathBuf, Failure> {
+    /// `retryable` where the work storage fails, `permanent` where the name is none.
+    pub async fn source(&self, name: &str) -> Result<Option<PathBuf>, Failure> {
         check_name(name)?;
         let path = self.directory("source").join(name);
         let size = file_size(path.clone()).await?;
-        size.filter(|bytes| *bytes > 0).map(|_| path.clone()).ok_or_else(|| {
-            Failure::retryable(format!(
-                "the source {} is missing in the work storage, the job has to be split again",
-                path.display()
-            ))
-        })
+        Ok(size.filter(|bytes| *bytes > 0).map(|_| path))
     }
 
     /// An empty file for a part whose final name is not known yet.

@@ -86,7 +86,7 @@ impl Workbench {
                 self.replace_parts(plan, units).await?;
                 Ok(Step::Done)
             }
-            StageOutcome::Split(_) | StageOutcome::Unit(_) => Err(unexpected(&outcome)),
+            StageOutcome::Split(_) | StageOutcome::Unit(_) | StageOutcome::SourceLost(_) => Err(unexpected(&outcome)),
         }
     }
 

@@ -53,7 +53,11 @@ impl Drop for Lease {
 impl Workbench {
     /// Takes the lease of `task`; `None` where another worker has it.
     pub(super) async fn hold(&self, task: String) -> Result<Option<Lease>, Failure> {
-        let owner = self.settings.worker.clone();
+        self.hold_as(self.settings.worker.clone(), task).await
+    }
+
+    /// As [`Self::hold`], for an `owner` that is not this worker as a whole.
+    pub(super) async fn hold_as(&self, owner: String, task: String) -> Result<Option<Lease>, Failure> {
         let held = self.store.hold(task.clone(), owner.clone(), self.settings.lease_ttl).await?;
         Ok(held.then(|| Lease { store: self.store.clone(), task, owner, released: false }))
     }

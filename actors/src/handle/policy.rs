@@ -2,15 +2,19 @@
 //!
 //! | class | what follows |
 //! |---|---|
-//! | interrupted | the job was cancelled: it ends so. Otherwise the worker stops: no attempt, somebody else goes on |
+//! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it waits for space |
 //! | permanent | the job fails |
 //! | retryable, device | tried again after a backoff; after `max_attempts` the job fails |
+
+use std::sync::Arc;
 
 use super::Workbench;
 use super::tally::{self, Outcome as TaskOutcome};
 use crate::checkpoint::{Checkpoint, Outcome};
 use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, JobSpec};
+use crate::plan::Plan;
+use crate::task::WorkUnit;
 use crate::work::{End, RunWork, Work};
 
 /// The attempt that runs.
@@ -19,13 +23,27 @@ pub(super) struct Attempt {
     /// Attempts with this one, once it was counted.
     counted: Option<u32>,
     task: String,
+    /// Media of a chunk that it had encoded when it ended without a part.
+    media: Option<(Arc<Plan>, WorkUnit, u64)>,
+}
+
+impl Attempt {
+    /// Whether one before it was begun and has not ended well: what that one did is done again.
+    pub fn is_again(&self) -> bool {
+        self.counted.is_some_and(|counted| counted > 1)
+    }
+
+    /// It ended without a part after so much media.
+    pub fn ended_after(&mut self, plan: &Arc<Plan>, unit: WorkUnit, media_ns: u64) {
+        self.media = Some((plan.clone(), unit, media_ns));
+    }
 }
 
 impl Workbench {
     /// Counts the attempt that begins now, before anything can crash.
     pub(super) async fn begin(&self, job_id: &JobId, task: String, attempt: &mut Attempt) -> Result<(), Failure> {
         let attempts = self.store.count_attempt(job_id.clone(), task.clone()).await?;
-        *attempt = Attempt { counted: Some(attempts), task };
+        *attempt = Attempt { counted: Some(attempts), task, media: None };
         if attempts <= self.settings.max_attempts {
             return Ok(());
         }
@@ -38,6 +56,11 @@ impl Workbench {
         )))
     }
 
+    /// Whether the job fails with this attempt.
+    pub(super) fn is_last(&self, attempt: &Attempt) -> bool {
+        attempt.counted.is_some_and(|counted| counted >= self.settings.max_attempts)
+    }
+
     /// Deals with a failed attempt.
     pub(super) async fn after_failure(
         &self,
@@ -47,13 +70,13 @@ impl Workbench {
     ) -> (End, TaskOutcome) {
         tally::failure(&failure);
         match failure.class {
-            FailureClass::Interrupted => self.after_interruption(asked, attempt).await,
+            FailureClass::Interrupted => self.after_interruption(asked, attempt, &failure).await,
             FailureClass::Permanent => self.fail(asked, attempt.counted.unwrap_or(0), failure).await,
             FailureClass::Retryable | FailureClass::Device => self.try_again(asked, attempt, failure).await,
         }
     }
 
-    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt) -> (End, TaskOutcome) {
+    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt, failure: &Failure) -> (End, TaskOutcome) {
         let interrupted = (End::Interrupted, TaskOutcome::Interrupted);
         let Some(job_id) = asked.work.job_id() else { return interrupted };
         let checkpoint = match self.own_checkpoint(&asked.work).await {
@@ -75,19 +98,29 @@ impl Workbench {
                     interrupted
                 }
             },
+            // Neither this job nor this worker wanted it stopped.
+            Some(_) if !asked.stop.is_cancelled() => {
+                self.give_attempt_back(job_id, &attempt).await;
+                self.full_storage.say(job_id, failure);
+                (End::Paused, TaskOutcome::Interrupted)
+            }
             Some(_) | None => {
-                self.give_attempt_back(job_id, attempt).await;
+                self.give_attempt_back(job_id, &attempt).await;
                 interrupted
             }
         }
     }
 
-    async fn give_attempt_back(&self, job_id: &JobId, attempt: Attempt) {
+    /// The attempt does not count; its media does, as nobody who begins anew will know of it.
+    pub(super) async fn give_attempt_back(&self, job_id: &JobId, attempt: &Attempt) {
         if attempt.counted.is_none() {
             return;
         }
         if let Err(failure) = self.store.return_attempt(job_id.clone(), attempt.task.clone()).await {
-            tracing::warn!(%job_id, task = attempt.task, %failure, "interruption counts as an attempt");
+            return tracing::warn!(%job_id, task = attempt.task, %failure, "an attempt that does not count was not given back");
+        }
+        if let Some((plan, unit, media_ns)) = &attempt.media {
+            tally::wasted(plan, *unit, *media_ns);
         }
     }
 

@@ -65,9 +65,10 @@ impl Workbench {
         lease.release().await;
         match outcome? {
             StageOutcome::Split(plan) => Ok(Some(plan)),
-            other @ (StageOutcome::Unit(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_)) => {
-                Err(unexpected(&other))
-            }
+            other @ (StageOutcome::Unit(_)
+            | StageOutcome::Assembled(_)
+            | StageOutcome::PartsLost(_)
+            | StageOutcome::SourceLost(_)) => Err(unexpected(&other)),
         }
     }
 
@@ -81,7 +82,8 @@ impl Workbench {
         Ok(plan.filter(|plan| plan.source == *source))
     }
 
-    async fn start_chains(&self, plan: &Arc<Plan>) -> Result<Step, Failure> {
+    /// Puts a plan in force and publishes its first tasks. Those of which the parts are there pass the chains on.
+    pub(super) async fn start_chains(&self, plan: &Arc<Plan>) -> Result<Step, Failure> {
         let job_id = &plan.job.job_id;
         self.plans.keep(&plan.fingerprint(), plan);
         let units_done = self.restore_parts(plan).await?;

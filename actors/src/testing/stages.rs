@@ -34,6 +34,8 @@ pub enum Act {
     LoseParts(Vec<WorkUnit>),
     /// Kills its worker at half of its time, where the worker is one that can die.
     Kill,
+    /// A unit that finds its source lost at half of its time.
+    LoseSource,
 }
 
 /// A film.
@@ -162,7 +164,7 @@ impl FakeStages {
 
     async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
         let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
+        let (act, pace, run) = self.lock().begin(key.clone(), stage, &self.worker);
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
         self.lock().storage.may_begin(&request)?;
         for step in 1..=STEPS {
@@ -174,6 +176,9 @@ impl FakeStages {
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
                 Some(Act::LoseParts(units)) if step == STEPS - 1 => self.lock().storage.lose(&request, units),
+                Some(Act::LoseSource) if step == STEPS / 2 => {
+                    return Ok(StageOutcome::SourceLost(format!("{key} is gone")));
+                }
                 _ => {}
             }
             // The last step of an assembly is the one from the verified file to its final name.

@@ -1,17 +1,20 @@
 //! Encode and audio: one source in, one part file for each rendition out, then the record that names them.
+//! A source that is damaged or missing is an outcome and no failure: it can be cut again.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use actors::checkpoint::{PartFile, PartRecord};
 use actors::failure::Failure;
-use actors::plan::Plan;
+use actors::plan::{AudioPlan, Chunk, Plan};
+use actors::ports::StageOutcome;
 use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, mismatch};
 use crate::stage::gauge::Gauge;
 use crate::stage::protocol::{AudioSpec, EncodeSpec, StageResult, StageSpec};
-use crate::storage::{Pending, PlanFiles};
+use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
 const NAME_DIGITS: usize = 16;
@@ -23,24 +26,28 @@ impl Inner {
         unit: WorkUnit,
         mut gauge: Gauge,
         stop: &CancellationToken,
-    ) -> Result<PartRecord, Failure> {
+    ) -> Result<StageOutcome, Failure> {
         let files = self.storage.plan_files(&plan.job.job_id, &plan.fingerprint())?;
         let mut pending = Vec::new();
         for _ in 0..renditions(plan, unit) {
             pending.push(files.pending_part(unit).await?);
         }
-        let spec = spec(&files, plan, unit, &pending).await?;
+        let Some(source) = files.source(source_name(plan, unit)?).await? else {
+            return Ok(StageOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
+        };
+        let spec = spec(source, plan, unit, &pending)?;
         let started = Instant::now();
         let made = match self.process(&spec, &mut gauge, stop).await? {
             StageResult::Encode { files } if unit != WorkUnit::Audio => files,
             StageResult::Audio { files } if unit == WorkUnit::Audio => files,
+            StageResult::SourceLost { how } => return Ok(StageOutcome::SourceLost(how)),
             _ => return Err(mismatch(spec.name())),
         };
         let encode_seconds = started.elapsed().as_secs_f64();
         let made = publish(unit, made, pending).await?;
         let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made };
         files.put_record(&record).await?;
-        Ok(record)
+        Ok(StageOutcome::Unit(record))
     }
 }
 
@@ -51,25 +58,40 @@ fn renditions(plan: &Plan, unit: WorkUnit) -> usize {
     }
 }
 
-async fn spec(files: &PlanFiles, plan: &Plan, unit: WorkUnit, pending: &[Pending]) -> Result<StageSpec, Failure> {
-    let unknown = || Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"));
+fn source_name(plan: &Plan, unit: WorkUnit) -> Result<&str, Failure> {
+    match unit {
+        WorkUnit::Chunk(_) => chunk(plan, unit).map(|chunk| chunk.source.as_str()),
+        WorkUnit::Audio => audio(plan).map(|audio| audio.facts.source.as_str()),
+    }
+}
+
+fn chunk(plan: &Plan, unit: WorkUnit) -> Result<&Chunk, Failure> {
+    let chunk = match unit {
+        WorkUnit::Chunk(index) => plan.video.chunks.get(index as usize),
+        WorkUnit::Audio => None,
+    };
+    chunk.ok_or_else(|| unknown(unit))
+}
+
+fn audio(plan: &Plan) -> Result<&AudioPlan, Failure> {
+    plan.audio.as_ref().ok_or_else(|| unknown(WorkUnit::Audio))
+}
+
+fn unknown(unit: WorkUnit) -> Failure {
+    Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
+}
+
+fn spec(source: PathBuf, plan: &Plan, unit: WorkUnit, pending: &[Pending]) -> Result<StageSpec, Failure> {
     let targets = pending.iter().map(|file| file.path().to_owned()).collect();
     match unit {
-        WorkUnit::Chunk(index) => {
-            let chunk = plan.video.chunks.get(index as usize).ok_or_else(unknown)?;
-            Ok(StageSpec::Encode(Box::new(EncodeSpec {
-                source: files.source(&chunk.source).await?,
-                facts: plan.video.facts.clone(),
-                chunk: chunk.clone(),
-                renditions: plan.video.renditions.clone(),
-                targets,
-            })))
-        }
-        WorkUnit::Audio => {
-            let audio = plan.audio.as_ref().ok_or_else(unknown)?;
-            let source = files.source(&audio.facts.source).await?;
-            Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio.clone(), targets })))
-        }
+        WorkUnit::Chunk(_) => Ok(StageSpec::Encode(Box::new(EncodeSpec {
+            source,
+            facts: plan.video.facts.clone(),
+            chunk: chunk(plan, unit)?.clone(),
+            renditions: plan.video.renditions.clone(),
+            targets,
+        }))),
+        WorkUnit::Audio => Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio(plan)?.clone(), targets }))),
     }
 }
 

@@ -79,6 +79,14 @@ fn encode(spec: &EncodeSpec) -> Result<Vec<PartFile>, Failure> {
     }
 }
 
+/// How the stage saw that the source is lost.
+fn lost(spec: &EncodeSpec) -> String {
+    match media::run(StageSpec::Encode(Box::new(spec.clone())), &|_| {}).expect("an answer") {
+        StageResult::SourceLost { how } => how,
+        other => panic!("the source is not lost: {other:?}"),
+    }
+}
+
 struct Unit {
     pts: i64,
     dts: i64,
@@ -339,7 +347,7 @@ fn a_window_that_the_source_does_not_fill_is_a_fault_that_names_the_numbers() {
 }
 
 #[test]
-fn a_damaged_source_and_a_disk_that_refuses_are_worth_another_try() {
+fn a_source_that_is_damaged_cut_short_or_missing_is_lost_and_a_disk_that_refuses_is_worth_another_try() {
     let cut = Cut::new(&format!("{PICTURE} {H264}"), "h264.mp4", 60);
     let rendition = h264(160, 96, crf(30));
     let mut nowhere = cut.spec(0, std::slice::from_ref(&rendition));
@@ -348,12 +356,16 @@ fn a_damaged_source_and_a_disk_that_refuses_are_worth_another_try() {
     assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
     let spec = cut.spec(0, &[rendition]);
     let bytes = std::fs::read(&spec.source).expect("the source");
-    std::fs::write(&spec.source, &bytes[..bytes.len() / 2]).expect("cut");
-    let failure = encode(&spec).expect_err("half a source");
-    assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 0x10;
+    for content in [&damaged[..], &bytes[..bytes.len() / 2], &bytes[..bytes.len() - 1]] {
+        std::fs::write(&spec.source, content).expect("written");
+        assert!(lost(&spec).contains("v00000.gdp"), "{}", lost(&spec));
+    }
     std::fs::remove_file(&spec.source).expect("removed");
-    let failure = encode(&spec).expect_err("no source");
-    assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
+    assert!(lost(&spec).contains("v00000.gdp"));
+    std::fs::write(&spec.source, &bytes).expect("written");
+    encode(&spec).expect("a whole source again");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<S
         StageSpec::Split(spec) => split(mode, &spec),
         StageSpec::Encode(spec) => {
             let text = read(&spec.source);
+            if !text.starts_with("film") {
+                return Ok(StageResult::SourceLost { how: format!("{} is damaged", spec.source.display()) });
+            }
             let files = spec.renditions.iter().zip(&spec.targets).map(|(rendition, target)| {
                 write_part(mode, target, &format!("{text} at {}x{}\n", rendition.width, rendition.height))
             });

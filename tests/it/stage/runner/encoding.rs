@@ -45,14 +45,18 @@ async fn a_stage_that_writes_less_than_it_tells_gives_no_part() {
 }
 
 #[tokio::test]
-async fn a_missing_source_can_be_made_again_by_a_split() {
+async fn a_source_that_is_missing_or_damaged_is_lost_and_can_be_made_again_by_a_split() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
     let source = workshop.path(&format!("{}/source/v00002.gdp", workshop.plan_directory(&plan)));
-    std::fs::remove_file(source).expect("removed");
-    let failure = workshop.unit("film", &plan, WorkUnit::Chunk(2)).await.expect_err("no part");
-    assert!(failure.class == FailureClass::Retryable && failure.message.contains("split again"), "{failure}");
-    workshop.split("film").await.expect("a plan");
+    let whole = std::fs::read(&source).expect("a source");
+    std::fs::remove_file(&source).expect("removed");
+    assert!(workshop.lost("film", &plan, WorkUnit::Chunk(2)).await.contains("v00002"));
+    std::fs::write(&source, "milf").expect("damaged");
+    assert!(workshop.lost("film", &plan, WorkUnit::Chunk(2)).await.contains("v00002"));
+    assert_eq!(workshop.names(&format!("{}/parts", workshop.plan_directory(&plan))), Vec::<String>::new());
+    assert_eq!(workshop.split("film").await.expect("a plan"), plan);
+    assert_eq!(std::fs::read(&source).expect("a source"), whole);
     workshop.unit("film", &plan, WorkUnit::Chunk(2)).await.expect("a part");
 }
 

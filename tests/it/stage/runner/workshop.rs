@@ -94,6 +94,14 @@ impl Workshop {
         }
     }
 
+    /// How a source is lost without which a unit cannot be made.
+    pub async fn lost(&self, mode: &str, plan: &Arc<Plan>, unit: WorkUnit) -> String {
+        match self.run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit }).await.expect("an outcome") {
+            StageOutcome::SourceLost(how) => how,
+            other => panic!("another outcome: {other:?}"),
+        }
+    }
+
     /// All parts of a plan.
     pub async fn parts(&self, plan: &Arc<Plan>) -> BTreeMap<WorkUnit, PartRecord> {
         let mut parts = BTreeMap::new();
