@@ -19,6 +19,7 @@ use crate::kafka::{
     DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics,
 };
 use crate::stage::{Launcher, ProcessProbe, ProcessRunner, child_main};
+use crate::storage::{Space, Storage};
 use crate::{media, telemetry};
 
 /// The worker of this package.
@@ -30,6 +31,7 @@ struct Running {
     handle: WorkerHandle,
     publisher: Arc<dyn TaskPublisher>,
     clock: PollClock,
+    storage: Storage,
     _broker: Option<EmbeddedBroker>,
 }
 
@@ -39,12 +41,15 @@ impl Wiring for Worker {
             let metrics = telemetry::install_metrics().map_err(Failure::permanent)?;
             let sink = parts::sink(&config)?;
             let running = start(&config, sink).await?;
-            let health = parts::health(running.handle.status(), running.clock.clone());
+            let space = Space::default();
+            let watching = actix_rt::spawn(running.storage.clone().watch_space(space.clone()));
+            let health = parts::health(running.handle.status(), running.clock.clone(), space);
             let admin = Admin::start(config.metrics_port, metrics.clone(), health)?;
             tracing::info!(address = %admin.address(), "admin endpoint listens");
             let sampling = actix_rt::spawn(telemetry::sample(metrics, stop.child_token()));
             let ended = work(&running, stop).await;
             sampling.abort();
+            watching.abort();
             ended
         })
     }
@@ -107,14 +112,14 @@ async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Fa
         publisher: Arc::clone(&publisher),
         store: parts::store(config)?,
         work: Arc::new(storage.clone()),
-        stages: Arc::new(ProcessRunner::new(storage, parts::runner(config, &worker))),
+        stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker))),
         probe: Arc::new(ProcessProbe::new(Launcher::own_binary())),
         sink,
         clock: Arc::new(SystemClock),
     };
     tracing::info!(%worker, pool_size = config.pool_size, "worker starts");
     let handle = Supervisor::start(adapters, parts::settings(config, &worker));
-    Ok(Running { handle, publisher, clock, _broker: broker })
+    Ok(Running { handle, publisher, clock, storage, _broker: broker })
 }
 
 /// Until the worker ends by itself or is asked to.

@@ -27,6 +27,8 @@ impl Backoff {
     pub const NETWORK: Self = Self { first: Duration::from_millis(100), cap: Duration::from_secs(10) };
     /// For a task that failed: 500 ms to 30 s.
     pub const TASK: Self = Self { first: Duration::from_millis(500), cap: Duration::from_secs(30) };
+    /// For work that waits for space in a storage, which somebody has to free: 1 s to 30 s.
+    pub const SPACE: Self = Self { first: Duration::from_secs(1), cap: Duration::from_secs(30) };
     /// For an actor that died: 200 ms to 5 s.
     pub const RESPAWN: Self = Self { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
 

@@ -1,6 +1,9 @@
 //! What went wrong, and whose fault it is. A failure gets its class where it is born;
 //! policy (retry, fall back, give up) matches on the class and never on the text.
 
+use std::io;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 /// Who has to act on a failure.
@@ -13,7 +16,7 @@ pub enum FailureClass {
     Permanent,
     /// A GPU or its driver: another way (the CPU) can help.
     Device,
-    /// The worker stopped the work itself (shutdown, lost lease, cancel): not an attempt.
+    /// The worker stopped the work itself (shutdown, lost lease, cancel), or a storage is full: not an attempt.
     Interrupted,
 }
 
@@ -65,6 +68,13 @@ impl Failure {
     /// Work that was stopped on purpose.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self { class: FailureClass::Interrupted, message: message.into() }
+    }
+
+    /// What it means that a storage has no space left for `path`; `None` where that is not what `error` says. No attempt:
+    /// the next ones would end the same way within seconds, and everything is well as soon as there is space.
+    pub fn of_full_storage(path: &Path, error: &io::Error) -> Option<Self> {
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        is_full.then(|| Self::interrupted(format!("no space left for {}, free some", path.display())))
     }
 
     /// Puts `what` in front of the message: `reading the plan: …`.

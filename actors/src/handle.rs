@@ -11,11 +11,12 @@
 //! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
 //! * `policy`: failures, by their class
 //! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
-//!   `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
+//!   `full`: what is said of a full storage; `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
 
 mod assemble;
 mod early;
 mod ending;
+mod full;
 mod lease;
 mod plans;
 mod policy;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use early::EarlyCancels;
+pub use full::FullStorage;
 pub use plans::Plans;
 
 use crate::board::Board;
@@ -79,6 +81,8 @@ pub struct Workbench {
     pub plans: Plans,
     /// Cancellations of jobs that nobody has seen yet.
     pub early_cancels: EarlyCancels,
+    /// What was said of full storages.
+    pub full_storage: FullStorage,
     /// How it is done.
     pub settings: TaskSettings,
 }

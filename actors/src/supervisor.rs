@@ -32,7 +32,7 @@ use crate::consumer::{Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, P
 use crate::encoder::STOP_GRACE;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
 use crate::failure::Failure;
-use crate::handle::{EarlyCancels, Plans, TaskSettings, Workbench};
+use crate::handle::{EarlyCancels, FullStorage, Plans, TaskSettings, Workbench};
 use crate::link::Socket;
 use crate::metrics as names;
 use crate::pool::EncoderPool;
@@ -140,6 +140,7 @@ impl Supervisor {
             board: Board::default(),
             plans: Plans::default(),
             early_cancels: EarlyCancels::default(),
+            full_storage: FullStorage::default(),
             settings: TaskSettings {
                 worker: settings.worker.clone(),
                 max_attempts: settings.max_attempts.max(1),

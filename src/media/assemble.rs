@@ -24,6 +24,7 @@ use std::sync::Arc;
 use actors::failure::Failure;
 use actors::job::Container;
 
+use super::gdp::write_failure;
 use super::verify;
 use crate::stage::protocol::{AssembleSpec, Assembled, StageEvent, StageResult};
 use timing::{CLOCK_90K, FrameTimes, choose_timescale};
@@ -116,7 +117,7 @@ fn write(source: &Source, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
 
 fn finish(source: &Source) -> Result<Assembled, Failure> {
     let target = &source.spec.target;
-    let failed = |error: std::io::Error| Failure::retryable(format!("finishing {}: {error}", target.display()));
+    let failed = |error: std::io::Error| write_failure(target, &error);
     sync(target).map_err(failed)?;
     let verification = verify::run(source)?;
     let (bytes, sha256) = parts::digest(target).map_err(failed)?;

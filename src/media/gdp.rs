@@ -335,8 +335,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::retryable(format!("writing {}: {error}", path.display()))
+/// What it means that a stage cannot write `path`.
+pub fn write_failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::of_full_storage(path, error)
+        .unwrap_or_else(|| Failure::retryable(format!("writing {}: {error}", path.display())))
 }
 
 fn read_failure(path: &Path, error: &io::Error) -> Failure {

@@ -1,5 +1,7 @@
 //! Small JSON documents in the work storage: written whole and durably, or not at all.
 
+use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 
 use actors::failure::Failure;
@@ -86,12 +88,18 @@ fn path(name: &str) -> Result<Path, Failure> {
 }
 
 fn failure(what: &str, name: &str, error: &Error) -> Failure {
-    Failure::retryable(format!("cannot {what} {name} in the work storage: {error}"))
+    // The error of the file system lies somewhere behind that of the store.
+    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source());
+    let cause = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
+    cause
+        .and_then(|cause| Failure::of_full_storage(std::path::Path::new(name), cause))
+        .unwrap_or_else(|| Failure::retryable(format!("cannot {what} {name} in the work storage: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actors::failure::FailureClass;
     use object_store::memory::InMemory;
 
     fn documents() -> Documents {
@@ -128,6 +136,14 @@ mod tests {
         documents.remove(&listed[0]).await.expect("removed again");
         assert_eq!(documents.list("job/records").await.expect("a list"), listed[1..]);
         assert_eq!(documents.list("other").await.expect("a list"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_store_without_space_is_waited_for() {
+        let error = |kind: io::ErrorKind| Error::Generic { store: "local", source: Box::new(io::Error::from(kind)) };
+        let class = |kind| failure("write", "job/plan.json", &error(kind)).class;
+        assert_eq!(class(io::ErrorKind::StorageFull), FailureClass::Interrupted);
+        assert_eq!(class(io::ErrorKind::TimedOut), FailureClass::Retryable);
     }
 
     #[tokio::test]

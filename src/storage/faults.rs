@@ -24,6 +24,9 @@ pub(super) enum Attempt {
 
 /// Classifies `error`, which came from trying `attempt` on `path`.
 pub(super) fn failure(attempt: Attempt, path: &Path, error: &Error) -> Failure {
+    if let Some(full) = Failure::of_full_storage(path, error) {
+        return full;
+    }
     let path = path.display();
     match (attempt, error.kind()) {
         (Attempt::ReadInput, ErrorKind::NotFound) => {
@@ -49,9 +52,6 @@ pub(super) fn failure(attempt: Attempt, path: &Path, error: &Error) -> Failure {
         }
         (Attempt::ReadInput | Attempt::WriteOutput, ErrorKind::InvalidInput) => {
             Failure::permanent(format!("the name {path} is not possible on this file system, choose another one"))
-        }
-        (_, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            Failure::retryable(format!("no space left for {path}, free some"))
         }
         (Attempt::ReadInput, _) => Failure::retryable(format!("cannot read the input {path}: {error}")),
         (Attempt::WriteOutput, _) => Failure::retryable(format!("cannot write {path}: {error}")),
@@ -97,10 +97,10 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass::{Permanent, Retryable};
+    use actors::failure::FailureClass::{Interrupted, Permanent, Retryable};
 
     #[test]
-    fn what_the_job_names_wrongly_is_permanent_and_what_the_machine_lacks_is_not() {
+    fn what_the_job_names_wrongly_is_permanent_what_the_machine_lacks_is_not_and_a_full_one_is_waited_for() {
         let cases = [
             (Attempt::ReadInput, ErrorKind::NotFound, Permanent, "does not exist"),
             (Attempt::ReadInput, ErrorKind::PermissionDenied, Permanent, "no permission to read"),
@@ -110,7 +110,10 @@ mod tests {
             (Attempt::WriteOutput, ErrorKind::ReadOnlyFilesystem, Permanent, "read-only"),
             (Attempt::WriteOutput, ErrorKind::NotADirectory, Permanent, "a part of its name is a file"),
             (Attempt::WriteOutput, ErrorKind::InvalidFilename, Permanent, "too long"),
-            (Attempt::WriteOutput, ErrorKind::StorageFull, Retryable, "no space left"),
+            (Attempt::WriteOutput, ErrorKind::StorageFull, Interrupted, "no space left"),
+            (Attempt::WriteOutput, ErrorKind::QuotaExceeded, Interrupted, "no space left"),
+            (Attempt::Work, ErrorKind::StorageFull, Interrupted, "no space left"),
+            (Attempt::Work, ErrorKind::QuotaExceeded, Interrupted, "no space left"),
             (Attempt::Work, ErrorKind::PermissionDenied, Retryable, "work storage"),
             (Attempt::Work, ErrorKind::NotFound, Retryable, "work storage"),
         ];

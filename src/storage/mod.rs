@@ -20,6 +20,7 @@ mod output;
 mod pending;
 mod plan_files;
 mod scratch;
+mod space;
 mod work;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use output::{Existing, name_is_taken};
 pub use pending::Pending;
 pub use plan_files::PlanFiles;
 pub use scratch::Scratch;
+pub use space::{MIN_FREE_BYTES, Space};
 
 use documents::Documents;
 use location::Location;
@@ -61,7 +63,13 @@ impl Storage {
         let Location::Local(path) = Location::parse(work_url)?;
         durable::create_dirs(&path).map_err(|error| told(&error))?;
         // One that cannot be written is found now and not by the first job.
-        tempfile::tempfile_in(&path).map_err(|error| told(&error))?;
+        match tempfile::tempfile_in(&path) {
+            // Somebody will free some space; until then the worker is not ready.
+            Err(error) if Failure::of_full_storage(&path, &error).is_some() => {
+                tracing::warn!(path = %path.display(), "no space left in the work storage, free some");
+            }
+            other => drop(other.map_err(|error| told(&error))?),
+        }
         let work = path.canonicalize().map_err(|error| told(&error))?;
         let store = LocalFileSystem::new_with_prefix(&work).map_err(|error| told(&error))?.with_fsync(true);
         Ok(Self(Arc::new(Inner { work, documents: Documents::new(Arc::new(store)) })))

@@ -16,7 +16,7 @@ use crate::config::{self, Brokers, Config};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::service::{HttpService, NoService, ServiceSettings};
 use crate::stage::{Launcher, RunnerSettings};
-use crate::storage::Storage;
+use crate::storage::{MIN_FREE_BYTES, Space, Storage};
 use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
 
 /// A task whose worker died waits this long. Renewed three times as often; a pause of the machine of some seconds
@@ -117,7 +117,7 @@ pub(super) fn settings(config: &Config, worker: &str) -> Settings {
 }
 
 /// What the probes of Kubernetes are told.
-pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock) -> AskHealth {
+pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock, space: Space) -> AskHealth {
     Arc::new(move || {
         let status = status.borrow();
         let mut health = Health::default();
@@ -129,6 +129,10 @@ pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock) -> AskHe
         not_ready(status.draining, "the worker is draining");
         not_ready(!status.capable, "no encoder was seen to work");
         not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
+        if space.is_short() {
+            let least = MIN_FREE_BYTES >> 20;
+            health.not_ready.push(format!("the work storage has less than {least} MiB free, free some"));
+        }
         health
     })
 }

@@ -24,6 +24,7 @@ struct Item {
     delivery: Arc<Delivery>,
     work: Work,
     state: State,
+    pauses: u32,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Desk {
     /// Puts a delivery on the desk.
     pub fn put(&mut self, delivery: Delivery) {
         let work = Work::read(&delivery);
-        self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued });
+        self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued, pauses: 0 });
         self.next += 1;
     }
 
@@ -86,6 +87,13 @@ impl Desk {
             Class::Cpu => self.size.cpu,
             Class::Io => self.size.io,
         }
+    }
+
+    /// Counts that a delivery has to wait for its surroundings; how often it had to by now.
+    pub fn count_pause(&mut self, number: Number) -> u32 {
+        let Some(item) = self.items.get_mut(&number) else { return 1 };
+        item.pauses = item.pauses.saturating_add(1);
+        item.pauses
     }
 
     /// Takes a delivery off the desk.

@@ -2,7 +2,7 @@
 //!
 //! | class | what follows |
 //! |---|---|
-//! | interrupted | the job was cancelled: it ends so. Otherwise the worker stops: no attempt, somebody else goes on |
+//! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it waits for space |
 //! | permanent | the job fails |
 //! | retryable, device | tried again after a backoff; after `max_attempts` the job fails |
 
@@ -52,13 +52,13 @@ impl Workbench {
     ) -> (End, TaskOutcome) {
         tally::failure(&failure);
         match failure.class {
-            FailureClass::Interrupted => self.after_interruption(asked, attempt).await,
+            FailureClass::Interrupted => self.after_interruption(asked, attempt, &failure).await,
             FailureClass::Permanent => self.fail(asked, attempt.counted.unwrap_or(0), failure).await,
             FailureClass::Retryable | FailureClass::Device => self.try_again(asked, attempt, failure).await,
         }
     }
 
-    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt) -> (End, TaskOutcome) {
+    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt, failure: &Failure) -> (End, TaskOutcome) {
         let interrupted = (End::Interrupted, TaskOutcome::Interrupted);
         let Some(job_id) = asked.work.job_id() else { return interrupted };
         let checkpoint = match self.own_checkpoint(&asked.work).await {
@@ -80,6 +80,12 @@ impl Workbench {
                     interrupted
                 }
             },
+            // Neither this job nor this worker wanted it stopped.
+            Some(_) if !asked.stop.is_cancelled() => {
+                self.give_attempt_back(job_id, &attempt).await;
+                self.full_storage.say(job_id, failure);
+                (End::Paused, TaskOutcome::Interrupted)
+            }
             Some(_) | None => {
                 self.give_attempt_back(job_id, &attempt).await;
                 interrupted

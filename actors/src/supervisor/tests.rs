@@ -8,6 +8,7 @@ mod drain;
 mod failures;
 mod faulty;
 mod flow;
+mod full;
 mod lives;
 mod measures;
 mod refused;

@@ -14,6 +14,7 @@ use super::config::video_entry;
 use super::parts::Joined;
 use super::timing::{FrameTimes, to_ns, to_ticks};
 use super::tracks::{AudioTrack, PACKET_SAMPLES, VideoTrack};
+use crate::media::gdp::write_failure;
 use crate::media::mp4::entry::AacEntry;
 use crate::media::mp4::layout::{Layout, Placed};
 use crate::media::mp4::moov::{Edit, Media, Movie, Run, Track, runs};
@@ -33,7 +34,7 @@ const VIDEO: usize = 0;
 pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
     let movie = movie(source)?;
     let layout = Layout::interleave(placed(source));
-    let file = File::create(target).map_err(|error| disk(target, &error))?;
+    let file = File::create(target).map_err(|error| write_failure(target, &error))?;
     let mut file = BufWriter::with_capacity(BLOCK_BYTES, file);
     let mut tracks: Vec<Joined> = [Joined::new(&source.spec.video)]
         .into_iter()
@@ -51,19 +52,15 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
         Ok(())
     };
     write(&mut file, &movie, &layout, next).map_err(|error| match error {
-        WriteError::Io(error) => disk(target, &error),
+        WriteError::Io(error) => write_failure(target, &error),
         WriteError::Source(failure) => failure,
         WriteError::Size { .. } => changed(),
     })?;
-    file.flush().map_err(|error| disk(target, &error))
+    file.flush().map_err(|error| write_failure(target, &error))
 }
 
 fn changed() -> Failure {
     Failure::retryable("a part changed while it was read, another attempt reads it again")
-}
-
-fn disk(target: &Path, error: &std::io::Error) -> Failure {
-    Failure::retryable(format!("writing {}: {error}", target.display()))
 }
 
 fn movie(source: &Source) -> Result<Movie, Failure> {

@@ -25,6 +25,7 @@ use super::annexb;
 use super::clock::Clock;
 use super::parts::Joined;
 use super::timing::{CLOCK_90K, to_ns, to_ticks};
+use crate::media::gdp::write_failure;
 use crate::media::pipeline::{Pipeline, Wait};
 
 /// Packet identifiers of the streams; 0x100 and up is where most muxers begin.
@@ -80,7 +81,7 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
     let clock_pid = clock_pid(source);
     muxer.set_property("prog-map", program_map(clock_pid));
     let state = Arc::new(State::default());
-    let file = File::create(target).map_err(|error| disk(target, &error))?;
+    let file = File::create(target).map_err(|error| write_failure(target, &error))?;
     let output = Arc::new(Mutex::new(Output {
         file: BufWriter::with_capacity(BLOCK_BYTES, file),
         clock: Clock::new(clock_pid, PCR_AHEAD),
@@ -102,7 +103,7 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
     let waited = pipeline.wait(&movement, &mut tick, &mut |_| {});
     match (state.failure(), waited) {
         (Some(failure), _) | (None, Err(failure)) => Err(failure),
-        (None, Ok(Wait::Ended)) => lock(&output).file.flush().map_err(|error| disk(target, &error)),
+        (None, Ok(Wait::Ended)) => lock(&output).file.flush().map_err(|error| write_failure(target, &error)),
         (None, Ok(Wait::Stopped)) => Err(Failure::retryable("the muxer was stopped")),
     }
 }
@@ -137,17 +138,13 @@ fn sink(target: &Path, output: &Arc<Mutex<Output>>, state: &Arc<State>) -> AppSi
         let packets = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
         let Output { file, clock } = &mut *lock(&output);
         clock.pass(&packets, file).map(|()| gst::FlowSuccess::Ok).map_err(|error| {
-            state.fail(disk(&target, &error));
+            state.fail(write_failure(&target, &error));
             gst::FlowError::Error
         })
     };
     let sink = AppSink::builder().sync(false).async_(false).build();
     sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).build());
     sink
-}
-
-fn disk(target: &Path, error: &std::io::Error) -> Failure {
-    Failure::retryable(format!("writing {}: {error}", target.display()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

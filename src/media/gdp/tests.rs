@@ -100,3 +100,14 @@ fn a_file_that_cannot_be_made_is_a_retryable_failure_that_names_it() {
     assert_eq!(failure.class, FailureClass::Retryable);
     assert!(failure.message.contains("/nowhere/at/all.gdp"), "{failure}");
 }
+
+#[test]
+fn a_disk_without_space_is_waited_for() {
+    crate::media::init().expect("GStreamer");
+    let caps = gst::Caps::new_empty_simple("video/x-h264");
+    let full = Path::new("/dev/full");
+    let mut writer = GdpWriter::part(full, &caps).expect("a writer");
+    // The first buffer goes to the disk at once.
+    let failure = writer.write(buffer(0, 1000)).expect_err("no space");
+    assert_eq!(failure, Failure::interrupted("no space left for /dev/full, free some"));
+}
