@@ -193,6 +193,11 @@ impl Running {
 }
 
 impl Entry {
+    /// Media time that the stage has done, in nanoseconds.
+    pub fn done_ns(&self) -> u64 {
+        self.done_ns.load(Ordering::Relaxed)
+    }
+
     /// What the stage calls with the media time that it has done.
     pub fn on_progress(&self) -> OnProgress {
         let done_ns = self.done_ns.clone();

@@ -18,7 +18,7 @@ pub const JOBS_TOTAL: &str = "transcode_jobs_total";
 pub const ERRORS_TOTAL: &str = "transcode_errors_total";
 /// Media encoded; `codec`, `encoder`.
 pub const MEDIA_SECONDS_TOTAL: &str = "transcode_media_seconds_total";
-/// Media encoded and thrown away; `codec`, `encoder`.
+/// Media encoded and thrown away, or begun again; `codec`, `encoder`.
 pub const WASTED_MEDIA_SECONDS_TOTAL: &str = "transcode_wasted_media_seconds_total";
 /// CPU time used by the worker and its stages, as a share of all cores.
 pub const CPU_UTILIZATION_RATIO: &str = "transcode_cpu_utilization_ratio";
@@ -45,7 +45,11 @@ pub fn describe() {
     describe_counter!(JOBS_TOTAL, "Jobs that ended on this worker, by outcome.");
     describe_counter!(ERRORS_TOTAL, "Failures, by class.");
     describe_counter!(MEDIA_SECONDS_TOTAL, Unit::Seconds, "Media encoded.");
-    describe_counter!(WASTED_MEDIA_SECONDS_TOTAL, Unit::Seconds, "Media encoded and thrown away.");
+    describe_counter!(
+        WASTED_MEDIA_SECONDS_TOTAL,
+        Unit::Seconds,
+        "Media encoded in vain: thrown away, begun again or interrupted."
+    );
     describe_gauge!(
         CPU_UTILIZATION_RATIO,
         "CPU time used by the worker and its stages, as a share of all cores, 0 to 1."

@@ -6,11 +6,15 @@
 //! | permanent | the job fails |
 //! | retryable, device | tried again after a backoff; after `max_attempts` the job fails |
 
+use std::sync::Arc;
+
 use super::Workbench;
 use super::tally::{self, Outcome as TaskOutcome};
 use crate::checkpoint::{Checkpoint, Outcome};
 use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, JobSpec};
+use crate::plan::Plan;
+use crate::task::WorkUnit;
 use crate::work::{End, RunWork, Work};
 
 /// The attempt that runs.
@@ -19,13 +23,27 @@ pub(super) struct Attempt {
     /// Attempts with this one, once it was counted.
     counted: Option<u32>,
     task: String,
+    /// Media of a chunk that it had encoded when it ended without a part.
+    media: Option<(Arc<Plan>, WorkUnit, u64)>,
+}
+
+impl Attempt {
+    /// Whether one before it was begun and has not ended well: what that one did is done again.
+    pub fn is_again(&self) -> bool {
+        self.counted.is_some_and(|counted| counted > 1)
+    }
+
+    /// It ended without a part after so much media.
+    pub fn ended_after(&mut self, plan: &Arc<Plan>, unit: WorkUnit, media_ns: u64) {
+        self.media = Some((plan.clone(), unit, media_ns));
+    }
 }
 
 impl Workbench {
     /// Counts the attempt that begins now, before anything can crash.
     pub(super) async fn begin(&self, job_id: &JobId, task: String, attempt: &mut Attempt) -> Result<(), Failure> {
         let attempts = self.store.count_attempt(job_id.clone(), task.clone()).await?;
-        *attempt = Attempt { counted: Some(attempts), task };
+        *attempt = Attempt { counted: Some(attempts), task, media: None };
         if attempts <= self.settings.max_attempts {
             return Ok(());
         }
@@ -93,13 +111,16 @@ impl Workbench {
         }
     }
 
-    /// The attempt does not count.
+    /// The attempt does not count; its media does, as nobody who begins anew will know of it.
     pub(super) async fn give_attempt_back(&self, job_id: &JobId, attempt: &Attempt) {
         if attempt.counted.is_none() {
             return;
         }
         if let Err(failure) = self.store.return_attempt(job_id.clone(), attempt.task.clone()).await {
-            tracing::warn!(%job_id, task = attempt.task, %failure, "an attempt that does not count was not given back");
+            return tracing::warn!(%job_id, task = attempt.task, %failure, "an attempt that does not count was not given back");
+        }
+        if let Some((plan, unit, media_ns)) = &attempt.media {
+            tally::wasted(plan, *unit, *media_ns);
         }
     }
 

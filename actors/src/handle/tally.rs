@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use crate::checkpoint::{Outcome as JobOutcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::metrics as names;
-use crate::plan::Plan;
+use crate::plan::{Plan, Window};
 use crate::task::{Stage, WorkUnit};
 
 /// How an attempt of a task ended, as a label.
@@ -81,15 +81,38 @@ pub(super) fn job(outcome: &JobOutcome, created_at: Timestamp, now: Timestamp) {
 pub(super) fn part(plan: &Plan, part: &PartRecord, first: bool) {
     let WorkUnit::Chunk(index) = part.unit else { return };
     let Some(chunk) = plan.video.chunks.get(index as usize) else { return };
-    let seconds = chunk.window.end_ns.saturating_sub(chunk.window.start_ns) as f64 / 1e9;
+    if !first {
+        wasted(plan, part.unit, u64::MAX);
+    }
+    let seconds = length_ns(&chunk.window) as f64 / 1e9;
     for rendition in &plan.video.renditions {
         let labels = [("codec", rendition.codec.as_str()), ("encoder", rendition.encoder.as_str())];
-        let name = if first { names::MEDIA_SECONDS_TOTAL } else { names::WASTED_MEDIA_SECONDS_TOTAL };
-        // Counters are whole numbers; a chunk is several seconds.
-        counter!(name, &labels).increment(seconds.round() as u64);
+        if first {
+            counter!(names::MEDIA_SECONDS_TOTAL, &labels).increment(whole_seconds(length_ns(&chunk.window)));
+        }
         if part.encode_seconds > 0.0 {
             histogram!(names::ENCODE_FPS, &labels).record(f64::from(chunk.window.frames) / part.encode_seconds);
             histogram!(names::ENCODE_SPEED_RATIO, &labels).record(seconds / part.encode_seconds);
         }
     }
+}
+
+/// Counts media of a chunk that was encoded in vain, at most its whole length, once for each rendition.
+pub(super) fn wasted(plan: &Plan, unit: WorkUnit, media_ns: u64) {
+    let WorkUnit::Chunk(index) = unit else { return };
+    let Some(chunk) = plan.video.chunks.get(index as usize) else { return };
+    let seconds = whole_seconds(media_ns.min(length_ns(&chunk.window)));
+    for rendition in &plan.video.renditions {
+        let labels = [("codec", rendition.codec.as_str()), ("encoder", rendition.encoder.as_str())];
+        counter!(names::WASTED_MEDIA_SECONDS_TOTAL, &labels).increment(seconds);
+    }
+}
+
+fn length_ns(window: &Window) -> u64 {
+    window.end_ns.saturating_sub(window.start_ns)
+}
+
+/// Counters are whole numbers; a chunk is several seconds, and what is rounded up and down evens out.
+fn whole_seconds(ns: u64) -> u64 {
+    (ns as f64 / 1e9).round() as u64
 }

@@ -37,9 +37,15 @@ impl Workbench {
             return Ok(Step::Nothing);
         }
         self.begin(task.job_id(), task.key(), attempt).await?;
+        if attempt.is_again() {
+            tally::wasted(&plan, unit, u64::MAX);
+        }
         let entry = self.board.unit(&plan, unit, &checkpoint);
         let request = StageRequest::Unit { plan: plan.clone(), unit };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
+        if !matches!(outcome, Ok(StageOutcome::Unit(_))) {
+            attempt.ended_after(&plan, unit, entry.done_ns());
+        }
         let step = match outcome {
             Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
             Ok(StageOutcome::SourceLost(how)) => {
