@@ -12,8 +12,9 @@ use crate::failure::Failure;
 use crate::job::{JobId, MediaUri};
 use crate::plan::{Fingerprint, Plan, SourceIdentity};
 use crate::ports::{
-    Answer, ConnectSource, DeliveryTag, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Publication, Recorded, Reopened,
-    StageOutcome, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage, WorkerInfo,
+    Answer, ConnectSource, DeliveryTag, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Publication, Recorded,
+    Reopened, StageOutcome, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage,
+    WorkerInfo,
 };
 use crate::progress::Report;
 use crate::supervisor::Adapters;

@@ -109,7 +109,7 @@ async fn a_full_disk_holds_the_job_up_until_there_is_room_and_costs_no_attempt()
     fleet.publish(&Film::Ladder.job("movie", fleet.bench.root()));
     fleet.chunks_done("movie", 2).await;
     let filler = disk.fill();
-    fleet.workers()[0].wait_unready("full").await;
+    fleet.workers()[0].wait_unready("MiB free").await;
     fleet.wait_for_log("no space left").await;
     std::fs::remove_file(filler).expect("room again");
     fleet.workers()[0].wait_ready();

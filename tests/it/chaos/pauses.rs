@@ -42,7 +42,7 @@ async fn a_stage_that_stands_still_is_stopped_and_its_chunk_encoded_again() {
     wait_until_gone(stage).await;
     completes_in_order(&fleet, "movie", Film::Ladder).await;
     let exits = fleet.workers()[0].get("/metrics").expect("metrics").1;
-    assert!(exits.contains(r#"transcode_child_exits_total{reason="stalled"} 1"#), "{exits}");
+    assert!(exits.contains(r#"transcode_child_exits_total{reason="stalled"}"#), "{exits}");
     assert!(fleet.log().contains("task failed, it is tried again"), "{}", fleet.log());
 }
 
