@@ -75,7 +75,7 @@ test: test-deps ## All tests: real Kafka, real Redis, real film.
 KILLS ?= 200
 SEEDS ?= 100000
 
-soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model; SEED= begins elsewhere.
+soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
 	KILLS=$(KILLS) cargo test --locked --test it chaos::kills -- --nocapture
 
