@@ -25,7 +25,9 @@ fn processes_with(marker: &str) -> usize {
 }
 
 fn one_sentence(said: &str, words: &[&str]) {
-    assert_eq!(said.lines().count(), 1, "not one sentence: {said}");
+    // A slow machine has time to show how far it is.
+    let sentences = said.lines().filter(|line| !line.contains(" %"));
+    assert_eq!(sentences.count(), 1, "not one sentence: {said}");
     assert!(words.iter().all(|word| said.contains(word)), "{words:?} are not all in: {said}");
     assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{said}");
 }
