@@ -15,7 +15,7 @@ use crate::testing::meter::Meter;
 use crate::testing::stages::{Act, Film};
 
 fn full() -> Failure {
-    Failure::interrupted("no space left for /work/movie, free some")
+    Failure::interrupted("no space left for /mnt/movie, free some")
 }
 
 #[actix::test]
