@@ -24,11 +24,11 @@ fn work_files(fleet: &Fleet, job: &str, directory: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Changes a byte in the middle.
+/// Changes a byte at a tenth of the file: whoever reads a part of it reads that.
 fn damage(file: &Path) {
     let mut bytes = std::fs::read(file).expect("the file");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x55;
+    let place = bytes.len() / 10;
+    bytes[place] ^= 0x55;
     std::fs::write(file, bytes).expect("damaged");
 }
 
@@ -56,16 +56,23 @@ async fn a_part_that_is_damaged_is_encoded_again() {
     assert!(fleet.log().contains("parts are lost or damaged, making them again"), "{}", fleet.log());
 }
 
-#[actix_rt::test]
-async fn chunk_sources_that_are_damaged_or_vanish_are_cut_again() {
+/// Loses every source of a job of which chunks are left to do: the next one of them finds it out.
+async fn is_cut_again(lose: impl Fn(&Path)) {
     let fleet = in_the_middle().await;
-    let sources = work_files(&fleet, "movie", "source");
-    damage(&sources[0]);
-    for source in &sources[1..] {
-        std::fs::remove_file(source).expect("removed");
-    }
+    work_files(&fleet, "movie", "source").iter().for_each(|source| lose(source));
     completes_in_order(&fleet, "movie", Film::Ladder).await;
+    assert!(fleet.log().contains("source is lost, cutting the input again"), "{}", fleet.log());
     assert!(fleet.dead_letters().is_empty(), "{:?}", fleet.dead_letters());
+}
+
+#[actix_rt::test]
+async fn chunk_sources_that_vanish_are_cut_again() {
+    is_cut_again(|source| std::fs::remove_file(source).expect("removed")).await;
+}
+
+#[actix_rt::test]
+async fn chunk_sources_that_are_damaged_are_cut_again() {
+    is_cut_again(damage).await;
 }
 
 /// A small disk of its own; gone when dropped.
