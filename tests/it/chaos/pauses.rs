@@ -5,8 +5,11 @@ use std::time::Duration;
 use super::films::Film;
 use super::{VARIABLES, completes_in_order};
 use crate::support::fleet::Fleet;
-use crate::support::process::wait_until_gone;
+use crate::support::process::{gone_within, wait_until_gone};
 use crate::support::worker::Worker;
+
+/// Longer than a chunk on a loaded machine stands still by itself.
+const STALL: Duration = Duration::from_secs(30);
 
 #[actix_rt::test]
 async fn a_worker_that_stands_still_longer_than_its_lease_and_session_harms_nothing_when_it_goes_on() {
@@ -27,7 +30,8 @@ async fn a_worker_that_stands_still_longer_than_its_lease_and_session_harms_noth
 
 #[actix_rt::test]
 async fn a_stage_that_stands_still_is_stopped_and_its_chunk_encoded_again() {
-    let variables = [&VARIABLES[..], &[("STALL_TIMEOUT", "30s")]].concat();
+    let stall = format!("{}s", STALL.as_secs());
+    let variables = [&VARIABLES[..], &[("STALL_TIMEOUT", stall.as_str())]].concat();
     let fleet = Fleet::start(1, &variables).await;
     fleet.publish(&Film::Ladder.job("movie", fleet.bench.root()));
     fleet.chunks_done("movie", 1).await;
@@ -39,7 +43,7 @@ async fn a_stage_that_stands_still_is_stopped_and_its_chunk_encoded_again() {
     };
     // SAFETY: a signal to a process that was a stage of our worker a moment ago.
     unsafe { libc::kill(stage as i32, libc::SIGSTOP) };
-    wait_until_gone(stage).await;
+    gone_within(2 * STALL, stage).await;
     completes_in_order(&fleet, "movie", Film::Ladder).await;
     let exits = fleet.workers()[0].get("/metrics").expect("metrics").1;
     assert!(exits.contains("transcode_child_exits_total{reason=\"stalled\"} 1\n"), "{exits}");

@@ -4,7 +4,12 @@ use std::time::{Duration, Instant};
 
 /// Waits until a process is gone, or is only a name that nobody has collected yet.
 pub async fn wait_until_gone(pid: u32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    gone_within(Duration::from_secs(20), pid).await;
+}
+
+/// [`wait_until_gone`] of a process that may live longer.
+pub async fn gone_within(patience: Duration, pid: u32) {
+    let deadline = Instant::now() + patience;
     loop {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
