@@ -1,5 +1,7 @@
 //! Workers that stand still for longer than anybody waits for them, stages that do, and clocks that jump.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::films::Film;
@@ -56,10 +58,11 @@ async fn a_clock_that_jumps_an_hour_ahead_and_back_changes_nothing() {
     let clock = directory.path().join("clock");
     let jump = |by: &str| std::fs::write(&clock, by).expect("the clock is set");
     jump("+0");
+    let preload = faketime(directory.path());
     let variables = [
         &VARIABLES[..],
         &[
-            ("LD_PRELOAD", faketime()),
+            ("LD_PRELOAD", preload.as_str()),
             ("FAKETIME_TIMESTAMP_FILE", clock.to_str().expect("a plain path")),
             // A step of the wall clock does not move the monotonic one.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
@@ -77,12 +80,18 @@ async fn a_clock_that_jumps_an_hour_ahead_and_back_changes_nothing() {
     let times: Vec<_> = fleet.service.received().iter().map(|one| one.report.updated_at).collect();
     let (first, last) = (times.iter().min().expect("reports"), times.iter().max().expect("reports"));
     assert!(*last - *first > chrono::Duration::hours(1), "the clock did not jump: {first} to {last}");
+    fleet.workers().iter().for_each(Worker::wait_ready);
 }
 
-fn faketime() -> &'static str {
-    let path = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-    assert!(std::path::Path::new(path).exists(), "libfaketime is missing: run `make test-deps`");
-    path
+/// What has to be loaded first so that a file sets the clock of a program.
+fn faketime(directory: &Path) -> String {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    assert!(Path::new(library).exists(), "libfaketime is missing: run `make test-deps`");
+    let waits = directory.join("waits.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/chaos/clock.c");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&waits).arg(source).status();
+    assert!(compiled.is_ok_and(|status| status.success()), "{source} does not compile: run `make test-deps`");
+    format!("{}:{library}", waits.display())
 }
 
 #[actix_rt::test]
