@@ -3,14 +3,19 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::films::Film;
 use super::{VARIABLES, completes, completes_in_order};
 use crate::support::fleet::Fleet;
-use crate::support::transcode::uri;
+use crate::support::media::text;
+use crate::support::service::PATIENCE;
+use crate::support::transcode::{BINARY, Bench, uri};
 
 /// Size of the disk that is filled: enough for the job.
 const DISK: &str = "size=200m";
+/// What is left on a disk on which a job can begin and not be cut.
+const ROOM: usize = 8 << 20;
 
 /// The files of a job in a directory of its work storage.
 fn work_files(fleet: &Fleet, job: &str, directory: &str) -> Vec<PathBuf> {
@@ -137,4 +142,31 @@ async fn a_job_that_was_done_before_its_files_vanished_stays_done() {
     fleet.publish(&Film::Ladder.job("movie", fleet.bench.root()));
     fleet.wait_for_no_lag();
     assert_eq!(fleet.service.received().len(), before, "the job was done again");
+}
+
+#[tokio::test]
+async fn a_transcode_on_a_full_disk_says_why_it_stands_still_and_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = Disk::mount(directory.path().join("disk"));
+    let bench = Bench::new();
+    let job = bench.job(&Film::Ladder.job("movie", bench.root()));
+    let filler = disk.fill();
+    // The embedded store lies on the same disk, and has to have its file.
+    std::fs::write(&filler, vec![0; std::fs::metadata(&filler).expect("its size").len() as usize - ROOM])
+        .expect("room");
+    let said = bench.path("said");
+    let mut running = Command::new(BINARY)
+        .args(["transcode", "--job", text(&job), "--chunk-seconds", "2", "--work-dir", text(&disk.0)])
+        .stderr(std::fs::File::create(&said).expect("a file"))
+        .spawn()
+        .expect("the program starts");
+    let end = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(&said).is_ok_and(|said| said.contains("storage is full, work waits for space")) {
+        assert!(running.try_wait().expect("its state").is_none(), "{}", std::fs::read_to_string(&said).expect("text"));
+        assert!(Instant::now() < end, "it does not say why it stands still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    std::fs::remove_file(filler).expect("room again");
+    assert!(running.wait().expect("its end").success(), "{}", std::fs::read_to_string(&said).expect("text"));
+    Film::Ladder.assert_same_in(bench.root(), "movie");
 }
