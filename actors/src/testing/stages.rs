@@ -64,6 +64,8 @@ pub struct Run {
     pub worker: String,
     /// Whether its result became durable.
     pub done: bool,
+    /// Whether it found its source lost.
+    pub lost_source: bool,
 }
 
 /// Stages and work storage. Clones share everything but the name of their worker.
@@ -164,9 +166,11 @@ impl FakeStages {
 
     async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
         let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key.clone(), stage, &self.worker);
+        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
-        self.lock().storage.may_begin(&request)?;
+        if !self.lock().storage.has_sources(&request) {
+            return Ok(self.lock().lose_source(run));
+        }
         for step in 1..=STEPS {
             tokio::time::sleep(pace / STEPS).await;
             progress(media_ns * u64::from(step) / u64::from(STEPS));
@@ -177,7 +181,7 @@ impl FakeStages {
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
                 Some(Act::LoseParts(units)) if step == STEPS - 1 => self.lock().storage.lose(&request, units),
                 Some(Act::LoseSource) if step == STEPS / 2 => {
-                    return Ok(StageOutcome::SourceLost(format!("{key} is gone")));
+                    return Ok(self.lock().lose_source(run));
                 }
                 _ => {}
             }
@@ -212,8 +216,13 @@ fn describe(request: &StageRequest) -> (Stage, String, u64) {
 impl State {
     fn begin(&mut self, key: String, stage: Stage, worker: &str) -> (Option<Act>, Duration, usize) {
         let act = self.scripts.get_mut(&key).and_then(VecDeque::pop_front);
-        self.runs.push(Run { key, worker: worker.into(), done: false });
+        self.runs.push(Run { key, worker: worker.into(), done: false, lost_source: false });
         (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
+    }
+
+    fn lose_source(&mut self, run: usize) -> StageOutcome {
+        self.runs[run].lost_source = true;
+        StageOutcome::SourceLost(format!("the source of {} is gone", self.runs[run].key))
     }
 
     fn produce(&mut self, request: StageRequest, worker: &str) -> Result<StageOutcome, Failure> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::PartRecord;
-use crate::failure::Failure;
 use crate::job::JobId;
 use crate::plan::{Fingerprint, Plan};
 use crate::ports::StageRequest;
@@ -38,13 +37,11 @@ impl Storage {
         self.parts.entry((job_id, fingerprint)).or_default().insert(part.unit, part);
     }
 
-    /// A unit is read from a source that its split wrote.
-    pub fn may_begin(&self, request: &StageRequest) -> Result<(), Failure> {
+    /// Whether the sources that a stage reads are there: a unit's went with the work of its job.
+    pub fn has_sources(&self, request: &StageRequest) -> bool {
         match request {
-            StageRequest::Unit { plan, .. } if !self.plans.contains_key(&name_of(plan)) => {
-                Err(Failure::retryable("the source is missing in the fake work storage"))
-            }
-            StageRequest::Unit { .. } | StageRequest::Split { .. } | StageRequest::Assemble { .. } => Ok(()),
+            StageRequest::Unit { plan, .. } => self.plans.contains_key(&name_of(plan)),
+            StageRequest::Split { .. } | StageRequest::Assemble { .. } => true,
         }
     }
 

@@ -29,7 +29,8 @@ pub(super) fn check(adversary: &Adversary) {
     assert!(adversary.world.may_fail() || letters.is_empty(), "dead letters: {letters:?}");
 }
 
-/// No run of a stage is begun that was not counted: otherwise nobody would give a task up that kills its workers.
+/// No run of a stage is begun that was not counted: otherwise nobody would give a task up that kills its workers. An input
+/// is cut again within the attempt of the unit that lost its source, once for each loss.
 fn attempts_are_counted_first(fleet: &Fleet) {
     let mut counted = HashMap::<String, usize>::new();
     fleet.chronicle.read(|events| {
@@ -39,6 +40,10 @@ fn attempts_are_counted_first(fleet: &Fleet) {
             }
         }
     });
+    for run in fleet.stages.runs().iter().filter(|run| run.lost_source) {
+        let job = run.key.split('/').next().unwrap_or_default();
+        *counted.entry(format!("{job}/split")).or_default() += 1;
+    }
     for run in fleet.stages.runs() {
         let left = counted.entry(run.key.clone()).or_default();
         assert!(*left > 0, "{} was begun by {} without being counted", run.key, run.worker);
