@@ -7,6 +7,7 @@
 //!
 //! * [`source`]: the chunk source, the decoder, the window
 //! * [`picture`]: what a picture looks like
+//! * [`scale`]: the scaler for the usual pictures
 //! * [`encoder`]: settings of the encoders
 //! * [`headers`]: what has to be taken out of key frames
 //! * [`output`]: the files
@@ -18,6 +19,7 @@ pub mod encoder;
 mod headers;
 mod output;
 mod picture;
+mod scale;
 mod source;
 
 use std::sync::Arc;
