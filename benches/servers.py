@@ -96,15 +96,15 @@ def redis(directory):
 @contextlib.contextmanager
 def worker(directory, brokers, redis_port, **variables):
     """Yields a ready `gstreamer-worker run`."""
-    metrics = free_port()
+    variables.setdefault("METRICS_PORT", str(free_port()))
     environment = {
         **os.environ, "KAFKA_BROKERS": brokers, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_port),
-        "WORK_URL": f"file://{directory}/work", "METRICS_PORT": str(metrics), **variables,
+        "WORK_URL": f"file://{directory}/work", **variables,
     }
     (directory / "work").mkdir(exist_ok=True)
 
     def ready():
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{metrics}/readyz", timeout=5) as answer:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{variables['METRICS_PORT']}/readyz", timeout=5) as answer:
             return answer.status == 200
         return False
 

@@ -1,5 +1,6 @@
-//! The filter along one side of a picture: which samples make one of the new ones, and with what weights. The cubic of
-//! Catmull and Rom, as wide as the distance of the new samples where there are fewer of them.
+//! The filter along one side of a picture: which samples make one of the new ones, and with what weights. A cubic (R. Keys,
+//! "Cubic convolution interpolation for digital image processing", 1981), as wide as the distance of the new samples where
+//! there are fewer of them.
 
 /// Weights are fractions of this.
 pub const ONE: i32 = 1 << 14;
@@ -67,12 +68,15 @@ impl Taps {
     }
 }
 
+/// Slope of the cubic at distance 1: the sharpness that other transcoders have; that of Catmull and Rom has -0.5.
+const SLOPE: f64 = -0.6;
+
 /// The cubic at a distance.
 fn cubic(distance: f64) -> f64 {
     if distance < 1.0 {
-        (1.5 * distance - 2.5) * distance * distance + 1.0
+        ((SLOPE + 2.0) * distance - (SLOPE + 3.0)) * distance * distance + 1.0
     } else if distance < 2.0 {
-        ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+        (((distance - 5.0) * distance + 8.0) * distance - 4.0) * SLOPE
     } else {
         0.0
     }
