@@ -3,6 +3,7 @@
 
 mod autoscaling;
 mod hpa;
+mod images;
 mod manifests;
 mod metrics;
 mod monitoring;
