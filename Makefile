@@ -10,10 +10,11 @@ SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 MEDIA_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav
-TEST_PACKAGES  := redis-server kcat python3-venv libfaketime
+TEST_PACKAGES  := redis-server kcat python3-venv libfaketime prometheus
 KAFKA_LIB      := target/kafka-lib
+TOOLS          := target/test-tools
 
-.PHONY: help deps test-deps demo test soak lint bench
+.PHONY: help deps test-deps demo test soak lint bench manifests autoscaling
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,7 +33,7 @@ deps: ## System packages to build and run.
 	@$(call install,$(BUILD_PACKAGES) $(MEDIA_PACKAGES))
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer, https://rustup.rs"; exit 1; }
 
-test-deps: deps $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done ## What the tests need beside that.
+test-deps: deps $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done $(TOOLS)/kustomize $(TOOLS)/kubernetes-validate ## What the tests need beside that.
 	@$(call install,$(TEST_PACKAGES))
 
 # Big Buck Bunny, 30 s in 1080p, CC-BY 3.0 Blender Foundation.
@@ -54,6 +55,19 @@ $(KAFKA_LIB)/.done: tests/kafka/pom.xml
 	@command -v mvn >/dev/null || { $(call install,maven); }
 	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(KAFKA_LIB)
 	touch $@
+
+# Renders k8s/; 5.0.0 is the newest that Debian's Go can build.
+$(TOOLS)/kustomize:
+	@mkdir -p $(@D)
+	@command -v go >/dev/null || { $(call install,golang-go); }
+	GOBIN=$(CURDIR)/$(@D) go install sigs.k8s.io/kustomize/kustomize/v5@v5.0.0
+
+# Brings the schemas of Kubernetes along.
+$(TOOLS)/kubernetes-validate:
+	@mkdir -p $(@D)
+	@$(call install,python3-venv)
+	python3 -m venv $(@D)/venv && $(@D)/venv/bin/pip install -q --disable-pip-version-check kubernetes-validate==1.37.0
+	ln -sf venv/bin/kubernetes-validate $@
 
 $(DEMO)/sample.mp4:
 	@mkdir -p $(@D)
@@ -78,6 +92,14 @@ SEEDS ?= 100000
 soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
 	KILLS=$(KILLS) cargo test --locked --test it chaos::kills -- --nocapture
+
+manifests: $(TOOLS)/kustomize ## Renders k8s/gstreamer-deployment.yaml anew.
+	$(TOOLS)/kustomize build k8s/base > k8s/gstreamer-deployment.yaml.part
+	mv k8s/gstreamer-deployment.yaml.part k8s/gstreamer-deployment.yaml
+
+autoscaling: test-deps ## Proves the autoscaling and draws k8s/autoscaling.svg anew.
+	cargo test --locked --test it k8s::autoscaling -- --nocapture
+	cp target/autoscaling.svg k8s/autoscaling.svg
 
 lint: deps ## Formatting and lints.
 	cargo fmt --all --check

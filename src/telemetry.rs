@@ -3,16 +3,19 @@
 
 pub mod cpu;
 mod histograms;
+mod json;
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+pub use json::name_worker;
 
 /// What a pod logs: its own life and that of its jobs; libraries only where something is wrong.
 pub const POD_FILTER: &str = "warn,gstreamer_worker=info,actors=info";
@@ -38,7 +41,9 @@ pub fn log(format: LogFormat, filter: EnvFilter, colours: bool, writer: BoxMakeW
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
         LogFormat::Text => Box::new(log.with_ansi(colours).finish()),
-        LogFormat::Json => Box::new(log.json().flatten_event(true).with_current_span(false).finish()),
+        LogFormat::Json => {
+            Box::new(log.with_ansi(false).fmt_fields(JsonFields::new()).event_format(json::JsonLines).finish())
+        }
     }
 }
 

@@ -97,6 +97,7 @@ impl Wiring for Worker {
 
 async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Failure> {
     let worker = parts::worker_name();
+    telemetry::name_worker(&worker);
     let (kafka, broker) = parts::kafka(&config.kafka, &worker)?;
     if matches!(config.kafka.brokers, Brokers::Cluster(_)) {
         let made = ensure_topics(&kafka, DEFAULT_PARTITIONS).await?;

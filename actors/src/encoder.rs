@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::exit::{ExitGuard, stop_with};
 use crate::handle::Workbench;
+use crate::job::JobId;
+use crate::trace::{self, TraceParent};
 use crate::work::{End, RunWork};
 
 /// Work that was stopped may take this long to give its lease back and to end a cancelled job; then it is dropped.
@@ -42,8 +45,30 @@ impl Handler<RunWork> for Encoder {
     fn handle(&mut self, asked: RunWork, _: &mut Self::Context) -> Self::Result {
         let workbench = self.workbench.clone();
         // Runs inside the actor, so that a panic in it ends the actor and nothing else.
-        Box::pin(async move { run(&workbench, &asked).await }.into_actor(self))
+        let (span, context) = (span(&asked), TraceParent::of(&asked.delivery.headers));
+        let work = async move { trace::under(context, run(&workbench, &asked)).await };
+        Box::pin(work.instrument(span).into_actor(self))
     }
+}
+
+/// What every line of the log about this work has.
+fn span(asked: &RunWork) -> tracing::Span {
+    let span = tracing::info_span!(
+        "task",
+        job_id = tracing::field::Empty,
+        task = tracing::field::Empty,
+        trace_id = tracing::field::Empty
+    );
+    if let Some(job_id) = asked.work.job_id().map(JobId::as_str) {
+        span.record("job_id", job_id);
+    }
+    if let Some(task) = asked.work.key() {
+        span.record("task", task);
+    }
+    if let Some(context) = TraceParent::of(&asked.delivery.headers) {
+        span.record("trace_id", context.trace_id());
+    }
+    span
 }
 
 async fn run(workbench: &Workbench, asked: &RunWork) -> End {

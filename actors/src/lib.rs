@@ -24,6 +24,7 @@ pub mod reporter;
 pub mod status;
 pub mod supervisor;
 pub mod task;
+pub mod trace;
 pub mod work;
 
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,7 @@
-//! Names of the metrics, and what they mean. Nothing else in the project spells a metric's name.
+//! Names of the metrics, and what they mean. Nothing else in the project spells a metric's name; dashboard, alerts and
+//! autoscaler are checked against [`METRICS`].
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 /// Frames encoded per second by one task; `codec`, `encoder`.
 pub const ENCODE_FPS: &str = "transcode_encode_fps";
@@ -16,6 +17,8 @@ pub const TASKS_TOTAL: &str = "transcode_tasks_total";
 pub const JOBS_TOTAL: &str = "transcode_jobs_total";
 /// Failures; `class`.
 pub const ERRORS_TOTAL: &str = "transcode_errors_total";
+/// Records put away.
+pub const DEAD_LETTERS_TOTAL: &str = "transcode_dead_letters_total";
 /// Media encoded; `codec`, `encoder`.
 pub const MEDIA_SECONDS_TOTAL: &str = "transcode_media_seconds_total";
 /// Media encoded and thrown away, or begun again; `codec`, `encoder`.
@@ -24,10 +27,14 @@ pub const WASTED_MEDIA_SECONDS_TOTAL: &str = "transcode_wasted_media_seconds_tot
 pub const CPU_UTILIZATION_RATIO: &str = "transcode_cpu_utilization_ratio";
 /// GPU engines in use; `gpu`, `engine`.
 pub const GPU_UTILIZATION_RATIO: &str = "transcode_gpu_utilization_ratio";
+/// GPUs that are not used because they failed too often; `gpu`.
+pub const GPU_BREAKER_OPEN: &str = "transcode_gpu_breaker_open";
 /// Encoders of the pool.
 pub const POOL_SLOTS: &str = "transcode_pool_slots";
 /// Encoders that work.
 pub const POOL_BUSY: &str = "transcode_pool_busy";
+/// Last reports in the outbox.
+pub const OUTBOX_REPORTS: &str = "transcode_outbox_reports";
 /// Records not committed; `topic`, `partition`.
 pub const CONSUMER_LAG: &str = "kafka_consumer_lag";
 /// Actors that died and were started again; `actor`.
@@ -35,29 +42,196 @@ pub const ACTOR_RESTARTS_TOTAL: &str = "transcode_actor_restarts_total";
 /// Stage processes that ended; `reason`.
 pub const CHILD_EXITS_TOTAL: &str = "transcode_child_exits_total";
 
-/// Tells the recorder what each metric means. Called once, after the recorder is installed.
-pub fn describe() {
-    describe_histogram!(ENCODE_FPS, "Frames encoded per second by one task.");
-    describe_histogram!(ENCODE_SPEED_RATIO, "Media seconds encoded per second by one task.");
-    describe_histogram!(JOB_DURATION_SECONDS, Unit::Seconds, "Time from first seen to the end of a job.");
-    describe_histogram!(TASK_DURATION_SECONDS, Unit::Seconds, "Time of one attempt of a task.");
-    describe_counter!(TASKS_TOTAL, "Attempts of tasks that ended, by stage and outcome.");
-    describe_counter!(JOBS_TOTAL, "Jobs that ended on this worker, by outcome.");
-    describe_counter!(ERRORS_TOTAL, "Failures, by class.");
-    describe_counter!(MEDIA_SECONDS_TOTAL, Unit::Seconds, "Media encoded.");
-    describe_counter!(
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of Prometheus.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// What its number counts.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// All values of its only label, where they are known: such a counter is there from the beginning, with 0, so that
+    /// its first increment is seen as one.
+    pub values: &'static [&'static str],
+    /// What it means, with its unit.
+    pub help: &'static str,
+}
+
+impl Metric {
+    const fn new(
+        kind: Kind,
+        name: &'static str,
+        unit: Unit,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind, unit, labels, values: &[], help }
+    }
+
+    const fn counts(self, values: &'static [&'static str]) -> Self {
+        Self { values, ..self }
+    }
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+const ENCODE: &[&str] = &["codec", "encoder"];
+
+/// All metrics, in the order of the README's table.
+pub const METRICS: &[Metric] = &[
+    Metric::new(Histogram, ENCODE_FPS, Unit::CountPerSecond, ENCODE, "Frames per second that one task encodes."),
+    Metric::new(
+        Histogram,
+        ENCODE_SPEED_RATIO,
+        Unit::Count,
+        ENCODE,
+        "Speed of one encode: media seconds per second, 1 is real time.",
+    ),
+    Metric::new(
+        Histogram,
+        JOB_DURATION_SECONDS,
+        Unit::Seconds,
+        &["outcome"],
+        "Seconds from first seen to the end of a job.",
+    ),
+    Metric::new(
+        Histogram,
+        TASK_DURATION_SECONDS,
+        Unit::Seconds,
+        &["stage", "outcome"],
+        "Seconds of one attempt of a task.",
+    ),
+    Metric::new(Counter, TASKS_TOTAL, Unit::Count, &["stage", "outcome"], "Attempts of tasks that ended."),
+    Metric::new(Counter, JOBS_TOTAL, Unit::Count, &["outcome"], "Jobs that ended on this worker.").counts(&[
+        "completed",
+        "failed",
+        "cancelled",
+    ]),
+    Metric::new(Counter, ERRORS_TOTAL, Unit::Count, &["class"], "Failures.").counts(&[
+        "retryable",
+        "permanent",
+        "device",
+        "interrupted",
+    ]),
+    Metric::new(Counter, DEAD_LETTERS_TOTAL, Unit::Count, &[], "Records that this worker put away as dead letters."),
+    Metric::new(
+        Counter,
+        MEDIA_SECONDS_TOTAL,
+        Unit::Seconds,
+        ENCODE,
+        "Seconds of media encoded, once for each rendition.",
+    ),
+    Metric::new(
+        Counter,
         WASTED_MEDIA_SECONDS_TOTAL,
         Unit::Seconds,
-        "Media encoded in vain: thrown away, begun again or interrupted."
-    );
-    describe_gauge!(
+        ENCODE,
+        "Seconds of media encoded in vain: thrown away, begun again or interrupted.",
+    ),
+    Metric::new(
+        Gauge,
         CPU_UTILIZATION_RATIO,
-        "CPU time used by the worker and its stages, as a share of all cores, 0 to 1."
-    );
-    describe_gauge!(GPU_UTILIZATION_RATIO, "Use of a GPU engine, 0 to 1.");
-    describe_gauge!(POOL_SLOTS, "Encoders of the pool.");
-    describe_gauge!(POOL_BUSY, "Encoders of the pool that work.");
-    describe_gauge!(CONSUMER_LAG, "Records of a partition that are not committed, seen by its owner.");
-    describe_counter!(ACTOR_RESTARTS_TOTAL, "Actors that died and were started again.");
-    describe_counter!(CHILD_EXITS_TOTAL, "Stage processes that ended, by reason.");
+        Unit::Count,
+        &[],
+        "CPU time used by the worker and its stages, as a share of its cores, 0 to 1.",
+    ),
+    Metric::new(Gauge, GPU_UTILIZATION_RATIO, Unit::Count, &["gpu", "engine"], "Use of a GPU engine, 0 to 1."),
+    Metric::new(
+        Gauge,
+        GPU_BREAKER_OPEN,
+        Unit::Count,
+        &["gpu"],
+        "1 where a GPU failed too often and is not used, otherwise 0.",
+    ),
+    Metric::new(Gauge, POOL_SLOTS, Unit::Count, &[], "Encoders of the pool."),
+    Metric::new(Gauge, POOL_BUSY, Unit::Count, &[], "Encoders of the pool that work."),
+    Metric::new(
+        Gauge,
+        OUTBOX_REPORTS,
+        Unit::Count,
+        &[],
+        "Last reports of jobs that the Transcoding Service has not confirmed, all workers together, 64 at most.",
+    ),
+    Metric::new(
+        Gauge,
+        CONSUMER_LAG,
+        Unit::Count,
+        &["topic", "partition"],
+        "Records of a partition that are not committed, seen by its owner.",
+    ),
+    Metric::new(Counter, ACTOR_RESTARTS_TOTAL, Unit::Count, &["actor"], "Actors that died and were started again.")
+        .counts(&["capability", "checkpointer", "consumer", "encoder", "pool", "reporter"]),
+    Metric::new(Counter, CHILD_EXITS_TOTAL, Unit::Count, &["reason"], "Stage processes that ended.").counts(&[
+        "done",
+        "failed",
+        "crashed",
+        "killed",
+        "signalled",
+        "exited",
+        "garbage",
+        "stalled",
+        "stopped",
+        "dropped",
+    ]),
+];
+
+/// The metric of this name.
+pub fn metric(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// Tells the recorder what each metric means, and begins the counters whose labels are known. Called once, after the
+/// recorder is installed.
+pub fn describe() {
+    for metric in METRICS {
+        let Metric { name, unit, help, .. } = *metric;
+        match metric.kind {
+            Counter => describe_counter!(name, unit, help),
+            Gauge => describe_gauge!(name, unit, help),
+            Histogram => describe_histogram!(name, unit, help),
+        }
+        match (metric.kind, metric.labels) {
+            (Counter, []) => counter!(name).increment(0),
+            (Counter, [label]) => {
+                metric.values.iter().for_each(|value| counter!(name, *label => *value).increment(0));
+            }
+            (Counter | Gauge | Histogram, _) => {}
+        }
+    }
+}
+
+/// The table of the README.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for Metric { name, kind, labels, help, .. } in METRICS {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let help = help.trim_end_matches('.');
+        table.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", ")));
+    }
+    table
 }

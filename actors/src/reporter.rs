@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use metrics::gauge;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::checkpoint::Advance;
 use crate::exit::{ExitGuard, stop_with};
 use crate::failure::Failure;
 use crate::job::JobId;
+use crate::metrics as names;
 use crate::ports::{Clock, StatusSink, Store};
 use crate::progress::Report;
 use outbox::Settled;
@@ -176,6 +178,7 @@ impl Reporter {
     }
 
     fn deliver(&mut self, reports: Vec<Report>, ctx: &mut Context<Self>) {
+        gauge!(names::OUTBOX_REPORTS).set(reports.len() as f64);
         let now = Instant::now();
         let mut due = Vec::new();
         let mut held_back = 0;

@@ -4,6 +4,7 @@ mod chaos;
 mod cli;
 mod config;
 mod jobs;
+mod k8s;
 mod kafka;
 mod media;
 mod service;

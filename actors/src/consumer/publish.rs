@@ -2,13 +2,16 @@
 //! broker has answered, refused for good, or when the asker no longer waits.
 
 use actix::prelude::*;
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
 use crate::backoff::Backoff;
 use crate::failure::{Failure, FailureClass};
 use crate::link::Link;
-use crate::ports::{Answer, Publication, TaskPublisher, TopicNames};
+use crate::metrics as names;
+use crate::ports::{Answer, Publication, Queue, TaskPublisher, TopicNames};
+use crate::trace;
 
 /// Send a record; answered when it is acknowledged. Sent twice at worst: its readers expect that.
 #[derive(Clone, Message)]
@@ -40,7 +43,12 @@ impl Handler<Publish> for Consumer {
 async fn persist(publisher: &dyn TaskPublisher, topics: &TopicNames, record: &Publication) -> Result<(), Failure> {
     let mut failures = 0;
     loop {
-        let Err(failure) = publisher.publish(record.clone()).await else { return Ok(()) };
+        let Err(failure) = publisher.publish(record.clone()).await else {
+            if record.queue == Queue::DeadLetter {
+                counter!(names::DEAD_LETTERS_TOTAL).increment(1);
+            }
+            return Ok(());
+        };
         match failure.class {
             FailureClass::Permanent => return Err(failure),
             FailureClass::Retryable | FailureClass::Device | FailureClass::Interrupted => {}
@@ -66,7 +74,10 @@ impl PatientPublisher {
 }
 
 impl TaskPublisher for PatientPublisher {
-    fn publish(&self, record: Publication) -> Answer<()> {
+    fn publish(&self, mut record: Publication) -> Answer<()> {
+        if let Some(context) = trace::current() {
+            context.add_to(&mut record.headers);
+        }
         let link = self.link.clone();
         Box::pin(async move {
             let abandoned = CancellationToken::new();

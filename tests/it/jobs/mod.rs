@@ -5,3 +5,4 @@ mod clips;
 mod cluster;
 mod film;
 mod letters;
+mod logs;

@@ -121,6 +121,11 @@ impl Fleet {
         &self.workers
     }
 
+    /// SIGTERM to the youngest worker; its exit code.
+    pub fn stop_last(&mut self) -> Option<i32> {
+        self.workers.pop().expect("a worker").stop()
+    }
+
     /// SIGTERM to all; their exit codes.
     pub fn stop_all(mut self) -> Vec<Option<i32>> {
         self.workers.drain(..).map(Worker::stop).collect()
@@ -133,6 +138,11 @@ impl Fleet {
 
     /// Publishes a message that need not be a job.
     pub fn publish_bytes(&self, key: &str, value: &[u8]) {
+        self.publish_with_headers(key, value, &[]);
+    }
+
+    /// [`Self::publish_bytes`] with headers, each as `name=value`.
+    pub fn publish_with_headers(&self, key: &str, value: &[u8], headers: &[&str]) {
         let mut kcat = Command::new("kcat");
         kcat.args([
             "-P",
@@ -147,6 +157,9 @@ impl Fleet {
             "-D",
             "\u{1}",
         ]);
+        for header in headers {
+            kcat.args(["-H", header]);
+        }
         let mut kcat = kcat.stdin(Stdio::piped()).spawn().expect("kcat is missing: run `make test-deps`");
         kcat.stdin.take().expect("piped").write_all(value).expect("written");
         assert!(kcat.wait().expect("kcat ends").success(), "kcat publishes");
@@ -233,7 +246,12 @@ impl Fleet {
 
     /// Dead letters so far, each as headers and value, as kcat shows them.
     pub fn dead_letters(&self) -> Vec<String> {
-        let topic = format!("{}.dead-letter", self.topic);
+        self.records("dead-letter")
+    }
+
+    /// Records of a topic whose name begins with that of the jobs, as kcat shows them: key, headers, size.
+    pub fn records(&self, topic: &str) -> Vec<String> {
+        let topic = format!("{}.{topic}", self.topic);
         let format = "%k|%h|%S\n";
         let output = Command::new("kcat")
             .args(["-C", "-b", &self.brokers, "-t", &topic, "-o", "beginning", "-e", "-q", "-f", format])
