@@ -22,6 +22,9 @@ pub fn encoder(rendition: &VideoRendition, rate: Rate) -> Result<gst::Element, F
     match rendition.encoder {
         EncoderFamily::X264 => x264(&encoder, rendition, rate),
         EncoderFamily::X265 => x265(&encoder, rendition, rate),
+        EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => {
+            return Err(Failure::device("this encoder family is not built in"));
+        }
     }
     Ok(encoder)
 }
@@ -45,13 +48,16 @@ pub const fn factory(family: EncoderFamily) -> &'static str {
     match family {
         EncoderFamily::X264 => "x264enc",
         EncoderFamily::X265 => "x265enc",
+        EncoderFamily::Nvcodec => "nvh264enc",
+        EncoderFamily::Va => "vah264enc",
+        EncoderFamily::Openh264 => "openh264enc",
     }
 }
 
 /// The caps of what the encoder gives.
 pub fn output_caps(family: EncoderFamily) -> gst::Caps {
     let name = match family {
-        EncoderFamily::X264 => "video/x-h264",
+        EncoderFamily::X264 | EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => "video/x-h264",
         EncoderFamily::X265 => "video/x-h265",
     };
     gst::Caps::builder(name).field("stream-format", "byte-stream").field("alignment", "au").build()
