@@ -114,6 +114,7 @@ async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Fa
         work: Arc::new(storage.clone()),
         stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker))),
         probe: Arc::new(ProcessProbe::new(Launcher::own_binary())),
+        monitor: Arc::new(parts::NoGpus),
         sink,
         clock: Arc::new(SystemClock),
     };
