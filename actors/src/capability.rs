@@ -17,7 +17,9 @@ use crate::exit::{ExitGuard, stop_with};
 use crate::failure::Failure;
 use crate::gpu::Gpu;
 use crate::metrics as names;
-use crate::ports::{Capabilities, CapabilityProbe, Clock, GpuMonitor, GpuReading, Proof, Store, WorkerInfo};
+use crate::ports::{
+    Capabilities, CapabilityProbe, Clock, GpuMonitor, GpuReading, PathCapability, Proof, Store, WorkerInfo,
+};
 
 /// A driver can go or come back while the worker runs; a probe takes seconds of CPU.
 const PROBE_INTERVAL: Duration = Duration::from_secs(300);
@@ -105,6 +107,7 @@ impl Capability {
                 if !self.seen.as_ref().is_some_and(|before| does_the_same(before, &seen)) {
                     log(&seen);
                 }
+                seen.paths.iter().for_each(show_path);
                 self.ports.gpu.probed(&seen);
                 self.seen = Some(seen);
                 self.tell();
@@ -197,15 +200,22 @@ fn log(seen: &Capabilities) {
         let memory_mib = device.memory_bytes >> 20;
         tracing::info!(gpu = device.index, name = device.name, driver = device.driver, memory_mib, "GPU found");
     }
-    let name = |path: &crate::ports::PathCapability| {
-        format!("{} {} bits by {}", path.codec.as_str(), path.bit_depth, path.family.as_str())
-    };
+    let name =
+        |path: &PathCapability| format!("{} {} bits by {}", path.codec.as_str(), path.bit_depth, path.family.as_str());
     let encoders: Vec<String> = seen.encoders().map(name).collect();
     if encoders.is_empty() {
         tracing::error!("no encoder works on this machine, it takes no work; run `doctor` to see what to install");
     } else {
         tracing::info!(encoders = encoders.join(", "), "encoders that work");
     }
+}
+
+fn show_path(path: &PathCapability) {
+    let works = if path.works() { 1.0 } else { 0.0 };
+    let (direction, codec, encoder) = (path.direction.as_str(), path.codec.as_str(), path.family.as_str());
+    let bit_depth = path.bit_depth.to_string();
+    gauge!(names::CAPABILITY, "direction" => direction, "codec" => codec, "bit_depth" => bit_depth, "encoder" => encoder)
+        .set(works);
 }
 
 fn show(reading: &GpuReading) {

@@ -298,4 +298,6 @@ async fn what_gpus_do_is_shown() {
     assert_eq!((shown("engine=decoder"), shown("engine=compute")), (0.25, 0.125));
     assert_eq!(meter.shown(names::GPU_MEMORY_BYTES, &["gpu=1", "kind=used"]), 3.0);
     assert_eq!(meter.shown(names::GPU_MEMORY_BYTES, &["gpu=1", "kind=total"]), 80.0);
+    let labels = ["direction=encode", "codec=h264", "bit_depth=8", "encoder=x264"];
+    assert_eq!(meter.shown(names::CAPABILITY, &labels), 1.0);
 }
