@@ -81,9 +81,9 @@ impl Capability {
     fn tell(&self, seen: &Capabilities) {
         if self.seen.as_ref() != Some(seen) {
             for finding in &seen.findings {
-                tracing::warn!(finding, "capability is missing");
+                tracing::warn!(finding = finding.what, advice = finding.advice, "capability is missing");
             }
-            let encoders: Vec<_> = seen.encoders.iter().map(|found| found.encoder.as_str()).collect();
+            let encoders: Vec<_> = seen.encoders().map(|found| found.family.as_str()).collect();
             if encoders.is_empty() {
                 tracing::error!(
                     "no encoder works on this machine, it takes no work; run `doctor` to see what to install"
@@ -92,7 +92,7 @@ impl Capability {
                 tracing::info!(?encoders, "encoders that work");
             }
         }
-        self.to.do_send(CanEncode(!seen.encoders.is_empty()));
+        self.to.do_send(CanEncode(seen.encoders().next().is_some()));
     }
 
     fn announce(&self, ctx: &mut Context<Self>) {

@@ -39,7 +39,7 @@ pub use plans::Plans;
 use crate::board::Board;
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
-use crate::plan::{EncoderFamily, Plan};
+use crate::plan::Plan;
 use crate::ports::{
     Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage,
 };
@@ -156,10 +156,7 @@ impl Workbench {
 
 /// The topic of a plan's tasks: that of the workers which have its encoders.
 fn queue_for(plan: &Plan) -> Queue {
-    let on_cpu = plan.video.renditions.iter().all(|rendition| match rendition.encoder {
-        EncoderFamily::X264 | EncoderFamily::X265 => true,
-    });
-    if on_cpu { Queue::Cpu } else { Queue::Gpu }
+    if plan.uses_device() { Queue::Gpu } else { Queue::Cpu }
 }
 
 /// A stage gave something else than its request asks for.

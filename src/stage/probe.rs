@@ -6,7 +6,7 @@ use std::time::Duration;
 use actors::failure::Failure;
 use actors::job::VideoCodec;
 use actors::plan::EncoderFamily;
-use actors::ports::{Answer, Capabilities, CapabilityProbe, EncoderCapability};
+use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{StageResult, StageSpec};
@@ -47,12 +47,23 @@ impl CapabilityProbe for ProcessProbe {
 
 /// What the elements that were tried say of the machine.
 fn capabilities(elements: &BTreeMap<String, Option<String>>) -> Capabilities {
-    let works = |element: &str| matches!(elements.get(element), Some(None));
-    let encoders = ENCODERS.iter().filter(|(element, _, _)| works(element));
+    let path = |(element, codec, family): &(&str, VideoCodec, EncoderFamily)| PathCapability {
+        codec: *codec,
+        direction: Direction::Encode,
+        bit_depth: 8,
+        family: *family,
+        proof: match elements.get(*element) {
+            Some(None) => Proof::Works { fps: None },
+            Some(Some(reason)) => Proof::Fails(reason.clone()),
+            None => Proof::Fails("it was not tried".into()),
+        },
+        max_size: None,
+    };
     let findings = elements.iter().filter_map(|(element, reason)| Some(format!("{element}: {}", reason.as_ref()?)));
     Capabilities {
-        encoders: encoders.map(|(_, codec, encoder)| EncoderCapability { codec: *codec, encoder: *encoder }).collect(),
-        findings: findings.collect(),
+        devices: Vec::new(),
+        paths: ENCODERS.iter().map(path).collect(),
+        findings: findings.map(|what| CapabilityFinding { what, advice: String::new() }).collect(),
     }
 }
 
@@ -68,7 +79,8 @@ mod tests {
             ("avenc_aac".to_owned(), None),
         ]);
         let found = capabilities(&elements);
-        assert_eq!(found.encoders, [EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 }]);
-        assert_eq!(found.findings, ["x265enc: is not installed"]);
+        let working: Vec<_> = found.encoders().map(|path| (path.codec, path.family)).collect();
+        assert_eq!(working, [(VideoCodec::H264, EncoderFamily::X264)]);
+        assert_eq!(found.findings[0].what, "x265enc: is not installed");
     }
 }

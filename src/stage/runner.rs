@@ -58,10 +58,12 @@ impl StageRunner for ProcessRunner {
         let span = tracing::info_span!("stage", job_id = %job_id(&request));
         let run = async move {
             match request {
-                StageRequest::Split { job, source } => {
-                    inner.split(&job, &source, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
+                StageRequest::Split { job, source, families } => {
+                    inner.split(&job, &source, &families, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
                 }
-                StageRequest::Unit { plan, unit } => inner.unit(&plan, unit, Gauge::new(progress), &stop).await,
+                StageRequest::Unit { plan, unit, on_cpu } => {
+                    inner.unit(&plan, unit, on_cpu, Gauge::new(progress), &stop).await
+                }
                 StageRequest::Assemble { plan, parts } => inner.assemble(&plan, &parts, progress, &stop).await,
             }
         };

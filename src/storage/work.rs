@@ -8,6 +8,7 @@ use actors::failure::Failure;
 use actors::job::{JobId, MediaUri};
 use actors::plan::{Fingerprint, Plan, SourceIdentity};
 use actors::ports::{Answer, WorkStorage};
+use actors::task::WorkUnit;
 
 use super::Storage;
 use super::faults::{self, Attempt, failure};
@@ -29,6 +30,11 @@ impl WorkStorage for Storage {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         let files = self.plan_files(&job_id, &fingerprint);
         Box::pin(async move { files?.records().await })
+    }
+
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        let files = self.plan_files(&job_id, &fingerprint);
+        Box::pin(async move { files?.remove_record(unit).await })
     }
 
     fn remove(&self, job_id: JobId) -> Answer<()> {

@@ -40,7 +40,7 @@ impl Workbench {
         let job = Arc::new(plan.job.clone());
         let outcome = match self.work.identify(job.input.uri.clone()).await {
             Ok(source) => {
-                let request = StageRequest::Split { job, source };
+                let request = StageRequest::Split { job, source, families: plan.families() };
                 self.run_stage(job_id, &lease, request, Box::new(|_| {}), &asked.stop).await
             }
             Err(failure) => Err(failure),

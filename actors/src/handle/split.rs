@@ -7,7 +7,7 @@ use super::{Step, Workbench, unexpected};
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
 use crate::failure::Failure;
 use crate::job::{GpuMode, JobSpec};
-use crate::plan::{Plan, SourceIdentity};
+use crate::plan::{Families, Plan, SourceIdentity};
 use crate::ports::{StageOutcome, StageRequest};
 use crate::task::after_split;
 use crate::work::RunWork;
@@ -60,7 +60,7 @@ impl Workbench {
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
         let entry = self.board.split(checkpoint);
-        let request = StageRequest::Split { job: job.clone(), source };
+        let request = StageRequest::Split { job: job.clone(), source, families: Families::default() };
         let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
         lease.release().await;
         match outcome? {

@@ -46,7 +46,7 @@ impl Workbench {
             tally::wasted(&plan, unit, u64::MAX);
         }
         let entry = self.board.unit(&plan, unit, &checkpoint);
-        let request = StageRequest::Unit { plan: plan.clone(), unit };
+        let request = StageRequest::Unit { plan: plan.clone(), unit, on_cpu: false };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         if !matches!(outcome, Ok(StageOutcome::Unit(_))) {
             attempt.ended_after(&plan, unit, entry.done_ns());

@@ -1,6 +1,6 @@
 //! Plans for tests.
 
-use super::{AudioFacts, ChunkFacts, Plan, SourceFacts, SourceIdentity, VideoFacts, Window};
+use super::{AudioFacts, ChunkFacts, Families, Plan, SourceFacts, SourceIdentity, VideoFacts, Window};
 use crate::geometry::Orientation;
 use crate::job::JobSpec;
 
@@ -61,6 +61,6 @@ pub fn identity() -> SourceIdentity {
 
 /// A plan of `chunks` chunks.
 pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> Plan {
-    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism)
+    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism, &Families::default())
         .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
 }

@@ -184,6 +184,9 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         self.call("recorded_parts", Way::Machine, |work| work.recorded_parts(job_id, fingerprint))
     }
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        self.call("discard", Way::Machine, move |work| work.discard(job_id, fingerprint, unit))
+    }
     fn remove(&self, job_id: JobId) -> Answer<()> {
         self.call("remove", Way::Machine, |work| work.remove(job_id))
     }

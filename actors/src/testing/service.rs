@@ -11,7 +11,7 @@ use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::job::{JobId, VideoCodec};
 use crate::plan::EncoderFamily;
-use crate::ports::{Answer, Capabilities, CapabilityProbe, Clock, EncoderCapability, StatusSink};
+use crate::ports::{Answer, Capabilities, CapabilityProbe, Clock, Direction, PathCapability, Proof, StatusSink};
 use crate::progress::Report;
 
 /// A Transcoding Service that keeps what it is told. Clones share everything but the name of their worker.
@@ -146,12 +146,16 @@ pub struct FakeMachine {
 
 impl Default for FakeMachine {
     fn default() -> Self {
-        let encoders = vec![
-            EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 },
-            EncoderCapability { codec: VideoCodec::H265, encoder: EncoderFamily::X265 },
-        ];
-        Self { answers: Arc::new(Mutex::new(Ok(Capabilities { encoders, findings: Vec::new() }))) }
+        let cpu = [VideoCodec::H264, VideoCodec::H265];
+        let paths = cpu.map(|codec| encoder_path(codec, EncoderFamily::cpu_family(codec))).to_vec();
+        Self { answers: Arc::new(Mutex::new(Ok(Capabilities { paths, ..Capabilities::default() }))) }
     }
+}
+
+/// An encoder of 8 bits that works.
+pub fn encoder_path(codec: VideoCodec, family: EncoderFamily) -> PathCapability {
+    let proof = Proof::Works { fps: None };
+    PathCapability { codec, direction: Direction::Encode, bit_depth: 8, family, proof, max_size: None }
 }
 
 impl FakeMachine {

@@ -203,10 +203,12 @@ impl FakeStages {
 fn describe(request: &StageRequest) -> (Stage, String, u64) {
     match request {
         StageRequest::Split { job, .. } => (Stage::Split, format!("{}/split", job.job_id), 0),
-        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_) } => {
+        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_), .. } => {
             (Stage::Encode, format!("{}/{unit}", plan.job.job_id), 10_000_000_000)
         }
-        StageRequest::Unit { plan, unit } => (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns()),
+        StageRequest::Unit { plan, unit, .. } => {
+            (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns())
+        }
         StageRequest::Assemble { plan, .. } => {
             (Stage::Assemble, format!("{}/assemble", plan.job.job_id), plan.duration_ns())
         }
@@ -227,15 +229,18 @@ impl State {
 
     fn produce(&mut self, request: StageRequest, worker: &str) -> Result<StageOutcome, Failure> {
         match request {
-            StageRequest::Split { job, source } => {
+            StageRequest::Split { job, source, families } => {
                 let film = self.films.get(&job.job_id).copied().unwrap_or_default();
                 let facts = facts_of(film.chunks, film.audio);
-                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism)?);
+                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism, &families)?);
                 self.storage.keep_plan(&plan);
                 Ok(StageOutcome::Split(plan))
             }
-            StageRequest::Unit { plan, unit } => {
-                let part = part_of(unit, worker);
+            StageRequest::Unit { plan, unit, on_cpu } => {
+                let mut part = part_of(unit, worker);
+                if unit != WorkUnit::Audio {
+                    part.encoders = plan.video.renditions.iter().map(|rendition| rendition.made_by(on_cpu)).collect();
+                }
                 self.storage.keep_part(&plan, part.clone());
                 Ok(StageOutcome::Unit(part))
             }
@@ -258,7 +263,7 @@ pub fn part_of(unit: WorkUnit, worker: &str) -> PartRecord {
         samples: 0,
         priming: 0,
     };
-    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file] }
+    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file], encoders: Vec::new() }
 }
 
 fn output_of(plan: &Plan) -> OutputReport {
@@ -302,6 +307,11 @@ impl WorkStorage for FakeStages {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         let parts = self.lock().storage.parts(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(parts)))
+    }
+
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        self.lock().storage.discard(job_id, fingerprint, unit);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn remove(&self, job_id: JobId) -> Answer<()> {

@@ -143,11 +143,8 @@ fn judge_encoders(probed: Result<Capabilities, Failure>, gpu: Gpu, device: bool)
             return vec![Finding::fail(check, format!("could not be tried: {failure}"), advice)];
         }
     };
-    let working: Vec<String> = capabilities
-        .encoders
-        .iter()
-        .map(|capability| format!("{} by {}", capability.codec.as_str(), capability.encoder.as_str()))
-        .collect();
+    let working: Vec<String> =
+        capabilities.encoders().map(|path| format!("{} by {}", path.codec.as_str(), path.family.as_str())).collect();
     let mut findings = match working.is_empty() {
         true => vec![Finding::fail(check, "none made a picture", "install gstreamer1.0-plugins-ugly (x264enc)")],
         false => vec![Finding::ok(check, format!("made a picture: {}", working.join(", ")))],
@@ -156,7 +153,7 @@ fn judge_encoders(probed: Result<Capabilities, Failure>, gpu: Gpu, device: bool)
         capabilities
             .findings
             .into_iter()
-            .map(|missing| Finding::warn(check, missing, "jobs that need it go to other workers or use the CPU")),
+            .map(|missing| Finding::warn(check, missing.what, "jobs that need it go to other workers or use the CPU")),
     );
     match (gpu, device) {
         (Gpu::On, false) => findings.push(Finding::fail(

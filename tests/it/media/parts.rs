@@ -6,7 +6,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::job::VideoCodec;
 use actors::plan::testing::{facts_of, identity, job};
-use actors::plan::{AudioFacts, AudioPlan, Plan, Window};
+use actors::plan::{AudioFacts, AudioPlan, Families, Plan, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
@@ -66,7 +66,7 @@ impl Film {
             let (start_ns, end_ns) = ((self.time)(begin), (self.time)(begin + self.frames));
             chunk.window = Window { start_ns: if index == 0 { 0 } else { start_ns }, end_ns, frames: self.frames };
         }
-        let mut plan = Plan::build(job("movie-42"), identity(), facts, 4).expect("a plan");
+        let mut plan = Plan::build(job("movie-42"), identity(), facts, 4, &Families::default()).expect("a plan");
         plan.video.renditions[0].codec = codec;
         plan
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use actors::checkpoint::PartFile;
 use actors::job::{Container, JobSpec};
 use actors::plan::testing::identity;
-use actors::plan::{Plan, SourceFacts};
+use actors::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::{
     AssembleSpec, Assembled, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
@@ -20,7 +20,8 @@ use crate::support::media::{film, judge, text, warnings};
 fn transcode(input: &Path, directory: &Path, codec: &str, height: u32) -> (Plan, [(PathBuf, Assembled); 2]) {
     let sources = directory.join("sources");
     std::fs::create_dir(&sources).expect("a directory");
-    let plan = Plan::build(job(codec, height), identity(), split(input, &sources), 4).expect("a plan");
+    let plan =
+        Plan::build(job(codec, height), identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
     let video: Vec<_> = (0..plan.video.chunks.len()).map(|index| encode(&plan, index, &sources)).collect();
     let audio = plan
         .audio

@@ -95,6 +95,12 @@ impl Storage {
         self.parts.get(&(job_id, fingerprint)).into_iter().flat_map(|parts| parts.values().cloned()).collect()
     }
 
+    pub fn discard(&mut self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) {
+        if let Some(parts) = self.parts.get_mut(&(job_id, fingerprint)) {
+            parts.remove(&unit);
+        }
+    }
+
     pub fn remove(&mut self, job_id: JobId) {
         self.plans.retain(|(id, _), _| *id != job_id);
         self.parts.retain(|(id, _), _| *id != job_id);
