@@ -1,11 +1,11 @@
-//! Devices that fail: what went wrong, in one word, and what to do about it. Where a device takes part in a stage it is
+//! Devices that fail: what went wrong, in one word. Where a device takes part in a stage it is
 //! the first suspect: the CPU tries the same work again and then knows better.
 //!
-//! * [`words`]: from what elements and drivers say to a [`DeviceFault`] and an advice
+//! * [`words`]: from what elements and drivers say to a [`DeviceFault`]
 //! * [`stand_in`]: a device that fails when a test wants it
 
 mod stand_in;
-pub mod words;
+mod words;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -109,6 +109,11 @@ pub(super) fn of_device(reason: Reason, failure: Failure) -> Failure {
     Failure::device_fault(fault, failure.message)
 }
 
+/// A stage that was given up because it took too long.
+pub(super) fn overdue(uses_device: bool, message: String) -> Failure {
+    if uses_device { Failure::device_fault(DeviceFault::Hang, message) } else { Failure::retryable(message) }
+}
+
 /// Names the signals by which a process itself is at fault.
 const fn name_of_crash(signal: i32) -> Option<&'static str> {
     Some(match signal {

@@ -6,16 +6,20 @@
 //! * [`protocol`]: what the two say to each other
 //! * [`child`]: the child's side
 //! * [`process`]: the worker's side: start, follow, stop
-//! * [`probe`]: the port `CapabilityProbe`: which encoders work here
+//! * [`probe`]: the port `CapabilityProbe`: what works here
+//! * [`proven`]: what it proved, for the stages that follow
+//! * [`check`]: `gpu-check`, every way through the GPU measured
 //! * [`runner`]: the port `StageRunner`: from job and plan to files and back
 
 pub mod child;
+pub mod check;
 mod exit;
 mod gauge;
 mod isolation;
 mod lines;
 pub mod probe;
 pub mod process;
+pub mod proven;
 pub mod protocol;
 pub mod runner;
 mod stop;
@@ -23,6 +27,7 @@ mod watchdog;
 
 pub use child::child_main;
 pub use gauge::Gauge;
-pub use probe::ProcessProbe;
+pub use probe::{DeviceProbe, ProcessProbe, Wanted};
 pub use process::{Launcher, StageProcess};
+pub use proven::Proven;
 pub use runner::{ProcessRunner, RunnerSettings};

@@ -181,6 +181,9 @@ pub struct PartSource {
     pub path: PathBuf,
     /// What its record says.
     pub file: PartFile,
+    /// Who made it, where its record says so.
+    #[serde(default)]
+    pub encoder: Option<EncoderFamily>,
 }
 
 /// What a child says.

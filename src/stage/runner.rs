@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::gauge::Gauge;
 use super::process::{Launcher, StageProcess};
+use super::proven::Proven;
 use super::protocol::{StageResult, StageSpec};
 use crate::storage::Storage;
 
@@ -32,6 +33,8 @@ pub struct RunnerSettings {
     pub worker: String,
     /// The program that is a stage process.
     pub launcher: Launcher,
+    /// What the probe proved of the devices of this machine.
+    pub proven: Proven,
 }
 
 /// Runs stages in child processes, with their files in a [`Storage`].

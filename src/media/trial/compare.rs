@@ -7,6 +7,7 @@ use actors::failure::{DeviceFault, Failure};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};
+use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 
 use super::super::codec;

@@ -56,7 +56,11 @@ fn a_gpu_that_is_not_there_is_a_failure_of_the_device() {
 #[test]
 fn pictures_that_are_wrong_are_bad_output() {
     let spec = spec(VideoCodec::H264, EncoderFamily::Openh264, 8);
-    let like = |frames, worst_db| Likeness { frames, worst_db, ..Likeness::none() };
+    let like = |frames, worst_db| {
+        let mut like = Likeness::none();
+        (like.frames, like.worst_db) = (frames, worst_db);
+        like
+    };
     assert!(judge(&spec, &like(30, 38.0), false).is_ok());
     for (wrong, what) in [(like(29, 38.0), "29 pictures of 30"), (like(30, 20.0), "20.0 dB")] {
         let failure = judge(&spec, &wrong, false).expect_err("wrong");
