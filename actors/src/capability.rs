@@ -172,6 +172,9 @@ impl Capability {
             tracing::info!("devices that failed are tried again");
             self.look(0, ctx);
         }
+        if !self.ports.gpu.is_enabled() {
+            return;
+        }
         let reading = fut::wrap_future::<_, Self>(self.ports.monitor.read());
         ctx.spawn(reading.map(|readings, _, _| match readings {
             Ok(readings) => readings.iter().for_each(show),

@@ -76,6 +76,11 @@ impl Gpu {
         Self { settings, state: Arc::default(), sessions, waits: Waits::default() }
     }
 
+    /// Whether the operator wants GPUs to be used.
+    pub fn is_enabled(&self) -> bool {
+        self.settings.enabled
+    }
+
     /// How long work that requires a GPU waits for one.
     pub fn wait_timeout(&self) -> Duration {
         self.settings.wait_timeout

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use super::gauge::Gauge;
 use super::process::{Launcher, StageProcess};
 use super::protocol::{StageResult, StageSpec};
+use super::proven::Proven;
 use crate::storage::Storage;
 
 /// What a runner is told by the configuration.
@@ -32,6 +33,8 @@ pub struct RunnerSettings {
     pub worker: String,
     /// The program that is a stage process.
     pub launcher: Launcher,
+    /// What the probe proved of the devices of this machine.
+    pub proven: Proven,
 }
 
 /// Runs stages in child processes, with their files in a [`Storage`].

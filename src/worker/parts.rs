@@ -11,13 +11,15 @@ use actors::ports::{StatusSink, Store, TopicNames};
 use actors::status::Status;
 use actors::supervisor::Settings;
 use actors::work::PoolSize;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::admin::{AskHealth, Health};
 use crate::config::{self, Brokers, Config, Gpu};
+use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::service::{HttpService, NoService, ServiceSettings};
-use crate::stage::{Launcher, RunnerSettings};
+use crate::stage::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::storage::{MIN_FREE_BYTES, Space, Storage};
 use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
 
@@ -84,15 +86,6 @@ fn work_directory(config: &Config) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Nothing to read.
-pub(super) struct NoGpus;
-
-impl actors::ports::GpuMonitor for NoGpus {
-    fn read(&self) -> actors::ports::Answer<Vec<actors::ports::GpuReading>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-}
-
 /// Who is told.
 pub(super) fn sink(config: &Config) -> Result<Arc<dyn StatusSink>, Failure> {
     match &config.service {
@@ -105,14 +98,32 @@ pub(super) fn sink(config: &Config) -> Result<Arc<dyn StatusSink>, Failure> {
 }
 
 /// How stages are run.
-pub(super) fn runner(config: &Config, worker: &str) -> RunnerSettings {
+pub(super) fn runner(config: &Config, worker: &str, proven: Proven) -> RunnerSettings {
     RunnerSettings {
         chunk_seconds: config.chunk_seconds.get(),
         parallelism: config.job_parallelism.get(),
         stall_timeout: config.stall_timeout,
         worker: worker.into(),
         launcher: Launcher::own_binary(),
+        proven,
     }
+}
+
+/// Looks at what this machine can do; writes to `proven` what its devices do beside encoding.
+pub(super) fn probe(config: &Config, monitor: NvmlMonitor, proven: Proven) -> ProcessProbe {
+    let wanted = match config.gpu {
+        config::Gpu::Off => Wanted::Never,
+        config::Gpu::Auto => Wanted::IfThere,
+        config::Gpu::On => Wanted::Expected,
+    };
+    let list = Arc::new(move || {
+        let monitor = monitor.clone();
+        Box::pin(async move {
+            let Inventory { devices, findings } = monitor.inventory().await;
+            (devices, findings)
+        }) as BoxFuture<'static, _>
+    });
+    ProcessProbe::new(Launcher::own_binary(), DeviceProbe::new(wanted, list, proven))
 }
 
 /// How the actors work.

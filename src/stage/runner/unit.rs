@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inner, mismatch};
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AudioSpec, EncodeSpec, StageResult, StageSpec};
+use crate::stage::protocol::{AudioSpec, DeviceWork, EncodeSpec, StageResult, StageSpec};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -36,7 +36,8 @@ impl Inner {
         let Some(source) = files.source(source_name(plan, unit)?).await? else {
             return Ok(StageOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
         };
-        let spec = spec(source, plan, unit, on_cpu, &pending)?;
+        let device = if on_cpu { DeviceWork::default() } else { self.device_work(plan) };
+        let spec = spec(source, plan, unit, on_cpu, device, &pending)?;
         let started = Instant::now();
         let made = match self.process(&spec, &mut gauge, stop).await? {
             StageResult::Encode { files } if unit != WorkUnit::Audio => files,
@@ -53,6 +54,10 @@ impl Inner {
         let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made, encoders };
         files.put_record(&record).await?;
         Ok(StageOutcome::Unit(record))
+    }
+
+    fn device_work(&self, plan: &Plan) -> DeviceWork {
+        self.settings.proven.work(&plan.video.facts, &plan.video.renditions)
     }
 }
 
@@ -92,7 +97,14 @@ fn unknown(unit: WorkUnit) -> Failure {
     Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
 }
 
-fn spec(source: PathBuf, plan: &Plan, unit: WorkUnit, on_cpu: bool, pending: &[Pending]) -> Result<StageSpec, Failure> {
+fn spec(
+    source: PathBuf,
+    plan: &Plan,
+    unit: WorkUnit,
+    on_cpu: bool,
+    device: DeviceWork,
+    pending: &[Pending],
+) -> Result<StageSpec, Failure> {
     let targets = pending.iter().map(|file| file.path().to_owned()).collect();
     match unit {
         WorkUnit::Chunk(_) => Ok(StageSpec::Encode(Box::new(EncodeSpec {
@@ -101,6 +113,7 @@ fn spec(source: PathBuf, plan: &Plan, unit: WorkUnit, on_cpu: bool, pending: &[P
             chunk: chunk(plan, unit)?.clone(),
             renditions: on(plan, on_cpu),
             targets,
+            device,
         }))),
         WorkUnit::Audio => Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio(plan)?.clone(), targets }))),
     }

@@ -9,7 +9,7 @@ use actors::job::{Preset, Rate, VideoCodec};
 use actors::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::stage::protocol::{EncodeSpec, StageEvent, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, StageEvent, StageResult, StageSpec};
 
 use super::sources::{PICTURE, decode, judged, make, split};
 use crate::support::media::{film, judge, luma_psnr, text};
@@ -50,6 +50,7 @@ impl Cut {
             },
             renditions: renditions.to_vec(),
             targets: targets.collect(),
+            device: DeviceWork::default(),
         }
     }
 

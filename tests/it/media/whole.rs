@@ -9,7 +9,7 @@ use actors::plan::testing::identity;
 use actors::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, Assembled, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
+    AssembleSpec, Assembled, DeviceWork, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
 };
 
 use super::parts::encode_audio;
@@ -64,11 +64,12 @@ fn encode(plan: &Plan, index: usize, sources: &Path) -> PartSource {
         chunk: chunk.clone(),
         renditions: plan.video.renditions.clone(),
         targets: vec![path.clone()],
+        device: DeviceWork::default(),
     };
     match media::run(StageSpec::Encode(Box::new(spec)), &|_| {}) {
         Ok(StageResult::Encode { mut files }) => {
             let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
-            PartSource { path, file }
+            PartSource { path, file, encoder: None }
         }
         other => panic!("chunk {index} is not encoded: {other:?}"),
     }

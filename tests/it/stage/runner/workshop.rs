@@ -11,7 +11,7 @@ use actors::job::JobSpec;
 use actors::plan::{Families, Plan};
 use actors::ports::{StageOutcome, StageRequest, StageRunner as _, WorkStorage as _};
 use actors::task::{WorkUnit, units};
-use gstreamer_worker::stage::{ProcessRunner, RunnerSettings};
+use gstreamer_worker::stage::{ProcessRunner, Proven, RunnerSettings};
 use gstreamer_worker::storage::{Storage, file_uri};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,7 @@ impl Workshop {
             stall_timeout: Duration::from_secs(60),
             worker: "worker-1".into(),
             launcher: launcher(mode),
+            proven: Proven::default(),
         };
         ProcessRunner::new(self.storage.clone(), settings)
     }
