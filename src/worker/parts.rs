@@ -157,11 +157,10 @@ pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock, space: S
         not_ready(!status.capable, "no encoder was seen to work");
         not_ready(status.store_away, "the checkpoint store does not answer, work waits for it");
         not_ready(status.broker_away, "Kafka does not answer, nothing new comes");
+        not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
         if let Some(lost) = &status.device_lost {
             health.not_ready.push(format!("a device is lost, restart this worker or its machine: {lost}"));
         }
-        let mut not_ready = |wrong: bool, reason: &str| wrong.then(|| health.not_ready.push(reason.into()));
-        not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
         if space.is_short() {
             let least = MIN_FREE_BYTES >> 20;
             health.not_ready.push(format!("the work storage has less than {least} MiB free, free some"));

@@ -5,9 +5,11 @@
 //! | this worker cannot (no such device, breaker open, device lost) | the CPU, at once | waits here for `GPU_WAIT_TIMEOUT`, then the job fails |
 //! | all sessions are in use | looked at again in a moment | the same |
 //! | the device fails | the CPU, at once and in the same attempt | an attempt; tried again |
-//! | something else fails on the device in the last attempt | the CPU, at once | the job fails |
+//! | it says that the input is at fault | the CPU, at once; if that says so too the job fails | the job fails |
+//! | something else fails in the last attempt | the CPU, at once | the job fails |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::lease::Lease;
 use super::policy::Attempt;
@@ -16,7 +18,7 @@ use crate::board::Entry;
 use crate::checkpoint::Checkpoint;
 use crate::failure::{DeviceFault, Failure, FailureClass};
 use crate::gpu::{Session, Taken, count_fallback};
-use crate::job::{GpuMode, JobId, JobSpec};
+use crate::job::{GpuMode, JobId, JobSpec, VideoCodec};
 use crate::plan::{Families, Plan};
 use crate::ports::{StageOutcome, StageRequest};
 use crate::task::{Task, WorkUnit};
@@ -89,9 +91,8 @@ impl Workbench {
         if let Some(session) = session {
             let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
             drop(session);
-            match self.after_device(plan, unit, entry, attempt, outcome) {
-                Some(outcome) => return outcome,
-                None => {}
+            if let Some(outcome) = self.after_device(plan, unit, entry, attempt, outcome) {
+                return outcome;
             }
         }
         self.run_stage(job_id, lease, request(true), entry.on_progress(), &asked.stop).await
@@ -122,7 +123,9 @@ impl Workbench {
             }
             // A driver can take its process with it without a word.
             FailureClass::Retryable => self.is_last(attempt),
-            FailureClass::Permanent | FailureClass::Interrupted => false,
+            // Its decoder may be what does not understand the input.
+            FailureClass::Permanent => true,
+            FailureClass::Interrupted => false,
         };
         if !falls || plan.job.gpu == GpuMode::Require {
             return Some(Err(failure));
@@ -146,8 +149,8 @@ impl Workbench {
         offers.extend(others.flat_map(|other| other.capabilities.offers().collect::<Vec<_>>()));
         offers.sort_unstable();
         offers.dedup();
-        let missing = job.outputs.iter().map(|output| output.video.codec);
-        let missing = missing.into_iter().find(|codec| !offers.iter().any(|offer| offer.codec == *codec));
+        let is_missing = |codec: &VideoCodec| !offers.iter().any(|offer| offer.codec == *codec);
+        let missing = job.outputs.iter().map(|output| output.video.codec).find(is_missing);
         if let (GpuMode::Require, Some(codec)) = (job.gpu, missing) {
             let waited = (self.now() - seen.created_at).to_std().unwrap_or_default();
             self.wait(&job.job_id, waited, &format!("no living worker has a GPU that encodes {}", codec.as_str()))?;
@@ -158,7 +161,7 @@ impl Workbench {
     }
 
     /// Work of a job that requires a GPU waits, unless it has done so for too long.
-    fn wait(&self, job_id: &JobId, waited: std::time::Duration, why: &str) -> Result<Step, Failure> {
+    fn wait(&self, job_id: &JobId, waited: Duration, why: &str) -> Result<Step, Failure> {
         let most = self.gpu.wait_timeout();
         if waited < most {
             let left = (most - waited).as_secs();

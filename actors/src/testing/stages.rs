@@ -186,7 +186,8 @@ impl FakeStages {
             progress(media_ns * u64::from(step) / u64::from(STEPS));
             match &act {
                 Some(Act::Fail(failure)) if step == STEPS / 2 => {
-                    self.lock().runs[run].device_failed = failure.class == FailureClass::Device;
+                    let run = &mut self.lock().runs[run];
+                    run.device_failed = run.by_device;
                     return Err(failure.clone());
                 }
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),

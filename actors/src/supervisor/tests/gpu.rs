@@ -283,6 +283,23 @@ async fn a_chunk_that_takes_its_worker_along_is_made_by_the_cpu_in_its_last_atte
 }
 
 #[actix::test]
+async fn the_cpu_has_the_last_word_on_an_input_that_a_device_does_not_understand() {
+    for (times, status) in [(1, JobStatus::Completed), (2, JobStatus::Failed)] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        let act = Act::Fail(Failure::permanent("the input is broken"));
+        fleet.stages.script("movie/v00001", vec![act; times]);
+        let _worker = gpu_worker(&fleet, "a");
+        let job_id = fleet.submit(&job("movie"));
+        assert_eq!(fleet.last_report(&job_id).await.status, status);
+        assert_eq!((fleet.stages.begun("movie/v00001"), most_attempts(&fleet)), (2, 1));
+        fleet.quiet().await;
+        check(&fleet);
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
 async fn what_gpus_do_is_shown() {
     tokio::time::pause();
     let meter = Meter::default();

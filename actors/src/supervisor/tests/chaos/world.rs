@@ -50,6 +50,8 @@ pub(super) struct World {
     pub films: Vec<Film>,
     /// What each job is to give.
     pub containers: Vec<Vec<Container>>,
+    /// Which jobs require a device; only where jobs may fail, because devices may be away for too long.
+    pub requires: Vec<bool>,
     /// Some workers may have a device, now and then.
     pub may_have_devices: bool,
     /// Encoding sessions of a device.
@@ -77,7 +79,10 @@ impl World {
     pub fn new(dice: &mut Dice) -> Self {
         let num_jobs = 1 + dice.index(3);
         let films: Vec<Film> = (0..num_jobs).map(|_| film(dice)).collect();
+        let max_attempts = if dice.one_in(3) { 3 } else { ENOUGH };
+        let requires = films.iter().map(|_| max_attempts < ENOUGH && dice.one_in(4)).collect();
         Self {
+            requires,
             containers: films.iter().map(|_| containers(dice)).collect(),
             films,
             may_have_devices: dice.one_in(2),
@@ -88,7 +93,7 @@ impl World {
             weather: weather(dice),
             may_empty: dice.one_in(3),
             may_cancel: dice.one_in(5),
-            max_attempts: if dice.one_in(3) { 3 } else { ENOUGH },
+            max_attempts,
             lease_ttl: Duration::from_secs(2 + dice.roll(20)),
             pool: PoolSize { cpu: 1 + dice.index(3), io: 1 + dice.index(2) },
         }
