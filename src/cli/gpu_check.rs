@@ -41,7 +41,9 @@ struct Written<'a> {
 fn size(text: &str) -> Result<(u32, u32), String> {
     let side = |text: &str| text.parse().ok().filter(|side| SIDES.contains(side) && side % 4 == 0);
     let sides = text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)));
-    sides.ok_or_else(|| format!("give width and height as 1920x1080, multiples of 4 from {} to {}", SIDES.start(), SIDES.end()))
+    sides.ok_or_else(|| {
+        format!("give width and height as 1920x1080, multiples of 4 from {} to {}", SIDES.start(), SIDES.end())
+    })
 }
 
 /// Fails where a way that the probe found to work does not.
@@ -50,11 +52,8 @@ pub(super) async fn gpu_check(args: GpuCheckArgs, context: &Context<'_>) -> Resu
     let gpu = context.env.clone().into_iter().filter(|(name, _)| name == "GPU_ENABLED");
     let config = Config::local(&std::env::temp_dir(), &[], gpu)?;
     let streams = context.streams.clone();
-    let order = CheckOrder {
-        size: args.size,
-        frames: args.frames,
-        told: Arc::new(move |way| streams.note(&line(way))),
-    };
+    let order =
+        CheckOrder { size: args.size, frames: args.frames, told: Arc::new(move |way| streams.note(&line(way))) };
     let report = context.wiring.gpu_check(&config, order).await?;
     let written = Written {
         version: env!("CARGO_PKG_VERSION"),
@@ -82,7 +81,11 @@ fn show(report: &CheckReport, context: &Context<'_>) {
     }
     for path in &report.capabilities.paths {
         let (codec, direction, family) = (path.codec.as_str(), path.direction.as_str(), path.family.as_str());
-        context.say(&format!("{codec} {direction} {} bits by {family}: {}", path.bit_depth, if path.works() { "works" } else { "fails" }));
+        context.say(&format!(
+            "{codec} {direction} {} bits by {family}: {}",
+            path.bit_depth,
+            if path.works() { "works" } else { "fails" }
+        ));
     }
     for finding in &report.capabilities.findings {
         context.say(&format!("{}\n    -> {}", finding.what, finding.advice));

@@ -90,7 +90,9 @@ fn finding(error: &NvmlError) -> CapabilityFinding {
             "install NVIDIA's driver, or give the container its libraries (NVIDIA Container Toolkit, \
              NVIDIA_DRIVER_CAPABILITIES=video,compute,utility)"
         }
-        NvmlError::DriverNotLoaded => "load the kernel module of the driver on the machine (`nvidia-smi` shows whether it is)",
+        NvmlError::DriverNotLoaded => {
+            "load the kernel module of the driver on the machine (`nvidia-smi` shows whether it is)"
+        }
         NvmlError::LibRmVersionMismatch => {
             "library and kernel module are of different versions, as after an update: restart the machine"
         }

@@ -112,7 +112,8 @@ fn way(spec: &TrialSpec, outcome: Outcome) -> Way {
 fn specs(capabilities: &Capabilities, order: &CheckOrder) -> Vec<TrialSpec> {
     let works = |codec, depth, direction, family| {
         capabilities.paths.iter().any(|path| {
-            path.works() && (path.codec, path.bit_depth, path.direction, path.family) == (codec, depth, direction, family)
+            path.works()
+                && (path.codec, path.bit_depth, path.direction, path.family) == (codec, depth, direction, family)
         })
     };
     let mut specs = Vec::new();
@@ -126,7 +127,8 @@ fn specs(capabilities: &Capabilities, order: &CheckOrder) -> Vec<TrialSpec> {
         if works(codec, bit_depth, Direction::Encode, cpu) {
             add(cpu, None, Scaling::Nothing);
         }
-        let decoder = works(codec, bit_depth, Direction::Decode, EncoderFamily::Nvcodec).then_some(EncoderFamily::Nvcodec);
+        let decoder =
+            works(codec, bit_depth, Direction::Decode, EncoderFamily::Nvcodec).then_some(EncoderFamily::Nvcodec);
         if decoder.is_some() {
             add(cpu, decoder, Scaling::Nothing);
             add(cpu, decoder, Scaling::Everything);

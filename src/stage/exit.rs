@@ -99,12 +99,9 @@ pub(super) fn of_device(reason: Reason, failure: Failure) -> Failure {
     let fault = match reason {
         Reason::Stalled => DeviceFault::Hang,
         Reason::Crashed | Reason::Exited | Reason::Garbage => DeviceFault::Other,
-        Reason::Done
-        | Reason::Failed
-        | Reason::Killed
-        | Reason::Signalled
-        | Reason::Stopped
-        | Reason::Dropped => return failure,
+        Reason::Done | Reason::Failed | Reason::Killed | Reason::Signalled | Reason::Stopped | Reason::Dropped => {
+            return failure;
+        }
     };
     Failure::device_fault(fault, failure.message)
 }

@@ -11,16 +11,16 @@
 //! * [`check`]: `gpu-check`, every way through the GPU measured
 //! * [`runner`]: the port `StageRunner`: from job and plan to files and back
 
-pub mod child;
 pub mod check;
+pub mod child;
 mod exit;
 mod gauge;
 mod isolation;
 mod lines;
 pub mod probe;
 pub mod process;
-pub mod proven;
 pub mod protocol;
+pub mod proven;
 pub mod runner;
 mod stop;
 mod watchdog;

@@ -16,8 +16,8 @@ use tracing::Instrument as _;
 
 use super::gauge::Gauge;
 use super::process::{Launcher, StageProcess};
-use super::proven::Proven;
 use super::protocol::{StageResult, StageSpec};
+use super::proven::Proven;
 use crate::storage::Storage;
 
 /// What a runner is told by the configuration.

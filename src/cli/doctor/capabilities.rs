@@ -47,7 +47,9 @@ fn device(device: &Device) -> Finding {
     let what = format!("{index}: {name}, driver {driver}, {}", indicatif::BinaryBytes(*memory_bytes));
     match lost {
         None => Finding::ok("gpu", what),
-        Some(why) => Finding::fail("gpu", format!("{what}: {why}"), "restart the pod, and the machine if that does not help"),
+        Some(why) => {
+            Finding::fail("gpu", format!("{what}: {why}"), "restart the pod, and the machine if that does not help")
+        }
     }
 }
 
@@ -119,12 +121,13 @@ mod tests {
             findings: vec![CapabilityFinding { what: "it is busy".into(), advice: String::new() }],
         };
         let findings = judge(Ok(capabilities), Gpu::Auto, true);
-        assert_eq!(
-            verdicts(&findings),
-            [Verdict::Ok, Verdict::Warn, Verdict::Ok, Verdict::Warn, Verdict::Ok]
-        );
+        assert_eq!(verdicts(&findings), [Verdict::Ok, Verdict::Warn, Verdict::Ok, Verdict::Warn, Verdict::Ok]);
         assert!(findings[1].detail.contains("h264 encode  8 bits by nvcodec: no more sessions"), "{:?}", findings[1]);
-        assert!(findings[2].detail.contains("Tesla T4") && findings[2].detail.contains("16.00 GiB"), "{:?}", findings[2]);
+        assert!(
+            findings[2].detail.contains("Tesla T4") && findings[2].detail.contains("16.00 GiB"),
+            "{:?}",
+            findings[2]
+        );
         let json = serde_json::to_value(&findings[1]).expect("json");
         assert_eq!(json["path"]["family"], "nvcodec");
         assert!(findings.iter().all(|finding| (finding.verdict == Verdict::Ok) == finding.advice.is_none()));

@@ -54,7 +54,13 @@ impl Finding {
     }
 
     fn warn(check: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Warn, detail: detail.into(), advice: Some(advice.into()), path: None }
+        Self {
+            check: check.into(),
+            verdict: Verdict::Warn,
+            detail: detail.into(),
+            advice: Some(advice.into()),
+            path: None,
+        }
     }
 
     fn fail(check: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Self {

@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn what_drivers_say_is_understood() {
         let cases = [
-            ("nvh264enc: Could not initialize supporting library (Failed to open encode session)", DeviceFault::SessionLimit),
+            (
+                "nvh264enc: Could not initialize supporting library (Failed to open encode session)",
+                DeviceFault::SessionLimit,
+            ),
             ("NvEncOpenEncodeSessionEx failed: NV_ENC_ERR_OUT_OF_MEMORY", DeviceFault::SessionLimit),
             ("CUDA call failed: CUDA_ERROR_OUT_OF_MEMORY, out of memory", DeviceFault::OutOfMemory),
             ("cuMemAllocPitch failed", DeviceFault::OutOfMemory),

@@ -73,7 +73,12 @@ fn codec_of(caps: &str) -> Option<VideoCodec> {
 }
 
 /// Takes the pictures to the memory where they are not, once; gives the tee there.
-fn cross(pipeline: &Pipeline, spec: &EncodeSpec, layout: &Layout, home: &gst::Element) -> Result<gst::Element, Failure> {
+fn cross(
+    pipeline: &Pipeline,
+    spec: &EncodeSpec,
+    layout: &Layout,
+    home: &gst::Element,
+) -> Result<gst::Element, Failure> {
     let queue = queue(pipeline)?;
     pipeline.link(&[home, &queue])?;
     let there = match layout.home {

@@ -115,13 +115,12 @@ fn x264(rendition: &VideoRendition, rate: Rate) -> Settings {
     ];
     match rate {
         // Without VBV this is the average bitrate of x264, the same as elsewhere.
-        Rate::Bitrate(bits) => properties.extend([
-            needed("pass", "cbr"),
-            needed("vbv-buf-capacity", 0),
-            needed("bitrate", kilobits(bits)),
-        ]),
-        Rate::Crf(crf) => properties
-            .extend([needed("pass", "qual"), needed("quantizer", u32::from(crf.value()).min(MAX_QUANTIZER))]),
+        Rate::Bitrate(bits) => {
+            properties.extend([needed("pass", "cbr"), needed("vbv-buf-capacity", 0), needed("bitrate", kilobits(bits))])
+        }
+        Rate::Crf(crf) => {
+            properties.extend([needed("pass", "qual"), needed("quantizer", u32::from(crf.value()).min(MAX_QUANTIZER))])
+        }
     }
     Settings { element: "x264enc", properties, profile: None, needs_rate: false, reorders: true }
 }

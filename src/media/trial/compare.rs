@@ -82,7 +82,8 @@ impl Decoded {
         let mut reader = GdpReader::open(path)?;
         let Some(first) = reader.next()? else { return Err(Failure::retryable("a trial gave an empty part")) };
         let caps = first.caps_owned().ok_or_else(|| Failure::retryable("a trial gave a part without caps"))?;
-        let factory = codec::decoder(&caps).ok_or_else(|| Failure::permanent(format!("no decoder here reads {caps}")))?;
+        let factory =
+            codec::decoder(&caps).ok_or_else(|| Failure::permanent(format!("no decoder here reads {caps}")))?;
         let pipeline = Pipeline::new("compare");
         let broken = Arc::new(Mutex::new(None));
         let (mut next, told) = (Some(first), Arc::clone(&broken));

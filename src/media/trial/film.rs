@@ -61,7 +61,9 @@ fn take(pipeline: &Pipeline, sink: &AppSink, path: &Path) -> Result<(), Failure>
     let stopped = || pipeline.first_failure().unwrap_or_else(|| Failure::retryable("the film of a trial stopped"));
     let mut writer = None;
     while let Some(sample) = sink.try_pull_sample(FRAME_TIMEOUT) {
-        let (Some(mut buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else { return Err(stopped()) };
+        let (Some(mut buffer), Some(caps)) = (sample.buffer_owned(), sample.caps_owned()) else {
+            return Err(stopped());
+        };
         let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
         let time = segment.and_then(|segment| segment.to_running_time(buffer.pts())).ok_or_else(stopped)?;
         let fields = buffer.make_mut();

@@ -15,8 +15,8 @@ use futures_util::future::BoxFuture;
 
 use super::run;
 use crate::stage::Launcher;
-use crate::stage::proven::Proven;
 use crate::stage::protocol::{StageResult, StageSpec, Tried};
+use crate::stage::proven::Proven;
 use paths::{Attempt, Trial};
 
 /// A trial encodes some dozen small frames; what takes longer hangs. The first one wakes the driver.
@@ -106,9 +106,8 @@ impl DeviceProbe {
 
     /// A device that is busy with our own work refuses one more session; what it could do before it still can.
     fn settled(&self, trial: &Trial, outcome: Result<Tried, Failure>) -> Result<Tried, Failure> {
-        let busy = |failure: &Failure| {
-            matches!(failure.fault(), Some(DeviceFault::SessionLimit | DeviceFault::OutOfMemory))
-        };
+        let busy =
+            |failure: &Failure| matches!(failure.fault(), Some(DeviceFault::SessionLimit | DeviceFault::OutOfMemory));
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let before = worked.iter().find(|(known, _)| known == trial).map(|(_, tried)| *tried);
         match (outcome, before) {

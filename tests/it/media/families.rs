@@ -17,7 +17,7 @@ use gstreamer_worker::stage::protocol::{
 };
 
 use super::sources::{PICTURE, make, split};
-use crate::support::media::{film, frame_times, gstreamer_warnings, luma_psnr, warnings};
+use crate::support::media::{film, frame_times, gstreamer_warnings_of_silent, luma_psnr, warnings};
 
 use EncoderFamily::{Openh264, X264};
 
@@ -94,7 +94,7 @@ impl Planned {
     /// Both judges play the file without a word, with every frame at its time and the pictures of the film.
     fn assert_plays(&self, path: &Path, least_db: f64) {
         assert_eq!(warnings(path), "", "{}", path.display());
-        assert_eq!(gstreamer_warnings(path), "", "{}", path.display());
+        assert_eq!(gstreamer_warnings_of_silent(path), "", "{}", path.display());
         let (found, expected) = (frame_times(path), frame_times(&self.input));
         assert_eq!(found.len(), expected.len(), "{}", path.display());
         let shift = found[0] - expected[0];
@@ -191,12 +191,8 @@ fn the_second_family_keeps_to_the_rate_and_to_the_quality() {
 #[test]
 fn a_transport_stream_of_two_families_plays_everywhere_with_every_frame() {
     let small = Planned::new(&format!("{PICTURE} {H264}"), 1, r#""crf": 18"#);
-    let real = Planned::of(
-        tempfile::tempdir().expect("a directory"),
-        film(),
-        5,
-        r#""height": 360, "bitrate": 1500000"#,
-    );
+    let real =
+        Planned::of(tempfile::tempdir().expect("a directory"), film(), 5, r#""height": 360, "bitrate": 1500000"#);
     for (planned, families, least_db) in [
         (&small, &[X264, Openh264][..], 30.0),
         (&small, &[Openh264, X264, X264], 30.0),

@@ -131,7 +131,9 @@ pub(super) fn va(element: &'static str, rendition: &VideoRendition, rate: Rate) 
         optional("b-frames", b_frames),
     ];
     match rate {
-        Rate::Bitrate(bits) => properties.extend([one_of("rate-control", &["vbr", "cbr"]), needed("bitrate", kilobits(bits))]),
+        Rate::Bitrate(bits) => {
+            properties.extend([one_of("rate-control", &["vbr", "cbr"]), needed("bitrate", kilobits(bits))])
+        }
         Rate::Crf(crf) => properties.extend([
             needed("rate-control", "cqp"),
             needed("qpi", crf.value()),

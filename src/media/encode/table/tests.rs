@@ -78,7 +78,10 @@ fn every_preset_has_a_name_in_every_family() {
         let usage = value(&with(VideoCodec::H265, EncoderFamily::Va), "target-usage").expect("one");
         assert!((1..=7).contains(&usage.parse::<u32>().expect("a number")));
         assert!(value(&with(VideoCodec::H264, EncoderFamily::Openh264), "complexity").is_some());
-        assert_eq!(value(&with(VideoCodec::H264, EncoderFamily::X264), "speed-preset").as_deref(), Some(preset.as_str()));
+        assert_eq!(
+            value(&with(VideoCodec::H264, EncoderFamily::X264), "speed-preset").as_deref(),
+            Some(preset.as_str())
+        );
     }
 }
 

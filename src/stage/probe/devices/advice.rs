@@ -17,10 +17,16 @@ pub fn advice(fault: DeviceFault, message: &str) -> &'static str {
         DeviceFault::SessionLimit => {
             "the driver gives no more encoding sessions: end other programs that encode, or set GPU_SESSIONS lower"
         }
-        DeviceFault::OutOfMemory => "the memory of the GPU is full: end other programs on it, or set GPU_SESSIONS lower",
-        DeviceFault::DeviceLost => "the GPU does not answer any more: restart the pod, and the machine if that does not help",
+        DeviceFault::OutOfMemory => {
+            "the memory of the GPU is full: end other programs on it, or set GPU_SESSIONS lower"
+        }
+        DeviceFault::DeviceLost => {
+            "the GPU does not answer any more: restart the pod, and the machine if that does not help"
+        }
         DeviceFault::Hang => "the driver hangs: restart the pod, and update the driver if it happens again",
-        DeviceFault::BadOutput => "what it makes is wrong, so it is not used: update the driver, or test the GPU's memory",
+        DeviceFault::BadOutput => {
+            "what it makes is wrong, so it is not used: update the driver, or test the GPU's memory"
+        }
         DeviceFault::Other => "the CPU is used instead; `gpu-check` shows each path with its error",
     }
 }

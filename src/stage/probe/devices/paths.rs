@@ -6,8 +6,8 @@ use actors::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
 use super::{finding, row};
-use crate::stage::proven::Proof as DeviceProof;
 use crate::stage::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
+use crate::stage::proven::Proof as DeviceProof;
 
 /// Size of the film of a trial: the least that every NVENC takes, with room to be halved.
 const SIZE: (u32, u32) = (640, 360);
@@ -156,7 +156,8 @@ impl<'a> Summary<'a> {
     /// The attempts that count: with the scaler of the device or without it.
     fn counting(&self) -> impl Iterator<Item = &'a Attempt> + '_ {
         let counts = |attempt: &&Attempt| {
-            let has_both = attempt.trial.direction == Direction::Encode && attempt.trial.family == EncoderFamily::Nvcodec;
+            let has_both =
+                attempt.trial.direction == Direction::Encode && attempt.trial.family == EncoderFamily::Nvcodec;
             !has_both || attempt.trial.scales == self.scales
         };
         self.attempts.iter().filter(counts)
@@ -174,9 +175,7 @@ impl<'a> Summary<'a> {
     pub(super) fn findings(&self) -> Vec<CapabilityFinding> {
         let scaler = self.attempts.iter().filter(|attempt| attempt.trial.scales && !self.scales).take(1);
         let shown = self.counting().chain(scaler);
-        shown
-            .filter_map(|attempt| Some(finding(&attempt.trial.name(), attempt.outcome.as_ref().err()?)))
-            .collect()
+        shown.filter_map(|attempt| Some(finding(&attempt.trial.name(), attempt.outcome.as_ref().err()?))).collect()
     }
 
     pub(super) fn proof(&self) -> DeviceProof {
