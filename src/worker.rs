@@ -114,14 +114,15 @@ async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Fa
     let storage = parts::storage(config)?;
     let publisher: Arc<dyn TaskPublisher> = Arc::new(KafkaPublisher::new(&kafka)?);
     let clock = PollClock::default();
-    let proven = Proven::default();
+    let (proven, monitor) = (Proven::default(), NvmlMonitor::start());
     let adapters = Adapters {
         connect: connector(kafka, clock.clone()),
         publisher: Arc::clone(&publisher),
         store: parts::store(config)?,
         work: Arc::new(storage.clone()),
         stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker, proven.clone()))),
-        probe: Arc::new(parts::probe(config, NvmlMonitor::start(), proven)),
+        probe: Arc::new(parts::probe(config, monitor.clone(), proven)),
+        monitor: Arc::new(monitor),
         sink,
         clock: Arc::new(SystemClock),
     };

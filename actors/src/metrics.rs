@@ -24,6 +24,16 @@ pub const WASTED_MEDIA_SECONDS_TOTAL: &str = "transcode_wasted_media_seconds_tot
 pub const CPU_UTILIZATION_RATIO: &str = "transcode_cpu_utilization_ratio";
 /// GPU engines in use; `gpu`, `engine`.
 pub const GPU_UTILIZATION_RATIO: &str = "transcode_gpu_utilization_ratio";
+/// Whether something that was tried works; `direction`, `codec`, `bit_depth`, `encoder`.
+pub const CAPABILITY: &str = "transcode_capability";
+/// GPU memory; `gpu`, `kind` (`used`, `total`).
+pub const GPU_MEMORY_BYTES: &str = "transcode_gpu_memory_bytes";
+/// Encoding sessions of GPUs that this worker has in use.
+pub const GPU_SESSIONS: &str = "transcode_gpu_sessions";
+/// The circuit breaker of the GPUs: 0 closed, 1 half-open, 2 open.
+pub const GPU_BREAKER_STATE: &str = "transcode_gpu_breaker_state";
+/// Chunks that a GPU was to make and the CPU made; `reason`.
+pub const GPU_FALLBACKS_TOTAL: &str = "transcode_gpu_fallbacks_total";
 /// Encoders of the pool.
 pub const POOL_SLOTS: &str = "transcode_pool_slots";
 /// Encoders that work.
@@ -55,6 +65,11 @@ pub fn describe() {
         "CPU time used by the worker and its stages, as a share of all cores, 0 to 1."
     );
     describe_gauge!(GPU_UTILIZATION_RATIO, "Use of a GPU engine, 0 to 1.");
+    describe_gauge!(CAPABILITY, "Whether something that was tried on this machine works, 1 or 0.");
+    describe_gauge!(GPU_MEMORY_BYTES, Unit::Bytes, "Memory of a GPU, used and total.");
+    describe_gauge!(GPU_SESSIONS, "Encoding sessions of GPUs that this worker has in use.");
+    describe_gauge!(GPU_BREAKER_STATE, "Circuit breaker of the GPUs: 0 closed, 1 half-open, 2 open.");
+    describe_counter!(GPU_FALLBACKS_TOTAL, "Chunks that a GPU was to make and the CPU made, by reason.");
     describe_gauge!(POOL_SLOTS, "Encoders of the pool.");
     describe_gauge!(POOL_BUSY, "Encoders of the pool that work.");
     describe_gauge!(CONSUMER_LAG, "Records of a partition that are not committed, seen by its owner.");

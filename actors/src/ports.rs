@@ -169,6 +169,9 @@ pub trait TaskSource: Send + Sync {
     fn grant(&self, count: usize);
     /// The work of a delivery is finished: its offset counts towards the commit watermark.
     fn finished(&self, tag: DeliveryTag);
+    /// Takes tasks for GPUs too, or leaves them to others: their partitions are then given back, like revoked ones. A
+    /// source begins without them.
+    fn read_gpu(&self, read: bool);
     /// Commits what is finished, leaves the group, then says [`SourceEvent::Left`].
     fn leave(&self);
 }
@@ -301,6 +304,9 @@ impl<T: JobStore + PartStore + LeaseStore + Outbox> Store for T {}
 pub trait WorkStorage: Send + Sync {
     /// What tells this input from another one of the same name. `permanent` where it cannot be read.
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity>;
+    /// Keeps the devices that the plans of a job may use, if none are kept, and returns those in force: the first. So
+    /// its input gives the same plan however often it is cut, and whoever has a device then.
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families>;
     /// The plan of a job, if it is there.
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>>;
     /// The parts that lie in the work storage, by their records: what is needed where the store was emptied.

@@ -6,7 +6,7 @@ use std::path::Path;
 use actors::checkpoint::PartRecord;
 use actors::failure::Failure;
 use actors::job::{JobId, MediaUri};
-use actors::plan::{Fingerprint, Plan, SourceIdentity};
+use actors::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use actors::ports::{Answer, WorkStorage};
 use actors::task::WorkUnit;
 
@@ -20,6 +20,22 @@ impl WorkStorage for Storage {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity> {
         let storage = self.clone();
         Box::pin(async move { Storage::identify(&storage, &uri).await })
+    }
+
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        let storage = self.clone();
+        Box::pin(async move {
+            let name = format!("{job_id}/families.json");
+            if storage.documents().put_first(&name, &families).await? {
+                return Ok(families);
+            }
+            if let Some(first) = storage.documents().get(&name).await? {
+                return Ok(first);
+            }
+            // What is there is damaged.
+            storage.documents().put(&name, &families).await?;
+            Ok(families)
+        })
     }
 
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {

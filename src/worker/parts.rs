@@ -1,10 +1,12 @@
 //! The parts of a worker, made from its configuration.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
+use actors::gpu::GpuSettings;
 use actors::ports::{StatusSink, Store, TopicNames};
 use actors::status::Status;
 use actors::supervisor::Settings;
@@ -13,7 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::admin::{AskHealth, Health};
-use crate::config::{self, Brokers, Config};
+use crate::config::{self, Brokers, Config, Gpu};
 use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::service::{HttpService, NoService, ServiceSettings};
@@ -133,6 +135,11 @@ pub(super) fn settings(config: &Config, worker: &str) -> Settings {
         lease_ttl: LEASE_TTL,
         drain_timeout: config.drain_timeout,
         topics: TopicNames::after(&config.kafka.topic),
+        gpu: GpuSettings {
+            enabled: config.gpu != Gpu::Off,
+            sessions: config.gpu_sessions.map(NonZeroU32::get),
+            wait_timeout: config.gpu_wait_timeout,
+        },
     }
 }
 
@@ -150,6 +157,10 @@ pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock, space: S
         not_ready(!status.capable, "no encoder was seen to work");
         not_ready(status.store_away, "the checkpoint store does not answer, work waits for it");
         not_ready(status.broker_away, "Kafka does not answer, nothing new comes");
+        if let Some(lost) = &status.device_lost {
+            health.not_ready.push(format!("a device is lost, restart this worker or its machine: {lost}"));
+        }
+        let mut not_ready = |wrong: bool, reason: &str| wrong.then(|| health.not_ready.push(reason.into()));
         not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
         if space.is_short() {
             let least = MIN_FREE_BYTES >> 20;

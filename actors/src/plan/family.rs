@@ -62,19 +62,31 @@ pub struct FamilyOffer {
     pub max_size: Option<(u32, u32)>,
 }
 
+impl FamilyOffer {
+    /// Whether it makes pictures of this size so.
+    pub fn fits(&self, codec: VideoCodec, bit_depth: u8, width: u32, height: u32) -> bool {
+        let large_enough = self.max_size.is_none_or(|(most_w, most_h)| width <= most_w && height <= most_h);
+        self.codec == codec && self.bit_depth == bit_depth && large_enough
+    }
+}
+
 /// The devices that a plan may use; none means the CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Families(pub Vec<FamilyOffer>);
 
 impl Families {
+    /// Whether one of them does what `wanted` says, at its largest size.
+    pub fn covers(&self, wanted: &FamilyOffer) -> bool {
+        let (width, height) = wanted.max_size.unwrap_or((u32::MAX, u32::MAX));
+        let fits = |offer: &FamilyOffer| offer.fits(wanted.codec, wanted.bit_depth, width, height);
+        self.0.iter().any(|offer| offer.family == wanted.family && fits(offer))
+    }
+
     /// The family for a rendition of `width` × `height` pixels.
     pub fn choose(&self, codec: VideoCodec, bit_depth: u8, width: u32, height: u32) -> EncoderFamily {
-        let fits = |offer: &&FamilyOffer| {
-            let large_enough = offer.max_size.is_none_or(|(most_w, most_h)| width <= most_w && height <= most_h);
-            offer.codec == codec && offer.bit_depth == bit_depth && large_enough
-        };
-        let best = self.0.iter().filter(fits).map(|offer| offer.family).min();
+        let best =
+            self.0.iter().filter(|offer| offer.fits(codec, bit_depth, width, height)).map(|offer| offer.family).min();
         best.unwrap_or(EncoderFamily::cpu_family(codec))
     }
 }

@@ -27,6 +27,7 @@ pub async fn check(rig: &Rig) {
     let finished = deliver_two(rig, &sent).await;
     deliver_the_rest(rig, &finished).await;
     redeliver_nothing(rig).await;
+    read_gpu_when_told(rig).await;
 }
 
 /// Two credits: two deliveries, whole; both are finished before leaving.
@@ -87,6 +88,28 @@ async fn redeliver_nothing(rig: &Rig) {
     session.leave().await;
 }
 
+/// Tasks for GPUs come as long as the source is told to read them; what was not finished comes again afterwards.
+async fn read_gpu_when_told(rig: &Rig) {
+    rig.publisher.publish(record(Queue::Gpu, "for a GPU")).await.expect("a record is accepted");
+    let mut session = Session::join(rig);
+    session.source.grant(10);
+    session.assigned().await;
+    rig.publisher.publish(record(Queue::Cpu, "for a CPU")).await.expect("a record is accepted");
+    let delivery = session.delivery().await;
+    assert_eq!(delivery.tag.queue, Queue::Cpu, "no task for a GPU comes before it is asked for");
+    session.source.finished(delivery.tag);
+    for _ in 0..2 {
+        session.source.read_gpu(true);
+        assert_eq!(session.delivery().await.key, Some(b"for a GPU".to_vec()), "it comes when it is asked for");
+        session.source.read_gpu(false);
+        session.revoked(Queue::Gpu).await;
+    }
+    session.source.read_gpu(true);
+    let delivery = session.delivery().await;
+    session.source.finished(delivery.tag);
+    session.leave().await;
+}
+
 fn record(queue: Queue, key: &str) -> Publication {
     let headers = vec![("attempt".to_owned(), b"1".to_vec()), ("empty".to_owned(), Vec::new())];
     Publication { queue, key: key.into(), value: Some(format!("value of {key}").into_bytes()), headers }
@@ -113,6 +136,16 @@ impl Session {
             match self.event().await.expect("the source lives") {
                 SourceEvent::Assigned { partitions } if partitions > 0 => return,
                 SourceEvent::Delivered(delivery) => panic!("a delivery without a credit: {delivery:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    async fn revoked(&mut self, queue: Queue) {
+        loop {
+            match self.event().await.expect("the source lives") {
+                SourceEvent::Revoked(partitions) if partitions.iter().any(|(of, _)| *of == queue) => return,
+                SourceEvent::Broken(failure) => panic!("the source broke: {failure}"),
                 _ => {}
             }
         }

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::chronicle::Chronicle;
 use super::life::Life;
 use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, MediaUri};
 use crate::plan::testing::{facts_of, identity};
-use crate::plan::{Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use crate::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner, WorkStorage};
 use crate::task::{Stage, WorkUnit};
 use storage::Storage;
@@ -36,6 +36,12 @@ pub enum Act {
     Kill,
     /// A unit that finds its source lost at half of its time.
     LoseSource,
+}
+
+impl Act {
+    fn is_of_device(&self) -> bool {
+        matches!(self, Self::Fail(failure) if failure.class == FailureClass::Device)
+    }
 }
 
 /// A film.
@@ -66,6 +72,10 @@ pub struct Run {
     pub done: bool,
     /// Whether it found its source lost.
     pub lost_source: bool,
+    /// Whether a device made it, or was to.
+    pub by_device: bool,
+    /// Whether its device failed.
+    pub device_failed: bool,
 }
 
 /// Stages and work storage. Clones share everything but the name of their worker.
@@ -166,7 +176,7 @@ impl FakeStages {
 
     async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
         let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
+        let (act, pace, run) = self.lock().begin(key, stage, &self.worker, uses_device(&request));
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
         if !self.lock().storage.has_sources(&request) {
             return Ok(self.lock().lose_source(run));
@@ -175,7 +185,10 @@ impl FakeStages {
             tokio::time::sleep(pace / STEPS).await;
             progress(media_ns * u64::from(step) / u64::from(STEPS));
             match &act {
-                Some(Act::Fail(failure)) if step == STEPS / 2 => return Err(failure.clone()),
+                Some(Act::Fail(failure)) if step == STEPS / 2 => {
+                    self.lock().runs[run].device_failed = failure.class == FailureClass::Device;
+                    return Err(failure.clone());
+                }
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
@@ -200,6 +213,13 @@ impl FakeStages {
     }
 }
 
+fn uses_device(request: &StageRequest) -> bool {
+    match request {
+        StageRequest::Unit { plan, unit: WorkUnit::Chunk(_), on_cpu } => !on_cpu && plan.uses_device(),
+        StageRequest::Unit { .. } | StageRequest::Split { .. } | StageRequest::Assemble { .. } => false,
+    }
+}
+
 fn describe(request: &StageRequest) -> (Stage, String, u64) {
     match request {
         StageRequest::Split { job, .. } => (Stage::Split, format!("{}/split", job.job_id), 0),
@@ -216,9 +236,12 @@ fn describe(request: &StageRequest) -> (Stage, String, u64) {
 }
 
 impl State {
-    fn begin(&mut self, key: String, stage: Stage, worker: &str) -> (Option<Act>, Duration, usize) {
+    fn begin(&mut self, key: String, stage: Stage, worker: &str, by_device: bool) -> (Option<Act>, Duration, usize) {
         let act = self.scripts.get_mut(&key).and_then(VecDeque::pop_front);
-        self.runs.push(Run { key, worker: worker.into(), done: false, lost_source: false });
+        // A device fails where there is one.
+        let act = act.filter(|act| by_device || !act.is_of_device());
+        let worker = worker.into();
+        self.runs.push(Run { key, worker, done: false, lost_source: false, by_device, device_failed: false });
         (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
     }
 
@@ -297,6 +320,11 @@ impl WorkStorage for FakeStages {
             None => Ok(state.source.clone().unwrap_or_else(identity)),
         };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        let first = self.lock().storage.settle(job_id, families);
+        Box::pin(std::future::ready(Ok(first)))
     }
 
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {

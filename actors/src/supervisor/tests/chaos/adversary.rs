@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use super::verdict;
 use super::world::{Dice, World};
 use crate::job::JobId;
-use crate::plan::testing::job;
+use crate::plan::EncoderFamily;
+use crate::plan::testing::job_into;
 use crate::supervisor::WorkerHandle;
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::Fleet;
@@ -78,6 +79,9 @@ impl Adversary {
         if self.raging {
             life.set_weather(self.world.weather);
         }
+        if self.world.may_have_devices && self.dice.one_in(2) {
+            self.fleet.machine.set_device(&name, Some(EncoderFamily::Nvcodec));
+        }
         let handle = self.fleet.mortal(self.world.settings(&name), &life);
         self.workers.push(Worker { number, name, life, handle });
     }
@@ -109,7 +113,8 @@ impl Adversary {
     fn submit_next(&mut self) {
         if self.jobs.len() < self.world.films.len() {
             let name = World::name(self.jobs.len());
-            self.jobs.push(self.fleet.submit(&job(&name)));
+            let containers = &self.world.containers[self.jobs.len()];
+            self.jobs.push(self.fleet.submit(&job_into(&name, containers)));
         }
     }
 
