@@ -13,7 +13,7 @@ MEDIA_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plug
 TEST_PACKAGES  := redis-server kcat python3-venv libfaketime
 KAFKA_LIB      := target/kafka-lib
 
-.PHONY: help deps test-deps demo test soak lint bench
+.PHONY: help deps test-deps demo test soak lint bench bundle
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -86,3 +86,10 @@ lint: deps ## Formatting and lints.
 bench: test-deps ## Measures against ffmpeg and prints a table.
 	cargo build --release --locked
 	benches/run
+
+BUNDLE := target/bundle/gstreamer-worker
+
+bundle: deps ## One folder that runs on any x86-64 Linux with an NVIDIA driver, and is seen to run in an empty one.
+	cargo build --release --locked
+	bundle/make.py target/release/gstreamer-worker $(BUNDLE)
+	$(SUDO) bundle/try $(BUNDLE)

@@ -62,7 +62,14 @@ impl EncodeSpec {
     /// Whether a device decodes, scales or encodes.
     pub fn uses_device(&self) -> bool {
         let encodes = self.renditions.iter().any(|rendition| rendition.encoder.is_device());
-        encodes || self.device.decoder.is_some() || self.device.scaling == Scaling::Everything
+        encodes || self.uses_nvidia()
+    }
+
+    /// Whether that device is NVIDIA's.
+    pub fn uses_nvidia(&self) -> bool {
+        let nvidia = EncoderFamily::Nvcodec;
+        let encodes = self.renditions.iter().any(|rendition| rendition.encoder == nvidia);
+        encodes || self.device.decoder == Some(nvidia) || self.device.scaling == Scaling::Everything
     }
 }
 

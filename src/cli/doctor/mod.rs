@@ -10,6 +10,7 @@ mod redis;
 mod service;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actors::ports::PathCapability;
@@ -86,7 +87,10 @@ pub(super) async fn doctor(context: &Context<'_>) -> Result<Exit, Trouble> {
     let wiring = context.wiring;
     let for_probe = match &config {
         Some(config) => config.clone(),
-        None => Config::local(&std::env::temp_dir(), &[], [])?,
+        None => {
+            let local = |env| Config::local(&std::env::temp_dir(), &[], env);
+            local(context.env.clone()).or_else(|_| local(BTreeMap::new()))?
+        }
     };
     let (plugins, encoders) = tokio::join!(
         in_thread("gstreamer", PLUGINS_DEADLINE, gstreamer::check),

@@ -54,7 +54,7 @@ pub fn run(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, 
 /// As [`run`].
 pub fn timed(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, Option<f64>), Failure> {
     let ear = spec.uses_device().then(device::Ear::open);
-    if spec.uses_device() {
+    if spec.uses_nvidia() {
         device::wake();
     }
     let encoded = encode(spec, emit);

@@ -17,7 +17,7 @@ use gstreamer_worker::stage::protocol::{
 };
 
 use super::sources::{PICTURE, make, split};
-use crate::support::media::{film, frame_times, gstreamer_warnings, luma_psnr, warnings};
+use crate::support::media::{film, frame_times, gstreamer_warnings_of_silent, judge, luma_psnr, text, warnings};
 
 use EncoderFamily::{Openh264, X264};
 
@@ -91,10 +91,19 @@ impl Planned {
         }
     }
 
+    /// The pictures of a file as one lossless stream. OpenH264 of GStreamer 1.22 does not say which colours it has, and where
+    /// that changes the judge begins its comparison anew.
+    fn flat(&self, path: &Path) -> PathBuf {
+        let flat = self.directory.path().join("flat.mkv");
+        let lossless = ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-an", "-fps_mode", "passthrough"];
+        judge(&[&["-v", "error", "-y", "-i", text(path)][..], &lossless, &[text(&flat)]].concat());
+        flat
+    }
+
     /// Both judges play the file without a word, with every frame at its time and the pictures of the film.
     fn assert_plays(&self, path: &Path, least_db: f64) {
         assert_eq!(warnings(path), "", "{}", path.display());
-        assert_eq!(gstreamer_warnings(path), "", "{}", path.display());
+        assert_eq!(gstreamer_warnings_of_silent(path), "", "{}", path.display());
         let (found, expected) = (frame_times(path), frame_times(&self.input));
         assert_eq!(found.len(), expected.len(), "{}", path.display());
         let shift = found[0] - expected[0];
@@ -102,7 +111,7 @@ impl Planned {
             assert!((found - shift - expected).abs() < 2e-5, "{}: {found} for {expected}", path.display());
         }
         let rendition = &self.plan.video.renditions[0];
-        let psnr = luma_psnr(path, &self.input, rendition.width, rendition.height);
+        let psnr = luma_psnr(&self.flat(path), &self.input, rendition.width, rendition.height);
         assert_eq!(psnr.len(), expected.len());
         let worst = psnr.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(worst > least_db, "{}: {worst} dB", path.display());
