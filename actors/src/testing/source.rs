@@ -84,7 +84,9 @@ async fn redeliver_nothing(rig: &Rig) {
     session.source.grant(10);
     session.assigned().await;
     rig.publisher.publish(record(Queue::Cpu, "last")).await.expect("a record is accepted");
-    assert_eq!(session.delivery().await.key, Some(b"last".to_vec()), "finished work does not come again");
+    let last = session.delivery().await;
+    assert_eq!(last.key, Some(b"last".to_vec()), "finished work does not come again");
+    session.source.finished(last.tag);
     session.leave().await;
 }
 
@@ -174,5 +176,17 @@ impl Session {
         }
         assert_eq!(self.event().await, None, "nothing follows `Left`");
         surplus
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::log::FakeLog;
+
+    #[actix::test]
+    async fn the_fake_broker_conforms() {
+        let log = FakeLog::default();
+        check(&Rig { connect: log.connect("a"), publisher: Arc::new(log) }).await;
     }
 }

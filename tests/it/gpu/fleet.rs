@@ -49,7 +49,7 @@ async fn a_device_that_fails_is_counted_announced_and_costs_no_attempt() {
 
 #[actix_rt::test]
 async fn a_lost_device_takes_readiness_away_until_it_is_seen_to_work() {
-    let fails = ("TEST_DEVICE_FAILS", "0:device_lost");
+    let fails = ("TEST_DEVICE_FAILS", "1:device_lost");
     let fleet = Fleet::start(1, &[DEVICE, fails, ("CHUNK_SECONDS", "3")]).await;
     let job = job(&fleet.bench, "movie", "auto", &["mp4"]);
     fleet.publish(&job);
@@ -57,7 +57,7 @@ async fn a_lost_device_takes_readiness_away_until_it_is_seen_to_work() {
     let last = fleet.ends(&["movie"]).await.remove(0);
     assert_eq!(last.status, JobStatus::Completed, "{last:#?}");
     check(&output(&fleet.bench, "movie", "mp4"));
-    // The probe sees that the stand-in works.
+    // A probe is a first chunk, and sees that the stand-in works.
     fleet.workers()[0].wait_ready();
 }
 

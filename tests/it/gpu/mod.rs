@@ -110,7 +110,7 @@ fn a_job_with_both_containers_of_which_a_device_made_the_first_chunks_plays_ever
 fn a_device_that_stops_moving_is_given_up_and_the_cpu_goes_on() {
     let bench = Bench::new();
     let job = job(&bench, "hung", "auto", &["mp4"]);
-    let variables = [DEVICE, ("TEST_DEVICE_FAILS", "8:hang"), ("STALL_TIMEOUT", "5s")];
+    let variables = [DEVICE, ("TEST_DEVICE_FAILS", "5:hang"), ("STALL_TIMEOUT", "5s")];
     let output = run(&bench, &job, &variables);
     assert!(output.status.success(), "{}", log(&output));
     check(&self::output(&bench, "hung", "mp4"));
