@@ -154,4 +154,6 @@ def pack(folder):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
