@@ -113,11 +113,11 @@ fn x264(rendition: &VideoRendition, rate: Rate) -> Settings {
         // rows at some widths (54 macroblocks, 854 pixels, is one), and what it finds there decides about bits.
         needed("option-string", "cpu-independent=1"),
     ];
+    // Without VBV a rate is the average bitrate of x264, the same as elsewhere. With the element's default it would bound
+    // constant quality too, at 2048 kbit/s, however large the picture.
+    properties.push(needed("vbv-buf-capacity", 0));
     match rate {
-        // Without VBV this is the average bitrate of x264, the same as elsewhere.
-        Rate::Bitrate(bits) => {
-            properties.extend([needed("pass", "cbr"), needed("vbv-buf-capacity", 0), needed("bitrate", kilobits(bits))])
-        }
+        Rate::Bitrate(bits) => properties.extend([needed("pass", "cbr"), needed("bitrate", kilobits(bits))]),
         Rate::Crf(crf) => {
             properties.extend([needed("pass", "qual"), needed("quantizer", u32::from(crf.value()).min(MAX_QUANTIZER))])
         }

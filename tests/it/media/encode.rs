@@ -252,6 +252,19 @@ fn rates_are_what_was_asked_for() {
 }
 
 #[test]
+fn constant_quality_takes_the_bits_that_it_needs() {
+    // Noise: nothing of it can be predicted.
+    let noise = "-f lavfi -i nullsrc=s=320x180:r=25:d=2,geq=random(1)*255:128:128 -c:v libx264 -preset ultrafast -qp 10 -pix_fmt yuv420p";
+    let cut = Cut::new(noise, "noise.mp4", 60);
+    for rendition in [h264(320, 180, crf(12)), h265(320, 180, 8, crf(12))] {
+        let parts = (0..cut.facts.video.chunks.len()).map(|index| cut.encode(index, &rendition).0);
+        let bits: usize = parts.flat_map(|part| units(&part)).map(|unit| unit.bytes.len() * 8).sum();
+        // Two seconds. The default of `x264enc` bounds it at 2 Mbit/s.
+        assert!(bits / 2 > 6_000_000, "{bits} bits from {:?}", rendition.encoder);
+    }
+}
+
+#[test]
 fn cuts_between_chunks_change_no_picture() {
     // Lossless, so that what is decoded from the parts is what went into the encoder.
     let rendition = h264(160, 96, crf(0));

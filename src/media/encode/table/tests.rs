@@ -64,6 +64,14 @@ fn every_family_is_told_the_distance_of_key_frames() {
 }
 
 #[test]
+fn no_buffer_bounds_the_rate_of_x264() {
+    for rate in [crf(12), bitrate(5_000_000)] {
+        let settings = settings(&rendition(VideoCodec::H264, EncoderFamily::X264), rate).expect("settings");
+        assert_eq!(value(&settings, "vbv-buf-capacity").as_deref(), Some("0"), "{rate:?}");
+    }
+}
+
+#[test]
 fn every_preset_has_a_name_in_every_family() {
     use Preset::{Fast, Faster, Medium, Slow, Slower, Superfast, Ultrafast, Veryfast, Veryslow};
     let presets = [Ultrafast, Superfast, Veryfast, Faster, Fast, Medium, Slow, Slower, Veryslow];
