@@ -14,7 +14,7 @@ TEST_PACKAGES  := redis-server kcat python3-venv libfaketime prometheus
 KAFKA_LIB      := target/kafka-lib
 TOOLS          := target/test-tools
 
-.PHONY: help deps test-deps demo test soak lint bench manifests autoscaling
+.PHONY: help deps test-deps demo test soak lint bench manifests autoscaling bundle
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -108,3 +108,10 @@ lint: deps ## Formatting and lints.
 bench: test-deps ## Measures against ffmpeg and prints a table.
 	cargo build --release --locked
 	benches/run
+
+BUNDLE := target/bundle/gstreamer-worker
+
+bundle: deps ## One folder that runs on any x86-64 Linux with an NVIDIA driver, and is seen to run in an empty one.
+	cargo build --release --locked
+	bundle/make.py target/release/gstreamer-worker $(BUNDLE)
+	$(SUDO) bundle/try $(BUNDLE)

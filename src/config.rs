@@ -32,6 +32,10 @@ pub struct Config {
     pub service: Option<Service>,
     /// Whether GPUs are used.
     pub gpu: Gpu,
+    /// Encoding sessions that may be open side by side; `None` for what the GPUs allow.
+    pub gpu_sessions: Option<NonZeroU32>,
+    /// How long a job that requires a GPU waits for one.
+    pub gpu_wait_timeout: Duration,
     /// Encoders of the pool.
     pub pool_size: NonZeroUsize,
     /// Chunk tasks that a job may have in the queue at once.
@@ -95,6 +99,9 @@ pub struct Service {
 /// Who presses Ctrl-C does not want to wait for a chunk that can be done again.
 const LOCAL_DRAIN_TIMEOUT: &str = "1s";
 
+/// Nobody else can bring a GPU.
+const LOCAL_GPU_WAIT_TIMEOUT: &str = "0s";
+
 /// The environment of the process. What is not Unicode gets marks in place of the bad bytes: its variable then fails
 /// to parse.
 pub fn environment() -> BTreeMap<String, String> {
@@ -139,6 +146,7 @@ impl Config {
         let mut vars: BTreeMap<String, String> = env.into_iter().filter(|(name, _)| counts_locally(name)).collect();
         vars.insert(KAFKA_BROKERS.name.into(), values::EMBEDDED.into());
         vars.entry(DRAIN_TIMEOUT.name.into()).or_insert_with(|| LOCAL_DRAIN_TIMEOUT.into());
+        vars.entry(GPU_WAIT_TIMEOUT.name.into()).or_insert_with(|| LOCAL_GPU_WAIT_TIMEOUT.into());
         let url = Url::from_directory_path(work_dir).map_or_else(|()| String::new(), String::from);
         vars.insert(WORK_URL.name.into(), url);
         vars.extend(overrides.iter().map(|(variable, value)| (variable.name.to_owned(), value.clone())));
@@ -153,6 +161,8 @@ impl Config {
         let store = Self::store(read, brokers.as_ref());
         let service = Self::service(read);
         let gpu = read.value(&GPU_ENABLED, values::gpu);
+        let gpu_sessions = read.optional(&GPU_SESSIONS, values::number::<1, 1024>);
+        let gpu_wait_timeout = read.value(&GPU_WAIT_TIMEOUT, values::duration::<0, 86_400>);
         let pool_size = read.value(&ENCODER_POOL_SIZE, values::pool_size);
         let job_parallelism = read.value(&JOB_PARALLELISM, values::number::<1, 10_000>);
         let chunk_seconds = read.value(&CHUNK_SECONDS, values::number::<1, 600>);
@@ -168,6 +178,8 @@ impl Config {
             store: store?,
             service,
             gpu: gpu?,
+            gpu_sessions,
+            gpu_wait_timeout: gpu_wait_timeout?,
             pool_size: pool_size?,
             job_parallelism: job_parallelism?,
             chunk_seconds: chunk_seconds?,

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod gpu;
 pub mod kafka;
 pub mod media;
 pub mod service;

@@ -15,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::Admin;
 use crate::cli::{LocalJob, Wiring};
 use crate::config::{Brokers, Config};
+use crate::gpu::NvmlMonitor;
 use crate::kafka::{
     DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics,
 };
-use crate::stage::{Launcher, ProcessProbe, ProcessRunner, child_main};
+use crate::stage::check::{CheckOrder, CheckReport, check};
+use crate::stage::{Launcher, ProcessRunner, Proven, child_main};
 use crate::storage::{Space, Storage};
 use crate::{media, telemetry};
 
@@ -81,8 +83,13 @@ impl Wiring for Worker {
         Ok(Arc::new(LetterBox::new(&settings)?))
     }
 
-    fn probe(&self, _: &Config) -> Answer<Capabilities> {
-        ProcessProbe::new(Launcher::own_binary()).probe()
+    fn probe(&self, config: &Config) -> Answer<Capabilities> {
+        parts::probe(config, NvmlMonitor::start(), Proven::default()).probe()
+    }
+
+    fn gpu_check(&self, config: &Config, order: CheckOrder) -> Answer<CheckReport> {
+        let probe = parts::probe(config, NvmlMonitor::start(), Proven::default());
+        Box::pin(async move { check(&probe, &Launcher::own_binary(), &order).await })
     }
 
     fn try_work_storage(&self, config: &Config) -> Answer<()> {
@@ -108,13 +115,15 @@ async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Fa
     let storage = parts::storage(config)?;
     let publisher: Arc<dyn TaskPublisher> = Arc::new(KafkaPublisher::new(&kafka)?);
     let clock = PollClock::default();
+    let (proven, monitor) = (Proven::default(), NvmlMonitor::start());
     let adapters = Adapters {
         connect: connector(kafka, clock.clone()),
         publisher: Arc::clone(&publisher),
         store: parts::store(config)?,
         work: Arc::new(storage.clone()),
-        stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker))),
-        probe: Arc::new(ProcessProbe::new(Launcher::own_binary())),
+        stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker, proven.clone()))),
+        probe: Arc::new(parts::probe(config, monitor.clone(), proven)),
+        monitor: Arc::new(monitor),
         sink,
         clock: Arc::new(SystemClock),
     };

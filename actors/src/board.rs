@@ -34,6 +34,8 @@ pub struct Board {
 #[derive(Default)]
 struct Shared {
     tasks: Mutex<BTreeMap<u64, Running>>,
+    /// Jobs that wait, seen since the last look.
+    waiting: Mutex<BTreeMap<JobId, u64>>,
     next: AtomicU64,
     ended: Notify,
 }
@@ -77,6 +79,11 @@ pub struct JobProgress {
 }
 
 impl JobProgress {
+    /// Of a job of which nothing is done yet.
+    fn none(job_id: JobId, life: u64) -> Self {
+        Self { job_id, media: None, chunks: 0, chunks_done: 0, life, running: 0.0, assembled: None }
+    }
+
     /// Progress of the whole job in percent, where `chunks_done` chunks are known to be done.
     pub fn percent(&self, chunks_done: u32) -> f64 {
         match self.assembled {
@@ -115,6 +122,15 @@ impl Board {
         self.add(seen, Stage::Assemble, Some(plan), plan.duration_ns())
     }
 
+    /// A job was seen that waits for something: it is among the [`jobs`](Self::jobs) once.
+    pub fn waits(&self, seen: &Checkpoint) {
+        self.waiting().insert(seen.job_id.clone(), seen.life);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<JobId, u64>> {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, seen: &Checkpoint, stage: Stage, plan: Option<&Arc<Plan>>, total_ns: u64) -> Entry {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let done_ns = Arc::<AtomicU64>::default();
@@ -140,20 +156,14 @@ impl Board {
         self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The jobs with a task that runs here.
+    /// The jobs with a task that runs here, and those that wait and were not told of.
     pub fn jobs(&self) -> Vec<JobProgress> {
-        let mut jobs = BTreeMap::<JobId, JobProgress>::new();
+        let waiting = std::mem::take(&mut *self.waiting());
+        let waiting = waiting.into_iter().map(|(job_id, life)| (job_id.clone(), JobProgress::none(job_id, life)));
+        let mut jobs: BTreeMap<JobId, JobProgress> = waiting.collect();
         for task in self.tasks().values() {
-            let job = jobs.entry(task.job_id.clone()).or_insert_with(|| JobProgress {
-                job_id: task.job_id.clone(),
-                media: None,
-                chunks: 0,
-                chunks_done: 0,
-                life: 0,
-                running: 0.0,
-                assembled: None,
-            });
-            task.add_to(job);
+            let job = jobs.entry(task.job_id.clone());
+            task.add_to(job.or_insert_with(|| JobProgress::none(task.job_id.clone(), 0)));
         }
         jobs.into_values().collect()
     }
@@ -237,6 +247,15 @@ mod tests {
         assert_eq!(job.percent(2), encode_progress(3.5, 4));
         drop((first, second));
         assert_eq!(board.jobs().first().map(|job| job.running), Some(0.0));
+    }
+
+    #[test]
+    fn a_job_that_waits_is_told_of_once_each_time_that_it_is_seen() {
+        let (board, plan) = (Board::default(), plan_of(1, 1, false));
+        board.waits(&seen(&plan, 0, 7));
+        let told = board.jobs();
+        assert_eq!(told.iter().map(|job| (job.life, job.percent(0))).collect::<Vec<_>>(), [(7, 0.0)]);
+        assert!(board.jobs().is_empty());
     }
 
     #[test]

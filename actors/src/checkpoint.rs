@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::job::JobId;
-use crate::plan::Fingerprint;
+use crate::plan::{EncoderFamily, Fingerprint};
 use crate::task::WorkUnit;
 
 /// An instant, shown as RFC 3339.
@@ -274,6 +274,10 @@ pub struct PartRecord {
     pub encode_seconds: f64,
     /// The files.
     pub files: Vec<PartFile>,
+    /// Who made each rendition of a chunk, in the plan's order. Empty for audio, and in records of workers that knew
+    /// only what was planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encoders: Vec<EncoderFamily>,
 }
 
 /// What a published output is, and how it was checked.

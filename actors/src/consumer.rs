@@ -41,6 +41,11 @@ const BUFFER_PER_SLOT: usize = 1;
 #[rtype(result = "()")]
 pub struct TakeWork(pub bool);
 
+/// Take tasks for GPUs too, or leave them to others. Starts with `false`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct ReadGpu(pub bool);
+
 /// Start nothing more; answered when nothing runs.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -322,6 +327,16 @@ impl Handler<TakeWork> for Consumer {
             Phase::Draining(_) | Phase::Leaving(_) | Phase::Left => {}
         }
         self.dispatch(ctx);
+    }
+}
+
+impl Handler<ReadGpu> for Consumer {
+    type Result = ();
+
+    fn handle(&mut self, read: ReadGpu, _: &mut Self::Context) {
+        if let Some(source) = &self.source {
+            source.read_gpu(read.0);
+        }
     }
 }
 

@@ -38,6 +38,38 @@ impl std::fmt::Display for FailureClass {
     }
 }
 
+/// How a GPU failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceFault {
+    /// It has no more encoding sessions to give.
+    SessionLimit,
+    /// Its memory is full.
+    OutOfMemory,
+    /// It fell off the bus, or its driver gave it up: only a restart heals it.
+    DeviceLost,
+    /// It stopped moving.
+    Hang,
+    /// What it made is damaged or is not what was asked for.
+    BadOutput,
+    /// Anything else.
+    Other,
+}
+
+impl DeviceFault {
+    /// The name used in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionLimit => "session_limit",
+            Self::OutOfMemory => "out_of_memory",
+            Self::DeviceLost => "device_lost",
+            Self::Hang => "hang",
+            Self::BadOutput => "bad_output",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A classified failure with one sentence for the person who reads it: what was wrong,
 /// where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -47,27 +79,45 @@ pub struct Failure {
     pub class: FailureClass,
     /// One sentence.
     pub message: String,
+    /// How the GPU failed, for the class `device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<DeviceFault>,
 }
 
 impl Failure {
+    /// A failure of a class that is known only when it runs.
+    pub fn of(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), fault: None }
+    }
+
     /// A failure of the surroundings.
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Retryable, message: message.into() }
+        Self::of(FailureClass::Retryable, message)
     }
 
     /// A failure of the input or the job.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Permanent, message: message.into() }
+        Self::of(FailureClass::Permanent, message)
     }
 
-    /// A failure of a GPU.
+    /// A failure of a GPU, of no kind that is known.
     pub fn device(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Device, message: message.into() }
+        Self::of(FailureClass::Device, message)
+    }
+
+    /// A failure of a GPU of a known kind.
+    pub fn device_fault(fault: DeviceFault, message: impl Into<String>) -> Self {
+        Self { fault: Some(fault), ..Self::device(message) }
+    }
+
+    /// How the GPU failed; `None` for the other classes.
+    pub fn fault(&self) -> Option<DeviceFault> {
+        (self.class == FailureClass::Device).then(|| self.fault.unwrap_or(DeviceFault::Other))
     }
 
     /// Work that was stopped on purpose.
     pub fn interrupted(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Interrupted, message: message.into() }
+        Self::of(FailureClass::Interrupted, message)
     }
 
     /// What it means that a storage has no space left for `path`; `None` where that is not what `error` says. No attempt:

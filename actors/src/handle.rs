@@ -5,6 +5,8 @@
 //!
 //! * `split`: a job message, to its plan and the first tasks
 //! * `unit`: a chunk or the audio track, to its part and what follows
+//! * `device`: where a chunk is encoded, by a device or by the CPU, and what waits for a GPU
+//! * `family`: parts of a rendition that must be of one encoder family and are not
 //! * `assemble`: the parts, to the outputs
 //! * `recut`: the input is cut again for a source that was lost
 //! * `refuse`: what is not work, to the dead letters
@@ -14,8 +16,10 @@
 //!   `full`: what is said of a full storage; `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
 
 mod assemble;
+mod device;
 mod early;
 mod ending;
+mod family;
 mod full;
 mod lease;
 mod plans;
@@ -39,7 +43,8 @@ pub use plans::Plans;
 use crate::board::Board;
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
-use crate::plan::{EncoderFamily, Plan};
+use crate::gpu::Gpu;
+use crate::plan::Plan;
 use crate::ports::{
     Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage,
 };
@@ -83,6 +88,8 @@ pub struct Workbench {
     pub early_cancels: EarlyCancels,
     /// What was said of full storages.
     pub full_storage: FullStorage,
+    /// The devices of this worker.
+    pub gpu: Gpu,
     /// How it is done.
     pub settings: TaskSettings,
 }
@@ -94,8 +101,10 @@ enum Step {
     Done,
     /// There was nothing to do: done before, stale, or the job has ended.
     Nothing,
-    /// Another worker does it.
+    /// Another worker does it, or a session of a GPU is free in a moment.
     Parked,
+    /// It waits for a GPU.
+    Waits,
 }
 
 impl Workbench {
@@ -108,6 +117,7 @@ impl Workbench {
             Ok(Step::Done) => (End::Finished, TaskOutcome::Done),
             Ok(Step::Nothing) => (End::Finished, TaskOutcome::Nothing),
             Ok(Step::Parked) => (End::Parked, TaskOutcome::Parked),
+            Ok(Step::Waits) => (End::Paused, TaskOutcome::Parked),
             Err(failure) => self.after_failure(asked, attempt, failure).await,
         };
         tally::task(asked.work.stage(), outcome, began.elapsed());
@@ -128,11 +138,16 @@ impl Workbench {
         }
     }
 
-    /// Publishes the tasks of `units`; returns when all are acknowledged.
-    async fn publish_units(&self, plan: &Plan, units: impl IntoIterator<Item = WorkUnit>) -> Result<(), Failure> {
+    /// Publishes the tasks of `units`, with `on_cpu` for the CPU; returns when all are acknowledged.
+    async fn publish_units(
+        &self,
+        plan: &Plan,
+        units: impl IntoIterator<Item = WorkUnit>,
+        on_cpu: bool,
+    ) -> Result<(), Failure> {
         let fingerprint = plan.fingerprint();
         for unit in units {
-            self.publish(plan, &Task::for_unit(&plan.job.job_id, &fingerprint, unit)).await?;
+            self.publish(plan, &Task::for_unit(&plan.job.job_id, &fingerprint, unit).by_cpu(on_cpu)).await?;
         }
         Ok(())
     }
@@ -141,7 +156,7 @@ impl Workbench {
         let value = serde_json::to_vec(task)
             .map_err(|error| Failure::permanent(format!("writing the task {} as JSON: {error}", task.key())))?;
         let record = Publication {
-            queue: queue_for(plan),
+            queue: queue_for(plan, task),
             key: task.key().into_bytes(),
             value: Some(value),
             headers: Vec::new(),
@@ -154,12 +169,10 @@ impl Workbench {
     }
 }
 
-/// The topic of a plan's tasks: that of the workers which have its encoders.
-fn queue_for(plan: &Plan) -> Queue {
-    let on_cpu = plan.video.renditions.iter().all(|rendition| match rendition.encoder {
-        EncoderFamily::X264 | EncoderFamily::X265 => true,
-    });
-    if on_cpu { Queue::Cpu } else { Queue::Gpu }
+/// The topic of a task. Sound and assemblies need no device, whatever the plan says.
+fn queue_for(plan: &Plan, task: &Task) -> Queue {
+    let by_device = matches!(task, Task::Encode { on_cpu: false, .. }) && plan.uses_device();
+    if by_device { Queue::Gpu } else { Queue::Cpu }
 }
 
 /// A stage gave something else than its request asks for.

@@ -195,7 +195,7 @@ pub enum GpuMode {
     Auto,
     /// Never.
     Off,
-    /// Only; the job fails without one.
+    /// Only: without one the job waits for `GPU_WAIT_TIMEOUT`, then fails.
     Require,
 }
 

@@ -10,6 +10,7 @@ pub mod encoder;
 pub mod exit;
 pub mod failure;
 pub mod geometry;
+pub mod gpu;
 pub mod handle;
 pub mod job;
 pub mod letter;

@@ -27,8 +27,16 @@ pub const WASTED_MEDIA_SECONDS_TOTAL: &str = "transcode_wasted_media_seconds_tot
 pub const CPU_UTILIZATION_RATIO: &str = "transcode_cpu_utilization_ratio";
 /// GPU engines in use; `gpu`, `engine`.
 pub const GPU_UTILIZATION_RATIO: &str = "transcode_gpu_utilization_ratio";
-/// GPUs that are not used because they failed too often; `gpu`.
-pub const GPU_BREAKER_OPEN: &str = "transcode_gpu_breaker_open";
+/// Whether something that was tried works; `direction`, `codec`, `bit_depth`, `encoder`.
+pub const CAPABILITY: &str = "transcode_capability";
+/// GPU memory; `gpu`, `kind` (`used`, `total`).
+pub const GPU_MEMORY_BYTES: &str = "transcode_gpu_memory_bytes";
+/// Encoding sessions of GPUs that this worker has in use.
+pub const GPU_SESSIONS: &str = "transcode_gpu_sessions";
+/// The circuit breaker of the GPUs: 0 closed, 1 half-open, 2 open.
+pub const GPU_BREAKER_STATE: &str = "transcode_gpu_breaker_state";
+/// Chunks that a GPU was to make and the CPU made; `reason`.
+pub const GPU_FALLBACKS_TOTAL: &str = "transcode_gpu_fallbacks_total";
 /// Encoders of the pool.
 pub const POOL_SLOTS: &str = "transcode_pool_slots";
 /// Encoders that work.
@@ -163,11 +171,28 @@ pub const METRICS: &[Metric] = &[
     Metric::new(Gauge, GPU_UTILIZATION_RATIO, Unit::Count, &["gpu", "engine"], "Use of a GPU engine, 0 to 1."),
     Metric::new(
         Gauge,
-        GPU_BREAKER_OPEN,
+        CAPABILITY,
         Unit::Count,
-        &["gpu"],
-        "1 where a GPU failed too often and is not used, otherwise 0.",
+        &["direction", "codec", "bit_depth", "encoder"],
+        "1 where something that was tried on this machine works, otherwise 0.",
     ),
+    Metric::new(Gauge, GPU_MEMORY_BYTES, Unit::Bytes, &["gpu", "kind"], "Bytes of memory of a GPU, used and total."),
+    Metric::new(Gauge, GPU_SESSIONS, Unit::Count, &[], "Encoding sessions of GPUs that this worker has in use."),
+    Metric::new(
+        Gauge,
+        GPU_BREAKER_STATE,
+        Unit::Count,
+        &[],
+        "Circuit breaker of the GPUs: 0 closed, 1 half-open, 2 open.",
+    ),
+    Metric::new(
+        Counter,
+        GPU_FALLBACKS_TOTAL,
+        Unit::Count,
+        &["reason"],
+        "Chunks that a GPU was to make and the CPU made.",
+    )
+    .counts(&["session_limit", "out_of_memory", "device_lost", "hang", "bad_output", "other"]),
     Metric::new(Gauge, POOL_SLOTS, Unit::Count, &[], "Encoders of the pool."),
     Metric::new(Gauge, POOL_BUSY, Unit::Count, &[], "Encoders of the pool that work."),
     Metric::new(

@@ -3,6 +3,7 @@
 //! Must never depend on the worker that reads it: two workers with different settings do the same work.
 
 mod cut;
+mod family;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -11,9 +12,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 use crate::geometry::{Orientation, display_size, rendition_size};
-use crate::job::{AudioCodec, AudioSpec, Bitrate, JobSpec, Preset, Rate, VideoCodec, VideoSpec, hex};
+use crate::job::{
+    AudioCodec, AudioSpec, Bitrate, Container, GpuMode, JobSpec, Preset, Rate, VideoCodec, VideoSpec, hex,
+};
 
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
+pub use family::{EncoderFamily, Families, FamilyOffer};
 
 /// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
 pub const PLAN_FORMAT: u32 = 1;
@@ -116,26 +120,6 @@ pub struct Chunk {
     pub rates: Vec<Rate>,
 }
 
-/// The encoder that makes a rendition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncoderFamily {
-    /// x264 on the CPU, one thread.
-    X264,
-    /// x265 on the CPU, one thread.
-    X265,
-}
-
-impl EncoderFamily {
-    /// The name used in metrics and reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::X264 => "x264",
-            Self::X265 => "x265",
-        }
-    }
-}
-
 /// One encoded version of the video. Outputs that ask for the same share it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoRendition {
@@ -155,6 +139,13 @@ pub struct VideoRendition {
     pub rate: Rate,
     /// The most frames from one IDR to the next.
     pub keyframe_interval: u32,
+}
+
+impl VideoRendition {
+    /// The family that makes it: the planned one, or with `on_cpu` that of the CPU where a device was planned.
+    pub const fn made_by(&self, on_cpu: bool) -> EncoderFamily {
+        if on_cpu && self.encoder.is_device() { EncoderFamily::cpu_family(self.codec) } else { self.encoder }
+    }
 }
 
 /// One encoded version of the audio.
@@ -230,15 +221,17 @@ const AAC_SAMPLE_RATES: [u32; 9] = [8000, 11025, 12000, 16000, 22050, 24000, 320
 const MAX_AUDIO_CHANNELS: u32 = 6;
 
 impl Plan {
-    /// Makes the plan of `job` for an input with these `facts`.
+    /// Makes the plan of `job` for an input with these `facts`, with devices out of `families`.
     ///
     /// # Errors
-    /// `permanent` where the facts cannot be made into an output (no frame at all).
+    /// `permanent` where the facts cannot be made into an output (no frame at all), or the job requires a GPU and none of
+    /// `families` makes what it asks for.
     pub fn build(
         job: JobSpec,
         source: SourceIdentity,
         mut facts: SourceFacts,
         parallelism: u32,
+        families: &Families,
     ) -> Result<Self, Failure> {
         if facts.video.chunks.iter().all(|chunk| chunk.window.frames == 0) {
             return Err(Failure::permanent("the video track has no frame that can be shown"));
@@ -246,7 +239,7 @@ impl Plan {
         let mut video = Vec::new();
         let mut audio = Vec::new();
         let outputs = job.outputs.iter().map(|output| OutputPlan {
-            video: position_of(&mut video, video_rendition(&output.video, &facts.video)),
+            video: position_of(&mut video, video_rendition(&output.video, &facts.video, families)),
             audio: output
                 .audio
                 .as_ref()
@@ -254,6 +247,9 @@ impl Plan {
                 .map(|(asked, facts)| position_of(&mut audio, audio_rendition(asked, facts))),
         });
         let outputs: Vec<_> = outputs.collect();
+        if job.gpu == GpuMode::Require {
+            check_devices(&video)?;
+        }
         let rates: Vec<Rate> = video.iter().map(|rendition| rendition.rate).collect();
         let chunks = std::mem::take(&mut facts.video.chunks).into_iter().zip(0..).map(|(chunk, index)| Chunk {
             index,
@@ -298,6 +294,30 @@ impl Plan {
         self.num_chunks() + u32::from(self.audio.is_some())
     }
 
+    /// Whether a device makes a rendition.
+    pub fn uses_device(&self) -> bool {
+        self.video.renditions.iter().any(|rendition| rendition.encoder.is_device())
+    }
+
+    /// The renditions that may not have parts of two families: those in MP4, which has room for one set of parameters.
+    /// MPEG-TS has them in front of each IDR.
+    pub fn of_one_family(&self) -> impl Iterator<Item = usize> + '_ {
+        let outputs = self.job.outputs.iter().zip(&self.outputs);
+        outputs.filter(|(output, _)| output.container == Container::Mp4).map(|(_, planned)| planned.video)
+    }
+
+    /// The devices that this plan uses, so that its input, when it is cut again, gives the same plan.
+    pub fn families(&self) -> Families {
+        let devices = self.video.renditions.iter().filter(|rendition| rendition.encoder.is_device());
+        let offer = |rendition: &VideoRendition| FamilyOffer {
+            codec: rendition.codec,
+            bit_depth: rendition.bit_depth,
+            family: rendition.encoder,
+            max_size: Some((rendition.width, rendition.height)),
+        };
+        Families(devices.map(offer).collect())
+    }
+
     /// Number of chunks.
     pub fn num_chunks(&self) -> u32 {
         u32::try_from(self.video.chunks.len()).unwrap_or(u32::MAX)
@@ -312,13 +332,30 @@ fn position_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     list.len() - 1
 }
 
-fn video_rendition(asked: &VideoSpec, facts: &VideoFacts) -> VideoRendition {
+/// A job that requires a GPU is not made by the CPU.
+fn check_devices(renditions: &[VideoRendition]) -> Result<(), Failure> {
+    let Some(without) = renditions.iter().find(|rendition| !rendition.encoder.is_device()) else { return Ok(()) };
+    let VideoRendition { codec, width, height, bit_depth, .. } = without;
+    Err(Failure::permanent(format!(
+        "gpu: the job requires a GPU, and no living worker has one that encodes {} at {width}x{height} with {bit_depth} \
+         bits; make it smaller, or ask for auto or off",
+        codec.as_str()
+    )))
+}
+
+fn video_rendition(asked: &VideoSpec, facts: &VideoFacts, families: &Families) -> VideoRendition {
     let shown = display_size(facts.width, facts.height, facts.pixel_aspect, facts.orientation);
     let size = rendition_size(shown, asked);
-    let (encoder, bit_depth) = match asked.codec {
+    let bit_depth = match asked.codec {
         // High 10 plays nearly nowhere.
-        VideoCodec::H264 => (EncoderFamily::X264, 8),
-        VideoCodec::H265 => (EncoderFamily::X265, if facts.bit_depth > 8 { 10 } else { 8 }),
+        VideoCodec::H264 => 8,
+        VideoCodec::H265 => {
+            if facts.bit_depth > 8 {
+                10
+            } else {
+                8
+            }
+        }
     };
     let keyframe_interval = match facts.frame_rate {
         (0, _) | (_, 0) => VARIABLE_RATE_FRAMES * KEYFRAME_SECONDS,
@@ -326,7 +363,7 @@ fn video_rendition(asked: &VideoSpec, facts: &VideoFacts) -> VideoRendition {
     };
     VideoRendition {
         codec: asked.codec,
-        encoder,
+        encoder: families.choose(asked.codec, bit_depth, size.width, size.height),
         width: size.width,
         height: size.height,
         bit_depth,

@@ -1,6 +1,8 @@
 //! What the worker needs from the outside, as small traits. Adapters live in the root package, fakes in `testing`.
 //! Every error is a [`Failure`] with its class; every call has an end (adapters set their own timeouts).
 
+mod capability;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, OutputReport, PartRecord, Timestamp};
 use crate::failure::Failure;
-use crate::job::{JobId, JobSpec, MediaUri, VideoCodec};
+use crate::job::{JobId, JobSpec, MediaUri};
 use crate::letter::{DeadLetter, LetterId};
-use crate::plan::{EncoderFamily, Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use crate::progress::Report;
 use crate::task::WorkUnit;
+
+pub use capability::{
+    Capabilities, CapabilityFinding, CapabilityProbe, Device, Direction, GpuMonitor, GpuReading, PathCapability, Proof,
+};
 
 /// Answer of a port.
 pub type Answer<T> = BoxFuture<'static, Result<T, Failure>>;
@@ -169,6 +175,9 @@ pub trait TaskSource: Send + Sync {
     fn grant(&self, count: usize);
     /// The work of a delivery is finished: its offset counts towards the commit watermark.
     fn finished(&self, tag: DeliveryTag);
+    /// Takes tasks for GPUs too, or leaves them to others: their partitions are then given back, like revoked ones. A
+    /// source begins without them.
+    fn read_gpu(&self, read: bool);
     /// Commits what is finished, leaves the group, then says [`SourceEvent::Left`].
     fn leave(&self);
 }
@@ -301,10 +310,16 @@ impl<T: JobStore + PartStore + LeaseStore + Outbox> Store for T {}
 pub trait WorkStorage: Send + Sync {
     /// What tells this input from another one of the same name. `permanent` where it cannot be read.
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity>;
+    /// Keeps the devices that the plans of a job may use, if none are kept, and returns those in force: the first. So
+    /// its input gives the same plan however often it is cut, and whoever has a device then.
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families>;
     /// The plan of a job, if it is there.
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>>;
     /// The parts that lie in the work storage, by their records: what is needed where the store was emptied.
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>>;
+    /// Forgets the part of a unit that is there and cannot be used: it is not among the [recorded
+    /// ones](Self::recorded_parts) any more, until the unit is encoded again.
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()>;
     /// Removes everything of a job from the work storage. Outputs stay.
     fn remove(&self, job_id: JobId) -> Answer<()>;
 }
@@ -318,6 +333,8 @@ pub enum StageRequest {
         job: Arc<JobSpec>,
         /// The input as it was when the task began; a change in between fails as `retryable`.
         source: SourceIdentity,
+        /// The devices that the plan may use.
+        families: Families,
     },
     /// Encode a unit into all its renditions.
     Unit {
@@ -325,6 +342,8 @@ pub enum StageRequest {
         plan: Arc<Plan>,
         /// The unit.
         unit: WorkUnit,
+        /// Renditions that are planned for a device are made with the CPU's family of their codec.
+        on_cpu: bool,
     },
     /// Join the parts, verify and publish the outputs.
     Assemble {
@@ -361,30 +380,6 @@ pub trait StageRunner: Send + Sync {
 }
 
 // ---------------------------------------------------------------------------------------------- the rest
-
-/// What a machine was seen to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {
-    /// Encoders that made a picture.
-    pub encoders: Vec<EncoderCapability>,
-    /// What is missing, one sentence each.
-    pub findings: Vec<String>,
-}
-
-/// An encoder that works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncoderCapability {
-    /// The codec.
-    pub codec: VideoCodec,
-    /// The encoder.
-    pub encoder: EncoderFamily,
-}
-
-/// Finds out what the machine can do.
-pub trait CapabilityProbe: Send + Sync {
-    /// Looks at the machine as it is now.
-    fn probe(&self) -> Answer<Capabilities>;
-}
 
 /// The Transcoding Service.
 pub trait StatusSink: Send + Sync {

@@ -20,6 +20,8 @@ pub struct Status {
     pub store_away: bool,
     /// The broker does not answer; what runs goes on, nothing new comes.
     pub broker_away: bool,
+    /// A device is lost that only a restart heals, and why. The worker encodes on the CPU meanwhile.
+    pub device_lost: Option<String>,
     /// It takes no more work.
     pub draining: bool,
     /// It ended.
@@ -35,7 +37,7 @@ pub struct Status {
 impl Status {
     /// Whether the worker may take work.
     pub fn ready(&self) -> bool {
-        let away = self.store_away || self.broker_away;
+        let away = self.store_away || self.broker_away || self.device_lost.is_some();
         self.capable && self.assigned.is_some() && !away && !self.draining && !self.ended
     }
 
@@ -60,6 +62,7 @@ impl StatusCell {
             assigned: None,
             store_away: false,
             broker_away: false,
+            device_lost: None,
             draining: false,
             ended: false,
             busy: 0,
@@ -100,6 +103,9 @@ mod tests {
             cell.change(|status| (status.store_away, status.broker_away) = (store_away, broker_away));
             assert_eq!(cell.now().ready(), !store_away && !broker_away);
         }
+        cell.change(|status| status.device_lost = Some("it fell off the bus".into()));
+        assert!(!cell.now().ready() && cell.now().live());
+        cell.change(|status| status.device_lost = None);
         cell.change(|status| status.draining = true);
         assert!(!cell.now().ready() && cell.now().live());
     }

@@ -26,12 +26,15 @@ use tokio_util::sync::CancellationToken;
 pub use handle::{Adapters, Ended, Settings, WorkerHandle};
 
 use crate::board::Board;
-use crate::capability::{CanEncode, Capability};
+use crate::capability::{Ability, Capability, CapabilityPorts};
 use crate::checkpointer::{CallStore, Checkpointer, PatientStore};
-use crate::consumer::{Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, Publish, StopRunning, TakeWork};
+use crate::consumer::{
+    Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, Publish, ReadGpu, StopRunning, TakeWork,
+};
 use crate::encoder::STOP_GRACE;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
 use crate::failure::Failure;
+use crate::gpu::Gpu;
 use crate::handle::{EarlyCancels, FullStorage, Plans, TaskSettings, Workbench};
 use crate::link::Socket;
 use crate::metrics as names;
@@ -89,6 +92,8 @@ pub struct Supervisor {
     consumer: Option<Addr<Consumer>>,
     reporter: Option<Addr<Reporter>>,
     restarts: HashMap<Kind, Restarts>,
+    /// Whether tasks for GPUs are taken.
+    reads_gpu: bool,
     status: StatusCell,
     /// Ends every actor.
     end: CancellationToken,
@@ -141,6 +146,7 @@ impl Supervisor {
             plans: Plans::default(),
             early_cancels: EarlyCancels::default(),
             full_storage: FullStorage::default(),
+            gpu: Gpu::new(settings.gpu),
             settings: TaskSettings {
                 worker: settings.worker.clone(),
                 max_attempts: settings.max_attempts.max(1),
@@ -157,6 +163,7 @@ impl Supervisor {
             consumer: None,
             reporter: None,
             restarts: HashMap::new(),
+            reads_gpu: false,
             status,
             end: CancellationToken::new(),
             ended,
@@ -180,10 +187,7 @@ impl Supervisor {
             }
             Kind::Consumer => self.spawn_consumer(end, exit),
             Kind::Capability => {
-                let to = ctx.address().recipient();
-                let (probe, clock) = (self.adapters.probe.clone(), self.adapters.clock.clone());
-                let (worker, slots) = (self.settings.worker.clone(), self.settings.pool.cpu);
-                Capability::new(probe, self.store.clone(), clock, worker, slots, to, end, exit).start();
+                Capability::new(self.capability_ports(ctx.address().recipient()), end, exit).start();
             }
         }
     }
@@ -200,7 +204,21 @@ impl Supervisor {
         let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
         self.sockets.publish.connect(consumer.clone().recipient());
         consumer.do_send(TakeWork(self.status.now().capable));
+        consumer.do_send(ReadGpu(self.reads_gpu));
         self.consumer = Some(consumer);
+    }
+
+    fn capability_ports(&self, to: Recipient<Ability>) -> CapabilityPorts {
+        CapabilityPorts {
+            probe: self.adapters.probe.clone(),
+            monitor: self.adapters.monitor.clone(),
+            store: self.store.clone(),
+            clock: self.adapters.clock.clone(),
+            gpu: self.workbench.gpu.clone(),
+            worker: self.settings.worker.clone(),
+            slots: self.settings.pool.cpu,
+            to,
+        }
     }
 
     fn reporter_ports(&self) -> ReporterPorts {
@@ -318,13 +336,16 @@ impl Handler<Respawn> for Supervisor {
     }
 }
 
-impl Handler<CanEncode> for Supervisor {
+impl Handler<Ability> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, can: CanEncode, _: &mut Self::Context) {
-        self.status.change(|status| status.capable = can.0);
+    fn handle(&mut self, ability: Ability, _: &mut Self::Context) {
+        let Ability { encodes, reads_gpu, device_lost } = ability;
+        self.reads_gpu = reads_gpu;
+        self.status.change(|status| (status.capable, status.device_lost) = (encodes, device_lost));
         if let Some(consumer) = &self.consumer {
-            consumer.do_send(TakeWork(can.0));
+            consumer.do_send(ReadGpu(reads_gpu));
+            consumer.do_send(TakeWork(encodes));
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum Task {
         fingerprint: Fingerprint,
         /// Index of the chunk.
         chunk: u32,
+        /// By the CPU, whatever the plan says, because other parts of a rendition that must be of one family are so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        on_cpu: bool,
     },
     /// Encode the audio track into all its renditions.
     Audio {
@@ -152,11 +155,25 @@ impl Task {
         }
     }
 
+    /// Whether a chunk is to be encoded by the CPU, whatever the plan says.
+    pub const fn is_on_cpu(&self) -> bool {
+        matches!(self, Self::Encode { on_cpu: true, .. })
+    }
+
+    /// The same for the CPU; other tasks than those of chunks are for it anyway.
+    #[must_use]
+    pub fn by_cpu(mut self, by_cpu: bool) -> Self {
+        if let Self::Encode { on_cpu, .. } = &mut self {
+            *on_cpu = by_cpu;
+        }
+        self
+    }
+
     /// The task for one unit of a plan.
     pub fn for_unit(job_id: &JobId, fingerprint: &Fingerprint, unit: WorkUnit) -> Self {
         let (job_id, fingerprint) = (job_id.clone(), fingerprint.clone());
         match unit {
-            WorkUnit::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk },
+            WorkUnit::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk, on_cpu: false },
             WorkUnit::Audio => Self::Audio { job_id, fingerprint },
         }
     }
@@ -264,6 +281,10 @@ mod tests {
         let task = Task::for_unit(&job_id, &Fingerprint("ab".into()), WorkUnit::Chunk(3));
         let json = serde_json::to_string(&task).expect("json");
         assert_eq!(json, r#"{"task":"encode","job_id":"movie-42","fingerprint":"ab","chunk":3}"#);
+        assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), task);
+        let task = task.by_cpu(true);
+        let json = serde_json::to_string(&task).expect("json");
+        assert_eq!(json, r#"{"task":"encode","job_id":"movie-42","fingerprint":"ab","chunk":3,"on_cpu":true}"#);
         assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), task);
     }
 }

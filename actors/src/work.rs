@@ -84,7 +84,7 @@ pub enum End {
         /// Attempts so far.
         attempts: u32,
     },
-    /// A storage is full: no attempt; looked at again after a delay that grows.
+    /// A storage is full, or a GPU is missing: no attempt; looked at again after a delay that grows.
     Paused,
     /// The worker stopped it: somebody else takes it up.
     Interrupted,

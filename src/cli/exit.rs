@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use actors::failure::{Failure, FailureClass};
+use actors::failure::Failure;
 use serde_json::json;
 
 use super::Context;
@@ -85,5 +85,5 @@ pub(super) fn finish(outcome: Result<Exit, Trouble>, context: &Context<'_>) -> E
 
 /// A failure of the surroundings, in the words of a command.
 pub(super) fn cannot(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Trouble {
-    Trouble::Failed(Failure { class: FailureClass::Retryable, message: format!("{what}: {error}") })
+    Trouble::Failed(Failure::retryable(format!("{what}: {error}")))
 }

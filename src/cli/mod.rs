@@ -6,6 +6,7 @@ mod cancel;
 mod dead_letters;
 mod doctor;
 mod exit;
+mod gpu_check;
 mod progress;
 mod requeue;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Requeue(requeue::RequeueArgs),
     /// Check GStreamer, GPU, Kafka, Redis, service and storage, and say what to do about each finding
     Doctor,
+    /// Run every way through the GPU that works on a generated film, and compare pictures and speed with the CPU
+    GpuCheck(gpu_check::GpuCheckArgs),
     /// Print the JSON Schema of a job
     Schema,
     /// The inside of a stage process: a spec on standard input, events on standard output
@@ -127,6 +130,7 @@ async fn execute(command: Command, context: &Context<'_>) -> Result<Exit, Troubl
         Command::DeadLetters(args) => dead_letters::dead_letters(args, context).await,
         Command::Requeue(args) => requeue::requeue(args, context).await,
         Command::Doctor => doctor::doctor(context).await,
+        Command::GpuCheck(args) => gpu_check::gpu_check(args, context).await,
         Command::Schema | Command::Stage => schema::schema(context),
     }
 }

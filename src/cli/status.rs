@@ -80,14 +80,13 @@ fn describe(checkpoint: &Checkpoint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass;
 
     #[test]
     fn a_failed_job_says_why_and_gives_status_one() {
         let at = chrono::DateTime::from_timestamp(1_700_000_000, 0).expect("an instant");
         let mut checkpoint = Checkpoint::queued("movie-42".parse().expect("an id"), String::new(), at);
         checkpoint.status = JobStatus::Failed;
-        checkpoint.error = Some(Failure { class: FailureClass::Permanent, message: "no video track".into() });
+        checkpoint.error = Some(Failure::permanent("no video track"));
         let text = describe(&checkpoint);
         assert!(text.contains("status     failed") && text.contains("error      permanent: no video track"), "{text}");
         assert!(text.contains("created    2023-11-14T22:13:20Z"), "{text}");

@@ -10,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::stage::check::{CheckOrder, CheckReport};
 
 /// One job for this machine.
 pub struct LocalJob {
@@ -44,8 +45,11 @@ pub trait Wiring: Send + Sync {
     /// `permanent` where librdkafka refuses the configuration.
     fn dead_letters(&self, config: &Config) -> Result<Arc<dyn DeadLetters>, Failure>;
 
-    /// Tries every encoder in a stage process.
+    /// Tries everything that encodes or decodes, in stage processes.
     fn probe(&self, config: &Config) -> Answer<Capabilities>;
+
+    /// Measures every way through the GPU against the CPU.
+    fn gpu_check(&self, config: &Config, order: CheckOrder) -> Answer<CheckReport>;
 
     /// Writes, reads and removes a small object in the work storage.
     fn try_work_storage(&self, config: &Config) -> Answer<()>;

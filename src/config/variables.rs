@@ -101,6 +101,15 @@ pub(super) const GPU_ENABLED: Variable = with_default(
     "`auto`, `true` or `false`",
     "whether GPUs are used: where one works, expected to work, never",
 );
+/// Drivers know their limit, and probes ask them; an operator who shares a GPU with others sets less.
+pub(super) const GPU_SESSIONS: Variable = optional(
+    "GPU_SESSIONS",
+    "a number, 1 to 1024",
+    "encoding sessions that this worker opens side by side; without it what its GPUs allow",
+);
+/// A node with a GPU that an autoscaler orders is there in five minutes.
+pub(super) const GPU_WAIT_TIMEOUT: Variable =
+    with_default("GPU_WAIT_TIMEOUT", "10m", DURATION, "how long a job that requires a GPU waits for a worker with one");
 /// Each encoder uses one thread (more would change the bytes), so that one per core fills the machine.
 pub(super) const ENCODER_POOL_SIZE: Variable = with_default(
     "ENCODER_POOL_SIZE",
@@ -168,6 +177,8 @@ pub const VARIABLES: &[Variable] = &[
     TRANSCODING_SERVICE_URL,
     TRANSCODING_SERVICE_TOKEN,
     GPU_ENABLED,
+    GPU_SESSIONS,
+    GPU_WAIT_TIMEOUT,
     ENCODER_POOL_SIZE,
     JOB_PARALLELISM,
     CHUNK_SECONDS,
@@ -183,6 +194,8 @@ pub const VARIABLES: &[Variable] = &[
 /// Those that also count for one job on this machine.
 const LOCAL: &[Variable] = &[
     GPU_ENABLED,
+    GPU_SESSIONS,
+    GPU_WAIT_TIMEOUT,
     ENCODER_POOL_SIZE,
     JOB_PARALLELISM,
     CHUNK_SECONDS,

@@ -72,7 +72,10 @@ impl Observer {
             config.create_with_context(Quiet).map_err(|error| client_failure(&error))
         };
         let mut consumer = client(Queue::Control)?;
-        let apart = settings.work_queues().into_iter().filter(|queue| settings.group_of(*queue) != settings.group_id);
+        // Tasks for GPUs may be read later.
+        let apart = [Queue::Jobs, Queue::Cpu, Queue::Gpu]
+            .into_iter()
+            .filter(|queue| settings.group_of(*queue) != settings.group_id);
         let others = apart.map(|queue| Ok((queue, client(queue)?))).collect::<Result<_, Failure>>()?;
         let inbox = Arc::new(Inbox::new());
         let waker = Arc::clone(&inbox);

@@ -31,11 +31,13 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 const TRY_INTERVAL: Duration = Duration::from_millis(200);
 
 mod committing;
+mod gpu;
 
 /// What the receiver asks for.
 pub(super) enum Command {
     Grant(usize),
     Finished(DeliveryTag),
+    ReadGpu(bool),
     Leave,
 }
 
@@ -46,6 +48,7 @@ pub(super) struct PollThread {
     inbox: Arc<Inbox<Command>>,
     clock: PollClock,
     members: Vec<Member>,
+    gpu: gpu::Reading,
     brake: Brake,
     leaving: bool,
 }
@@ -63,7 +66,8 @@ impl PollThread {
             Member::new(&settings, queue, Arc::clone(&shared), move || waker.wake())
         };
         let members = settings.work_queues().into_iter().map(member).collect::<Result<_, _>>()?;
-        Ok(Self { settings, shared, inbox, clock, members, brake: Brake::new(), leaving: false })
+        let gpu = gpu::Reading::starting(settings.gpu);
+        Ok(Self { settings, shared, inbox, clock, members, gpu, brake: Brake::new(), leaving: false })
     }
 
     /// Finds the topics, joins the group, serves until it is told to leave, leaves.
@@ -123,6 +127,7 @@ impl PollThread {
                 self.commit_last();
                 return Ok(());
             }
+            self.follow_gpu()?;
             more = self.poll()?;
             self.check(observing)?;
             self.locate_fresh(&observing.requests);
@@ -151,6 +156,7 @@ impl PollThread {
             match command {
                 Command::Grant(count) => group.intake.grant(count),
                 Command::Finished(tag) => group.intake.finished(tag),
+                Command::ReadGpu(read) => self.gpu.wanted = read,
                 Command::Leave => self.leaving = true,
             }
         }
@@ -241,6 +247,7 @@ impl PollThread {
     /// Each member needs 100 ms to leave: they do it at the same time, and their last callbacks
     /// run on threads of their own.
     fn leave(&mut self) {
+        self.gpu.wait_for_end();
         std::thread::scope(|scope| {
             for member in self.members.drain(..) {
                 scope.spawn(move || drop(member));

@@ -74,7 +74,7 @@ pub struct KafkaSettings {
     pub group_for_each_topic: bool,
     /// The name of this worker, as the brokers log it.
     pub client_id: String,
-    /// Whether tasks for GPUs are read.
+    /// Whether tasks for GPUs are read from the start; later it is as the receiver says.
     pub gpu: bool,
     /// Offsets of a partition above its commit watermark that may be worked on, 1 to 1000.
     pub window: i64,

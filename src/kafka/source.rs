@@ -119,6 +119,10 @@ impl TaskSource for KafkaSource {
         self.inbox.push(Command::Finished(tag));
     }
 
+    fn read_gpu(&self, read: bool) {
+        self.inbox.push(Command::ReadGpu(read));
+    }
+
     fn leave(&self) {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(ended) = ended else { return };

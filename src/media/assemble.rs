@@ -70,12 +70,16 @@ impl<'a> Source<'a> {
     /// The first pass over the parts.
     ///
     /// # Errors
-    /// `retryable` where parts and plan do not belong together or a part cannot be read.
+    /// `retryable` where parts and plan do not belong together or a part cannot be read; `permanent` where the parts of an MP4
+    /// file were made by several encoder families.
     pub fn scan(spec: &'a AssembleSpec) -> Result<Self, Failure> {
         let plan = &spec.plan;
         let Some(output) = plan.outputs.get(spec.output) else {
             return Err(Failure::permanent(format!("the plan has no output {}", spec.output)));
         };
+        if spec.container == Container::Mp4 {
+            parts::of_one_family(&spec.video)?;
+        }
         let video = tracks::scan_video(&plan.video, output.video, &spec.video)?;
         let audio = match (output.audio, &plan.audio, &spec.audio) {
             (None, _, None) => None,

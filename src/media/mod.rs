@@ -5,17 +5,20 @@
 //! * [`codec`]: which element reads or writes a codec
 //! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
 //! * [`mp4`]: writes MP4 files
-//! * [`probe`]: which encoders really work here
+//! * [`probe`], [`trial`]: what really works here
+//! * [`device`]: what it means when a GPU fails
 
 pub mod assemble;
 pub mod audio;
 pub mod codec;
+pub mod device;
 pub mod encode;
 pub mod gdp;
 pub mod mp4;
 pub mod pipeline;
 pub mod probe;
 pub mod split;
+pub mod trial;
 pub mod verify;
 
 use std::path::Path;
@@ -47,6 +50,8 @@ pub fn run(spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Fa
         StageSpec::Audio(spec) => audio::run(&spec, emit).or_else(|failure| blame(&spec.source, failure)),
         StageSpec::Assemble(spec) => assemble::run(&spec, emit),
         StageSpec::Probe => Ok(probe::run()),
+        StageSpec::Devices => Ok(probe::devices()),
+        StageSpec::Trial(spec) => trial::run(&spec, emit),
     }
 }
 

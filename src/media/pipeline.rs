@@ -86,7 +86,7 @@ pub fn classify(from: Option<&gst::Object>, error: &glib::Error, debug: &str) ->
     let detail = debug.lines().last().map(str::trim).filter(|line| !line.is_empty() && !line.contains(".c("));
     let detail = detail.map(|line| format!(" ({line})")).unwrap_or_default();
     let said = error.message().trim_end_matches('.');
-    Failure { class, message: format!("{}: {said}{detail}", source_name(from)) }
+    Failure::of(class, format!("{}: {said}{detail}", source_name(from)))
 }
 
 fn class_of(error: &glib::Error) -> FailureClass {

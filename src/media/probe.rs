@@ -1,16 +1,17 @@
-//! Finds out which encoders really work here: each of them encodes a few frames. That an element is registered says
-//! little; a library can be missing, a licence or a device too.
+//! Finds out which encoders of the CPU really work here: each of them encodes a few frames. That an element is registered
+//! says little; a library can be missing, a licence too. Devices are looked at more closely, by [`super::trial`]; here only
+//! their elements are looked up.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::failure::Failure;
-use actors::plan::EncoderFamily;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::encode::encoder::factory;
+use super::device;
 use super::pipeline::Pipeline;
 use crate::stage::protocol::StageResult;
 
@@ -18,23 +19,58 @@ use crate::stage::protocol::StageResult;
 const BUFFERS: i32 = 5;
 /// The encoder of AAC.
 const AAC: &str = "avenc_aac";
+/// The encoders of pictures, with the format that they are given and the name of the row.
+const VIDEO: [(&str, &str, &str); 3] =
+    [("x264enc", "I420", "x264enc"), ("x265enc", "I420", "x265enc"), ("x265enc", "I420_10LE", "x265enc, 10 bits")];
+/// Elements that pipelines on devices are made of.
+const OF_DEVICES: [&str; 9] = [
+    "nvh264enc",
+    "nvh265enc",
+    "nvh264dec",
+    "nvh265dec",
+    "cudaconvertscale",
+    "cudaupload",
+    "cudadownload",
+    "vah264enc",
+    "vah265enc",
+];
+/// What those of NVIDIA load from its driver.
+const OF_DRIVER: [&str; 3] = ["libcuda.so.1", "libnvcuvid.so.1", "libnvidia-encode.so.1"];
 
-/// Tries every encoder that a plan can ask for. Never fails: what does not work is part of the answer.
+/// Tries every encoder of the CPU that a plan can ask for. Never fails: what does not work is part of the answer.
 pub fn run() -> StageResult {
-    let video = [EncoderFamily::X264, EncoderFamily::X265].map(factory);
-    let picture = gst::Caps::builder("video/x-raw")
-        .field("format", "I420")
-        .field("width", 320)
-        .field("height", 180)
-        .field("framerate", gst::Fraction::new(25, 1));
-    let picture = picture.build();
+    let picture = |format| {
+        gst::Caps::builder("video/x-raw")
+            .field("format", format)
+            .field("width", 320)
+            .field("height", 180)
+            .field("framerate", gst::Fraction::new(25, 1))
+            .build()
+    };
     let sound = gst::Caps::builder("audio/x-raw").field("rate", 48_000).field("channels", 2).build();
     let mut elements = BTreeMap::new();
-    for name in video {
-        elements.insert(name.to_owned(), reason(encodes(name, &["videotestsrc"], &picture)));
+    for (element, format, name) in VIDEO {
+        elements.insert(name.to_owned(), reason(encodes(element, &["videotestsrc"], &picture(format))));
     }
     elements.insert(AAC.to_owned(), reason(encodes(AAC, &["audiotestsrc", "audioconvert"], &sound)));
     StageResult::Probe { elements }
+}
+
+/// Which elements of devices are registered, and which libraries of NVIDIA's driver cannot be loaded.
+pub fn devices() -> StageResult {
+    device::wake();
+    let there = OF_DEVICES.iter().filter(|name| gst::ElementFactory::find(name).is_some());
+    let missing = OF_DRIVER.iter().filter(|name| !loads(name));
+    StageResult::Devices {
+        elements: there.map(ToString::to_string).collect(),
+        missing_libraries: missing.map(ToString::to_string).collect(),
+    }
+}
+
+fn loads(library: &str) -> bool {
+    let Ok(name) = CString::new(library) else { return false };
+    // SAFETY: the name ends with a zero; the library is meant to be loaded by processes like this one, which ends soon.
+    !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) }.is_null()
 }
 
 fn reason(tried: Result<(), Failure>) -> Option<String> {
@@ -82,8 +118,16 @@ mod tests {
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
         crate::media::init().expect("GStreamer");
         let StageResult::Probe { elements } = run() else { panic!("not the result of a probe") };
-        assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc"]);
+        assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
         assert!(elements.values().all(Option::is_none), "{elements:?}");
+    }
+
+    #[test]
+    fn a_machine_without_a_gpu_has_no_element_of_one() {
+        crate::media::init().expect("GStreamer");
+        let StageResult::Devices { elements, missing_libraries } = devices() else { panic!("not the devices") };
+        assert!(elements.iter().all(|name| OF_DEVICES.contains(&name.as_str())));
+        assert_eq!(elements.iter().any(|name| name.starts_with("nv")), missing_libraries.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use actors::failure::Failure;
+use actors::failure::{DeviceFault, Failure};
 use actors::metrics::CHILD_EXITS_TOTAL;
 
 /// Label `reason` of the metric.
@@ -93,6 +93,24 @@ pub(super) fn without_result(
     (reason, Failure::retryable(format!("the {stage} stage {what}{words}")))
 }
 
+/// Whose fault it is that a process ended so in which the native code of a device ran: a driver hangs and crashes like any
+/// library. A process that was killed from outside, or told its failure itself, is judged as any other.
+pub(super) fn of_device(reason: Reason, failure: Failure) -> Failure {
+    let fault = match reason {
+        Reason::Stalled => DeviceFault::Hang,
+        Reason::Crashed | Reason::Exited | Reason::Garbage => DeviceFault::Other,
+        Reason::Done | Reason::Failed | Reason::Killed | Reason::Signalled | Reason::Stopped | Reason::Dropped => {
+            return failure;
+        }
+    };
+    Failure::device_fault(fault, failure.message)
+}
+
+/// A stage that was given up because it took too long.
+pub(super) fn overdue(uses_device: bool, message: String) -> Failure {
+    if uses_device { Failure::device_fault(DeviceFault::Hang, message) } else { Failure::retryable(message) }
+}
+
 /// Names the signals by which a process itself is at fault.
 const fn name_of_crash(signal: i32) -> Option<&'static str> {
     Some(match signal {
@@ -111,6 +129,15 @@ const fn name_of_crash(signal: i32) -> Option<&'static str> {
 mod tests {
     use super::*;
     use actors::failure::FailureClass;
+
+    #[test]
+    fn a_crash_or_a_hang_is_the_fault_of_the_device_that_took_part() {
+        let of = |reason| of_device(reason, Failure::retryable("the encode stage ended")).fault();
+        assert_eq!(of(Reason::Stalled), Some(DeviceFault::Hang));
+        assert_eq!(of(Reason::Crashed), Some(DeviceFault::Other));
+        assert_eq!(of(Reason::Killed), None, "memory ran out, or somebody wanted it so");
+        assert_eq!(of(Reason::Stopped), None);
+    }
 
     #[test]
     fn an_end_without_result_is_named_and_can_be_tried_again() {

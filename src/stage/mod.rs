@@ -6,9 +6,12 @@
 //! * [`protocol`]: what the two say to each other
 //! * [`child`]: the child's side
 //! * [`process`]: the worker's side: start, follow, stop
-//! * [`probe`]: the port `CapabilityProbe`: which encoders work here
+//! * [`probe`]: the port `CapabilityProbe`: what works here
+//! * [`proven`]: what it proved, for the stages that follow
+//! * [`check`]: `gpu-check`, every way through the GPU measured
 //! * [`runner`]: the port `StageRunner`: from job and plan to files and back
 
+pub mod check;
 pub mod child;
 mod exit;
 mod gauge;
@@ -17,12 +20,14 @@ mod lines;
 pub mod probe;
 pub mod process;
 pub mod protocol;
+pub mod proven;
 pub mod runner;
 mod stop;
 mod watchdog;
 
 pub use child::child_main;
 pub use gauge::Gauge;
-pub use probe::ProcessProbe;
+pub use probe::{DeviceProbe, ProcessProbe, Wanted};
 pub use process::{Launcher, StageProcess};
+pub use proven::Proven;
 pub use runner::{ProcessRunner, RunnerSettings};

@@ -1,4 +1,8 @@
-//! The port `CapabilityProbe`: encodes a few pictures with each encoder in a stage process.
+//! The port `CapabilityProbe`: what really works on this machine, as a table. The encoders of the CPU are tried together in
+//! one stage process; every path through a device is tried in a process of its own ([`devices`]), so that a driver that
+//! crashes or hangs costs that path.
+
+mod devices;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,53 +10,89 @@ use std::time::Duration;
 use actors::failure::Failure;
 use actors::job::VideoCodec;
 use actors::plan::EncoderFamily;
-use actors::ports::{Answer, Capabilities, CapabilityProbe, EncoderCapability};
+use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{StageResult, StageSpec};
 use super::{Gauge, Launcher, StageProcess};
 
-/// A probe has no media time that could move; it takes well under a second.
+pub use devices::{DeviceProbe, Wanted, nvidia_is_visible};
+
+/// A probe has no media time that could move; it takes well under a second, and some more for the first process that looks
+/// at all plugins.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Element, and what it stands for.
-const ENCODERS: [(&str, VideoCodec, EncoderFamily); 2] =
-    [("x264enc", VideoCodec::H264, EncoderFamily::X264), ("x265enc", VideoCodec::H265, EncoderFamily::X265)];
+/// Name of the row of the probe, and what it stands for.
+const ENCODERS: [(&str, VideoCodec, u8, EncoderFamily); 3] = [
+    ("x264enc", VideoCodec::H264, 8, EncoderFamily::X264),
+    ("x265enc", VideoCodec::H265, 8, EncoderFamily::X265),
+    ("x265enc, 10 bits", VideoCodec::H265, 10, EncoderFamily::X265),
+];
 
 /// Probes with stage processes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProcessProbe {
     launcher: Launcher,
+    devices: DeviceProbe,
 }
 
 impl ProcessProbe {
-    /// A probe that starts its process so.
-    pub fn new(launcher: Launcher) -> Self {
-        Self { launcher }
+    /// A probe that starts its processes so, and looks at devices as `devices` says.
+    pub fn new(launcher: Launcher, devices: DeviceProbe) -> Self {
+        Self { launcher, devices }
     }
 }
 
 impl CapabilityProbe for ProcessProbe {
     fn probe(&self) -> Answer<Capabilities> {
-        let process = StageProcess::new(self.launcher.clone(), PROBE_TIMEOUT);
+        let this = self.clone();
         Box::pin(async move {
-            let mut gauge = Gauge::new(Box::new(|_| {}));
-            match process.run(&StageSpec::Probe, &mut gauge, &CancellationToken::new()).await? {
-                StageResult::Probe { elements } => Ok(capabilities(&elements)),
-                _ => Err(Failure::retryable("the probe stage answered with the result of another stage")),
-            }
+            let mut found = match run(&this.launcher, &StageSpec::Probe, PROBE_TIMEOUT).await? {
+                StageResult::Probe { elements } => capabilities(&elements),
+                _ => return Err(Failure::retryable("the probe stage answered with the result of another stage")),
+            };
+            this.devices.look(&this.launcher, &mut found).await;
+            Ok(found)
         })
     }
 }
 
-/// What the elements that were tried say of the machine.
+/// Runs one stage that is over within `deadline`, however busy it is.
+pub(super) async fn run(launcher: &Launcher, spec: &StageSpec, deadline: Duration) -> Result<StageResult, Failure> {
+    let process = StageProcess::new(launcher.clone(), deadline);
+    let mut gauge = Gauge::new(Box::new(|_| {}));
+    let stop = CancellationToken::new();
+    // A stage that moves and never ends is killed with its future.
+    let ran = timeout(deadline * 2, process.run(spec, &mut gauge, &stop)).await;
+    ran.unwrap_or_else(|_| {
+        let message = format!("the {} stage took longer than {} s", spec.name(), deadline.as_secs() * 2);
+        Err(super::exit::overdue(spec.uses_device(), message))
+    })
+}
+
+/// What the encoders of the CPU that were tried say of the machine.
 fn capabilities(elements: &BTreeMap<String, Option<String>>) -> Capabilities {
-    let works = |element: &str| matches!(elements.get(element), Some(None));
-    let encoders = ENCODERS.iter().filter(|(element, _, _)| works(element));
-    let findings = elements.iter().filter_map(|(element, reason)| Some(format!("{element}: {}", reason.as_ref()?)));
+    let path = |(name, codec, bit_depth, family): &(&str, VideoCodec, u8, EncoderFamily)| PathCapability {
+        codec: *codec,
+        direction: Direction::Encode,
+        bit_depth: *bit_depth,
+        family: *family,
+        proof: match elements.get(*name) {
+            Some(None) => Proof::Works { fps: None },
+            Some(Some(reason)) => Proof::Fails(reason.clone()),
+            None => Proof::Fails("it was not tried".into()),
+        },
+        max_size: None,
+    };
+    let finding = |(name, reason): (&String, &Option<String>)| {
+        let advice = "install its plugin (`doctor` names the package); jobs that need it go to other workers".into();
+        reason.as_ref().map(|reason| CapabilityFinding { what: format!("{name}: {reason}"), advice })
+    };
     Capabilities {
-        encoders: encoders.map(|(_, codec, encoder)| EncoderCapability { codec: *codec, encoder: *encoder }).collect(),
-        findings: findings.collect(),
+        devices: Vec::new(),
+        paths: ENCODERS.iter().map(path).collect(),
+        findings: elements.iter().filter_map(finding).collect(),
     }
 }
 
@@ -68,7 +108,9 @@ mod tests {
             ("avenc_aac".to_owned(), None),
         ]);
         let found = capabilities(&elements);
-        assert_eq!(found.encoders, [EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 }]);
-        assert_eq!(found.findings, ["x265enc: is not installed"]);
+        let working: Vec<_> = found.encoders().map(|path| (path.codec, path.bit_depth, path.family)).collect();
+        assert_eq!(working, [(VideoCodec::H264, 8, EncoderFamily::X264)]);
+        assert_eq!(found.findings[0].what, "x265enc: is not installed");
+        assert!(!found.findings[0].advice.is_empty());
     }
 }

@@ -108,7 +108,7 @@ impl StageProcess {
             End::Stopped => (Reason::Stopped, Err(interrupted(stage))),
         };
         count.is(reason);
-        result
+        if spec.uses_device() { result.map_err(|failure| exit::of_device(reason, failure)) } else { result }
     }
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use actors::checkpoint::{PartFile, Verification};
 use actors::failure::Failure;
-use actors::job::Container;
-use actors::plan::{AudioPlan, Chunk, Plan, SourceFacts, VideoFacts, VideoRendition};
+use actors::job::{Container, VideoCodec};
+use actors::plan::{AudioPlan, Chunk, EncoderFamily, Plan, SourceFacts, VideoFacts, VideoRendition};
 
 /// What a child has to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,8 +25,12 @@ pub enum StageSpec {
     Audio(Box<AudioSpec>),
     /// Join parts into one output.
     Assemble(Box<AssembleSpec>),
-    /// Find out which encoders work.
+    /// Find out which encoders of the CPU work.
     Probe,
+    /// Find out which elements of devices there are. Loads their plugins and opens no device.
+    Devices,
+    /// Try one way through a device, or through the CPU to compare with.
+    Trial(TrialSpec),
 }
 
 impl StageSpec {
@@ -38,7 +42,60 @@ impl StageSpec {
             Self::Audio(_) => "audio",
             Self::Assemble(_) => "assemble",
             Self::Probe => "probe",
+            Self::Devices => "devices",
+            Self::Trial(_) => "trial",
         }
+    }
+
+    /// Whether native code of a device runs in it.
+    pub fn uses_device(&self) -> bool {
+        match self {
+            Self::Encode(spec) => spec.uses_device(),
+            Self::Trial(spec) => spec.uses_device(),
+            Self::Devices => true,
+            Self::Split(_) | Self::Audio(_) | Self::Assemble(_) | Self::Probe => false,
+        }
+    }
+}
+
+impl EncodeSpec {
+    /// Whether a device decodes, scales or encodes.
+    pub fn uses_device(&self) -> bool {
+        let encodes = self.renditions.iter().any(|rendition| rendition.encoder.is_device());
+        encodes || self.uses_nvidia()
+    }
+
+    /// Whether that device is NVIDIA's.
+    pub fn uses_nvidia(&self) -> bool {
+        let nvidia = EncoderFamily::Nvcodec;
+        let encodes = self.renditions.iter().any(|rendition| rendition.encoder == nvidia);
+        encodes || self.device.decoder == Some(nvidia) || self.device.scaling == Scaling::Everything
+    }
+}
+
+/// Encode a generated film one way, and compare the pictures with those of the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// Codec of the film and of what is made of it.
+    pub codec: VideoCodec,
+    /// Bits of a luma sample of both.
+    pub bit_depth: u8,
+    /// Who encodes.
+    pub encoder: EncoderFamily,
+    /// What a device does beside that.
+    pub device: DeviceWork,
+    /// Width and height of the film in pixels; it is made half as wide and high where `halved`.
+    pub size: (u32, u32),
+    /// Whether the pictures are made smaller on the way.
+    pub halved: bool,
+    /// Length of the film in frames.
+    pub frames: u32,
+}
+
+impl TrialSpec {
+    /// Whether a device is tried.
+    pub fn uses_device(&self) -> bool {
+        self.encoder.is_device() || self.device != DeviceWork::default()
     }
 }
 
@@ -68,6 +125,32 @@ pub struct EncodeSpec {
     pub renditions: Vec<VideoRendition>,
     /// Where to write each rendition.
     pub targets: Vec<PathBuf>,
+    /// What a device does beside encoding the renditions that are planned for it.
+    #[serde(default)]
+    pub device: DeviceWork,
+}
+
+/// What a device does beside encoding. The plan leaves it open: a decoder that was proven gives the pictures of the CPU's
+/// to the last bit, and only renditions whose encoder is the device as well are scaled by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceWork {
+    /// Whose decoder; `None` for the CPU's.
+    pub decoder: Option<EncoderFamily>,
+    /// What it scales.
+    pub scaling: Scaling,
+}
+
+/// What a device scales.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// Nothing: the CPU does.
+    #[default]
+    Nothing,
+    /// The pictures that it encodes.
+    ForItsEncoder,
+    /// All pictures. Gives other bytes than the CPU does, which is why no job asks for it: for measurements.
+    Everything,
 }
 
 /// Encode an audio source into one file for each rendition.
@@ -105,6 +188,9 @@ pub struct PartSource {
     pub path: PathBuf,
     /// What its record says.
     pub file: PartFile,
+    /// Who made it, where its record says so.
+    #[serde(default)]
+    pub encoder: Option<EncoderFamily>,
 }
 
 /// What a child says.
@@ -156,6 +242,30 @@ pub enum StageResult {
         /// Element name to reason; `None` where it works.
         elements: BTreeMap<String, Option<String>>,
     },
+    /// Elements of devices that are registered, and libraries of the driver that cannot be loaded.
+    Devices {
+        /// Their names.
+        elements: Vec<String>,
+        /// Their file names.
+        missing_libraries: Vec<String>,
+    },
+    /// What came of a trial. One whose pictures are wrong fails as `device` instead.
+    Trial(Tried),
+}
+
+/// A trial that went well.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Frames per second from the first access unit to the last.
+    pub fps: f64,
+    /// Luma PSNR of the worst frame against the CPU's, in dB; 100 where they are the same.
+    pub worst_psnr_db: f64,
+    /// The same on average.
+    pub mean_psnr_db: f64,
+    /// Whether all bytes are those of the CPU.
+    pub same_bytes: bool,
+    /// Size of what was encoded.
+    pub bytes: u64,
 }
 
 /// An output as it lies under its temporary name.

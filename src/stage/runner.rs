@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use super::gauge::Gauge;
 use super::process::{Launcher, StageProcess};
 use super::protocol::{StageResult, StageSpec};
+use super::proven::Proven;
 use crate::storage::Storage;
 
 /// What a runner is told by the configuration.
@@ -32,6 +33,8 @@ pub struct RunnerSettings {
     pub worker: String,
     /// The program that is a stage process.
     pub launcher: Launcher,
+    /// What the probe proved of the devices of this machine.
+    pub proven: Proven,
 }
 
 /// Runs stages in child processes, with their files in a [`Storage`].
@@ -58,10 +61,12 @@ impl StageRunner for ProcessRunner {
         let span = tracing::info_span!("stage", job_id = %job_id(&request));
         let run = async move {
             match request {
-                StageRequest::Split { job, source } => {
-                    inner.split(&job, &source, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
+                StageRequest::Split { job, source, families } => {
+                    inner.split(&job, &source, &families, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
                 }
-                StageRequest::Unit { plan, unit } => inner.unit(&plan, unit, Gauge::new(progress), &stop).await,
+                StageRequest::Unit { plan, unit, on_cpu } => {
+                    inner.unit(&plan, unit, on_cpu, Gauge::new(progress), &stop).await
+                }
                 StageRequest::Assemble { plan, parts } => inner.assemble(&plan, &parts, progress, &stop).await,
             }
         };

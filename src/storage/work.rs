@@ -6,8 +6,9 @@ use std::path::Path;
 use actors::checkpoint::PartRecord;
 use actors::failure::Failure;
 use actors::job::{JobId, MediaUri};
-use actors::plan::{Fingerprint, Plan, SourceIdentity};
+use actors::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use actors::ports::{Answer, WorkStorage};
+use actors::task::WorkUnit;
 
 use super::Storage;
 use super::faults::{self, Attempt, failure};
@@ -21,6 +22,22 @@ impl WorkStorage for Storage {
         Box::pin(async move { Storage::identify(&storage, &uri).await })
     }
 
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        let storage = self.clone();
+        Box::pin(async move {
+            let name = format!("{job_id}/families.json");
+            if storage.documents().put_first(&name, &families).await? {
+                return Ok(families);
+            }
+            if let Some(first) = storage.documents().get(&name).await? {
+                return Ok(first);
+            }
+            // What is there is damaged.
+            storage.documents().put(&name, &families).await?;
+            Ok(families)
+        })
+    }
+
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
         let files = self.plan_files(&job_id, &fingerprint);
         Box::pin(async move { files?.plan().await })
@@ -29,6 +46,11 @@ impl WorkStorage for Storage {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         let files = self.plan_files(&job_id, &fingerprint);
         Box::pin(async move { files?.records().await })
+    }
+
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        let files = self.plan_files(&job_id, &fingerprint);
+        Box::pin(async move { files?.remove_record(unit).await })
     }
 
     fn remove(&self, job_id: JobId) -> Answer<()> {

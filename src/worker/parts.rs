@@ -1,21 +1,25 @@
 //! The parts of a worker, made from its configuration.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
+use actors::gpu::GpuSettings;
 use actors::ports::{StatusSink, Store, TopicNames};
 use actors::status::Status;
 use actors::supervisor::Settings;
 use actors::work::PoolSize;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::admin::{AskHealth, Health};
-use crate::config::{self, Brokers, Config};
+use crate::config::{self, Brokers, Config, Gpu};
+use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::service::{HttpService, NoService, ServiceSettings};
-use crate::stage::{Launcher, RunnerSettings};
+use crate::stage::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::storage::{MIN_FREE_BYTES, Space, Storage};
 use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
 
@@ -94,14 +98,32 @@ pub(super) fn sink(config: &Config) -> Result<Arc<dyn StatusSink>, Failure> {
 }
 
 /// How stages are run.
-pub(super) fn runner(config: &Config, worker: &str) -> RunnerSettings {
+pub(super) fn runner(config: &Config, worker: &str, proven: Proven) -> RunnerSettings {
     RunnerSettings {
         chunk_seconds: config.chunk_seconds.get(),
         parallelism: config.job_parallelism.get(),
         stall_timeout: config.stall_timeout,
         worker: worker.into(),
         launcher: Launcher::own_binary(),
+        proven,
     }
+}
+
+/// Looks at what this machine can do; writes to `proven` what its devices do beside encoding.
+pub(super) fn probe(config: &Config, monitor: NvmlMonitor, proven: Proven) -> ProcessProbe {
+    let wanted = match config.gpu {
+        config::Gpu::Off => Wanted::Never,
+        config::Gpu::Auto => Wanted::IfThere,
+        config::Gpu::On => Wanted::Expected,
+    };
+    let list = Arc::new(move || {
+        let monitor = monitor.clone();
+        Box::pin(async move {
+            let Inventory { devices, findings } = monitor.inventory().await;
+            (devices, findings)
+        }) as BoxFuture<'static, _>
+    });
+    ProcessProbe::new(Launcher::own_binary(), DeviceProbe::new(wanted, list, proven))
 }
 
 /// How the actors work.
@@ -113,6 +135,11 @@ pub(super) fn settings(config: &Config, worker: &str) -> Settings {
         lease_ttl: LEASE_TTL,
         drain_timeout: config.drain_timeout,
         topics: TopicNames::after(&config.kafka.topic),
+        gpu: GpuSettings {
+            enabled: config.gpu != Gpu::Off,
+            sessions: config.gpu_sessions.map(NonZeroU32::get),
+            wait_timeout: config.gpu_wait_timeout,
+        },
     }
 }
 
@@ -131,6 +158,9 @@ pub(super) fn health(status: watch::Receiver<Status>, clock: PollClock, space: S
         not_ready(status.store_away, "the checkpoint store does not answer, work waits for it");
         not_ready(status.broker_away, "Kafka does not answer, nothing new comes");
         not_ready(status.assigned.is_none(), "the consumer group has not given it any partition yet");
+        if let Some(lost) = &status.device_lost {
+            health.not_ready.push(format!("a device is lost, restart this worker or its machine: {lost}"));
+        }
         if space.is_short() {
             let least = MIN_FREE_BYTES >> 20;
             health.not_ready.push(format!("the work storage has less than {least} MiB free, free some"));

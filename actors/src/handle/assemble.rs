@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::family::{is_for_cpu, to_make_again};
 use super::policy::Attempt;
 use super::situation::Situation;
 use super::{Step, Workbench, unexpected};
@@ -34,13 +35,20 @@ impl Workbench {
             lease.release().await;
             return Ok(Step::Nothing);
         };
+        let again = to_make_again(&plan, &parts);
+        if !again.is_empty() {
+            let made = self.make_again_by_cpu(&plan, again).await;
+            lease.release().await;
+            return made.map(|()| Step::Done);
+        }
         self.begin(task.job_id(), task.key(), attempt).await?;
         self.enter_assembly(&checkpoint).await?;
         let entry = self.board.assembly(&plan, &checkpoint);
+        let on_cpu = is_for_cpu(&plan, parts.values());
         let request = StageRequest::Assemble { plan: plan.clone(), parts };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         let step = match outcome {
-            Ok(outcome) => self.after_assembly(&checkpoint, &plan, outcome).await,
+            Ok(outcome) => self.after_assembly(&checkpoint, &plan, outcome, on_cpu).await,
             Err(failure) => Err(failure),
         };
         lease.release().await;
@@ -60,7 +68,7 @@ impl Workbench {
             return Ok(Some(parts));
         }
         tracing::warn!(job_id = %plan.job.job_id, missing = missing.len(), "parts are missing, making them again");
-        self.publish_units(plan, missing).await?;
+        self.publish_units(plan, missing, is_for_cpu(plan, parts.values())).await?;
         Ok(None)
     }
 
@@ -76,6 +84,7 @@ impl Workbench {
         checkpoint: &Checkpoint,
         plan: &Arc<Plan>,
         outcome: StageOutcome,
+        on_cpu: bool,
     ) -> Result<Step, Failure> {
         match outcome {
             StageOutcome::Assembled(outputs) => {
@@ -83,19 +92,19 @@ impl Workbench {
                 Ok(Step::Done)
             }
             StageOutcome::PartsLost(units) => {
-                self.replace_parts(plan, units).await?;
+                self.replace_parts(plan, units, on_cpu).await?;
                 Ok(Step::Done)
             }
             StageOutcome::Split(_) | StageOutcome::Unit(_) | StageOutcome::SourceLost(_) => Err(unexpected(&outcome)),
         }
     }
 
-    async fn replace_parts(&self, plan: &Arc<Plan>, units: Vec<WorkUnit>) -> Result<(), Failure> {
+    async fn replace_parts(&self, plan: &Arc<Plan>, units: Vec<WorkUnit>, on_cpu: bool) -> Result<(), Failure> {
         let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
         tracing::warn!(%job_id, lost = units.len(), "parts are lost or damaged, making them again");
         for unit in &units {
             self.store.forget(job_id.clone(), fingerprint.clone(), *unit).await?;
         }
-        self.publish_units(plan, units).await
+        self.publish_units(plan, units, on_cpu).await
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it waits for space |
 //! | permanent | the job fails |
-//! | retryable, device | tried again after a backoff; after `max_attempts` the job fails |
+//! | retryable, device | tried again after a backoff; after `max_attempts` the job fails. A device that is not required does not come here: see `device` |
 
 use std::sync::Arc;
 

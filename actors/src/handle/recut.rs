@@ -39,10 +39,13 @@ impl Workbench {
         tracing::warn!(%job_id, task = task.key(), how, "source is lost, cutting the input again");
         let job = Arc::new(plan.job.clone());
         let outcome = match self.work.identify(job.input.uri.clone()).await {
-            Ok(source) => {
-                let request = StageRequest::Split { job, source };
-                self.run_stage(job_id, &lease, request, Box::new(|_| {}), &asked.stop).await
-            }
+            Ok(source) => match self.work.settle(job_id.clone(), plan.families()).await {
+                Ok(families) => {
+                    let request = StageRequest::Split { job, source, families };
+                    self.run_stage(job_id, &lease, request, Box::new(|_| {}), &asked.stop).await
+                }
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         lease.release().await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Workbench;
+use super::family::is_for_cpu;
 use crate::board::encode_progress;
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
 use crate::failure::Failure;
@@ -98,7 +99,8 @@ impl Workbench {
     /// no task any more, and nobody remembers that it had one; where there is a task, two are as good.
     async fn resume_chains(&self, plan: &Plan) -> Result<(), Failure> {
         let known = self.known_parts(plan).await?;
-        self.publish_units(plan, frontier(plan, |unit| known.contains_key(&unit))).await
+        let on_cpu = is_for_cpu(plan, known.values());
+        self.publish_units(plan, frontier(plan, |unit| known.contains_key(&unit)), on_cpu).await
     }
 
     /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.

@@ -6,7 +6,7 @@ use super::policy::Attempt;
 use super::{Step, Workbench, unexpected};
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
 use crate::failure::Failure;
-use crate::job::{GpuMode, JobSpec};
+use crate::job::JobSpec;
 use crate::plan::{Plan, SourceIdentity};
 use crate::ports::{StageOutcome, StageRequest};
 use crate::task::after_split;
@@ -32,39 +32,38 @@ impl Workbench {
             self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
             return Ok(Step::Done);
         }
-        let Some(plan) = self.plan_of(asked, job, &checkpoint, attempt).await? else {
-            return Ok(Step::Parked);
-        };
-        self.start_chains(&plan).await
+        match self.plan_of(asked, job, &checkpoint, attempt).await? {
+            Ok(plan) => self.start_chains(&plan).await,
+            Err(step) => Ok(step),
+        }
     }
 
-    /// The plan of a job: the one in force if it still fits the input, or a new one. `None` where another worker makes it.
+    /// The plan of a job: the one in force if it still fits the input, or a new one. `Err` with what it waits for: another
+    /// worker that makes it, or a GPU.
     async fn plan_of(
         &self,
         asked: &RunWork,
         job: &Arc<JobSpec>,
         checkpoint: &Checkpoint,
         attempt: &mut Attempt,
-    ) -> Result<Option<Arc<Plan>>, Failure> {
-        if job.gpu == GpuMode::Require {
-            let message = "gpu: the job requires a GPU, and this version encodes on the CPU only, ask for auto or off";
-            return Err(Failure::permanent(message));
-        }
+    ) -> Result<Result<Arc<Plan>, Step>, Failure> {
         let source = self.work.identify(job.input.uri.clone()).await?;
         if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
-            return Ok(Some(plan));
+            return Ok(Ok(plan));
         }
+        let Some(families) = self.families(job, checkpoint).await? else { return Ok(Err(Step::Waits)) };
         let task = format!("{}/split", job.job_id);
-        let Some(lease) = self.hold(task.clone()).await? else { return Ok(None) };
+        let Some(lease) = self.hold(task.clone()).await? else { return Ok(Err(Step::Parked)) };
         self.begin(&job.job_id, task, attempt).await?;
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
+        let families = self.work.settle(job.job_id.clone(), families).await?;
         let entry = self.board.split(checkpoint);
-        let request = StageRequest::Split { job: job.clone(), source };
+        let request = StageRequest::Split { job: job.clone(), source, families };
         let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
         lease.release().await;
         match outcome? {
-            StageOutcome::Split(plan) => Ok(Some(plan)),
+            StageOutcome::Split(plan) => Ok(Ok(plan)),
             other @ (StageOutcome::Unit(_)
             | StageOutcome::Assembled(_)
             | StageOutcome::PartsLost(_)
@@ -98,7 +97,7 @@ impl Workbench {
             None => drop(self.rebuild(job_id, &plan.fingerprint()).await?),
         }
         tracing::info!(%job_id, chunks = plan.num_chunks(), fingerprint = %plan.fingerprint(), "job was split");
-        self.publish_units(plan, after_split(plan)).await?;
+        self.publish_units(plan, after_split(plan), false).await?;
         Ok(Step::Done)
     }
 }

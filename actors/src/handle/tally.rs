@@ -85,8 +85,9 @@ pub(super) fn part(plan: &Plan, part: &PartRecord, first: bool) {
         wasted(plan, part.unit, u64::MAX);
     }
     let seconds = length_ns(&chunk.window) as f64 / 1e9;
-    for rendition in &plan.video.renditions {
-        let labels = [("codec", rendition.codec.as_str()), ("encoder", rendition.encoder.as_str())];
+    for (index, rendition) in plan.video.renditions.iter().enumerate() {
+        let encoder = part.encoders.get(index).copied().unwrap_or(rendition.encoder);
+        let labels = [("codec", rendition.codec.as_str()), ("encoder", encoder.as_str())];
         if first {
             counter!(names::MEDIA_SECONDS_TOTAL, &labels).increment(whole_seconds(length_ns(&chunk.window)));
         }

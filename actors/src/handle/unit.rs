@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::device::Place;
+use super::family::is_for_cpu;
 use super::policy::Attempt;
 use super::situation::Situation;
 use super::{Step, Workbench, tally, unexpected};
 use crate::checkpoint::{Checkpoint, Outcome, PartRecord};
 use crate::failure::Failure;
 use crate::plan::Plan;
-use crate::ports::{StageOutcome, StageRequest};
+use crate::ports::StageOutcome;
 use crate::task::{Task, WorkUnit, after_unit};
 use crate::work::RunWork;
 
@@ -38,16 +40,23 @@ impl Workbench {
         let parts = self.store.parts(task.job_id().clone(), task.fingerprint().clone()).await?;
         if parts.contains_key(&unit) {
             lease.release().await;
-            self.publish_successors(&plan, unit, u32::try_from(parts.len()).unwrap_or(u32::MAX)).await?;
+            let on_cpu = is_for_cpu(&plan, parts.values());
+            self.publish_successors(&plan, unit, u32::try_from(parts.len()).unwrap_or(u32::MAX), on_cpu).await?;
             return Ok(Step::Nothing);
         }
+        let place = match self.place(&plan, task)? {
+            Place::Later(step) => {
+                lease.release().await;
+                return Ok(step);
+            }
+            place => place,
+        };
         self.begin(task.job_id(), task.key(), attempt).await?;
         if attempt.is_again() {
             tally::wasted(&plan, unit, u64::MAX);
         }
         let entry = self.board.unit(&plan, unit, &checkpoint);
-        let request = StageRequest::Unit { plan: plan.clone(), unit };
-        let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
+        let outcome = self.run_unit(asked, &plan, unit, place, &lease, &entry, attempt).await;
         if !matches!(outcome, Ok(StageOutcome::Unit(_))) {
             attempt.ended_after(&plan, unit, entry.done_ns());
         }
@@ -93,19 +102,25 @@ impl Workbench {
             }
             return Ok(Step::Done);
         }
-        self.publish_successors(plan, unit, units_done).await?;
+        self.publish_successors(plan, unit, units_done, is_for_cpu(plan, [&recorded.part])).await?;
         Ok(Step::Done)
     }
 
-    /// Publishes what follows a unit whose part is recorded.
-    async fn publish_successors(&self, plan: &Plan, unit: WorkUnit, mut units_done: u32) -> Result<(), Failure> {
+    /// Publishes what follows a unit whose part is recorded, with `on_cpu` for the CPU.
+    async fn publish_successors(
+        &self,
+        plan: &Plan,
+        unit: WorkUnit,
+        mut units_done: u32,
+        on_cpu: bool,
+    ) -> Result<(), Failure> {
         let next = after_unit(plan, unit);
         if next.is_none() && units_done < plan.units() {
             // The last unit of a job is the end of a chain. The ends look into the work storage, which knows the parts that
             // a store has lost meanwhile; otherwise nobody would ever see that all are there.
             units_done = self.restore_parts(plan).await?;
         }
-        self.publish_units(plan, next).await?;
+        self.publish_units(plan, next, on_cpu).await?;
         if units_done >= plan.units() {
             let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint());
             self.publish(plan, &Task::Assemble { job_id, fingerprint }).await?;

@@ -1,8 +1,10 @@
 //! Plans for tests.
 
-use super::{AudioFacts, ChunkFacts, Plan, SourceFacts, SourceIdentity, VideoFacts, Window};
+use super::{
+    AudioFacts, ChunkFacts, EncoderFamily, Families, FamilyOffer, Plan, SourceFacts, SourceIdentity, VideoFacts, Window,
+};
 use crate::geometry::Orientation;
-use crate::job::JobSpec;
+use crate::job::{Container, JobSpec, Output, VideoCodec};
 
 const FRAME_NS: u64 = 40_000_000;
 const FRAMES: u32 = 250;
@@ -54,6 +56,30 @@ pub fn job(job_id: &str) -> JobSpec {
     JobSpec::parse(json.as_bytes()).unwrap_or_else(|error| panic!("the job of the tests: {error}"))
 }
 
+/// A job with one output for each of `containers`, all of one rendition.
+pub fn job_into(job_id: &str, containers: &[Container]) -> JobSpec {
+    let mut spec = job(job_id);
+    let output = spec.outputs.remove(0);
+    let of = |container: &Container| {
+        let uri = format!("file:///media/{job_id}.{container:?}").parse();
+        let uri = uri.unwrap_or_else(|error| panic!("the name of an output of the tests: {error}"));
+        Output { uri, container: *container, ..output.clone() }
+    };
+    spec.outputs = containers.iter().map(of).collect();
+    spec
+}
+
+/// What a device of `family` offers.
+pub fn offer(family: EncoderFamily) -> FamilyOffer {
+    FamilyOffer { codec: VideoCodec::H264, bit_depth: 8, family, max_size: None }
+}
+
+/// A plan of `chunks` chunks for a device.
+pub fn device_plan(chunks: u32, family: EncoderFamily) -> Plan {
+    Plan::build(job("movie-42"), identity(), facts_of(chunks, false), 2, &Families(vec![offer(family)]))
+        .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
+}
+
 /// Identity of an input.
 pub fn identity() -> SourceIdentity {
     SourceIdentity { bytes: 1, modified_unix_ns: 1_700_000_000_000_000_000, etag: None }
@@ -61,6 +87,6 @@ pub fn identity() -> SourceIdentity {
 
 /// A plan of `chunks` chunks.
 pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> Plan {
-    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism)
+    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism, &Families::default())
         .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
 }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use super::{BeginDrain, EndNow};
 use crate::failure::Failure;
+use crate::gpu::GpuSettings;
 use crate::ports::{
-    CapabilityProbe, Clock, ConnectSource, StageRunner, StatusSink, Store, TaskPublisher, TopicNames, WorkStorage,
+    CapabilityProbe, Clock, ConnectSource, GpuMonitor, StageRunner, StatusSink, Store, TaskPublisher, TopicNames,
+    WorkStorage,
 };
 use crate::status::Status;
 use crate::work::PoolSize;
@@ -29,6 +31,8 @@ pub struct Adapters {
     pub stages: Arc<dyn StageRunner>,
     /// Finds encoders.
     pub probe: Arc<dyn CapabilityProbe>,
+    /// Reads GPUs.
+    pub monitor: Arc<dyn GpuMonitor>,
     /// The Transcoding Service.
     pub sink: Arc<dyn StatusSink>,
     /// Time stamps.
@@ -50,6 +54,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// The topics, for labels and dead letters.
     pub topics: TopicNames,
+    /// How GPUs are used.
+    pub gpu: GpuSettings,
 }
 
 /// How a worker ended.

@@ -9,6 +9,7 @@ mod failures;
 mod faulty;
 mod flow;
 mod full;
+mod gpu;
 mod lives;
 mod measures;
 mod refused;

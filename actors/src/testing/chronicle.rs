@@ -91,6 +91,10 @@ pub enum Event {
     },
     /// An assembly found these parts lost.
     Lost(JobId, Fingerprint, Vec<WorkUnit>),
+    /// A part that is there is not to be used.
+    Discarded(JobId, Fingerprint, WorkUnit),
+    /// An assembly of parts of two encoder families into a container that has room for one.
+    Mixed(JobId, Fingerprint),
     /// An assembly without a part for each unit of its plan.
     Incomplete(JobId, Fingerprint),
     /// An output was read back and is as it should be.
@@ -158,7 +162,11 @@ fn line(event: &Event) -> String {
         }
         Event::Split(plan) => format!("Split({} {})", plan.job.job_id, plan.fingerprint()),
         Event::Recorded { job_id, offered, in_force, .. } => {
-            format!("Recorded({job_id} {} of {}, in force that of {})", offered.unit, offered.worker, in_force.worker)
+            let encoders = &in_force.encoders;
+            format!(
+                "Recorded({job_id} {} of {}, in force that of {} {encoders:?})",
+                offered.unit, offered.worker, in_force.worker
+            )
         }
         Event::Reported { by, report } => format!(
             "Reported by {by}: {} {} {:?} {:.2} of {}",

@@ -10,9 +10,10 @@ use super::chronicle::Chronicle;
 use super::life::Life;
 use super::log::FakeLog;
 use super::mortal::mortal;
-use super::service::{FakeMachine, FakeService, VirtualClock};
+use super::service::{FakeMachine, FakeMonitor, FakeService, VirtualClock};
 use super::stages::FakeStages;
 use super::store::FakeStore;
+use crate::gpu::GpuSettings;
 use crate::job::{JobId, JobSpec};
 use crate::ports::{Store, TopicNames};
 use crate::progress::Report;
@@ -32,6 +33,8 @@ pub struct Fleet {
     pub service: FakeService,
     /// What the machines can do.
     pub machine: FakeMachine,
+    /// What GPUs show.
+    pub monitor: FakeMonitor,
     /// The time.
     pub clock: VirtualClock,
     /// What happens to all of them.
@@ -47,6 +50,7 @@ impl Default for Fleet {
             stages: FakeStages::writing(&chronicle),
             service: FakeService::writing(&chronicle),
             machine: FakeMachine::default(),
+            monitor: FakeMonitor::default(),
             clock,
             chronicle,
         }
@@ -67,7 +71,8 @@ impl Fleet {
             store: Arc::new(self.store.clone()) as Arc<dyn Store>,
             work: Arc::new(self.stages.of_worker(worker, life)),
             stages: Arc::new(self.stages.of_worker(worker, life)),
-            probe: Arc::new(self.machine.clone()),
+            probe: Arc::new(self.machine.of_worker(worker)),
+            monitor: Arc::new(self.monitor.clone()),
             sink: Arc::new(self.service.of_worker(worker)),
             clock: Arc::new(self.clock),
         }
@@ -123,6 +128,7 @@ pub fn settings(worker: &str) -> Settings {
         lease_ttl: Duration::from_secs(30),
         drain_timeout: Duration::from_secs(30),
         topics: TopicNames::after("transcoding"),
+        gpu: GpuSettings::default(),
     }
 }
 

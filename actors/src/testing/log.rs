@@ -195,6 +195,12 @@ impl TaskSource for FakeSource {
         }
     }
 
+    fn read_gpu(&self, read: bool) {
+        let mut state = self.log.lock();
+        state.group.read_gpu(self.member, read);
+        state.deliver();
+    }
+
     fn leave(&self) {
         let mut state = self.log.lock();
         if state.group.leave(self.member) {

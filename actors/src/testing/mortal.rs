@@ -10,7 +10,7 @@ use super::life::{Life, Way};
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::{JobId, MediaUri};
-use crate::plan::{Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use crate::ports::{
     Answer, ConnectSource, DeliveryTag, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Publication, Recorded,
     Reopened, StageOutcome, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage,
@@ -21,9 +21,10 @@ use crate::supervisor::Adapters;
 use crate::task::WorkUnit;
 
 /// The names of the effects, for [`super::life::Death`].
-pub const EFFECTS: [&str; 27] = [
+pub const EFFECTS: [&str; 30] = [
     "connect",
     "grant",
+    "read_gpu",
     "finished",
     "leave",
     "publish",
@@ -43,8 +44,10 @@ pub const EFFECTS: [&str; 27] = [
     "pending",
     "delivered",
     "identify",
+    "settle",
     "plan",
     "recorded_parts",
+    "discard",
     "remove",
     "run",
     "deliver",
@@ -83,6 +86,7 @@ pub fn mortal(adapters: Adapters, life: &Life) -> Adapters {
         stages: Mortal::around(adapters.stages, life),
         sink: Mortal::around(adapters.sink, life),
         probe: adapters.probe,
+        monitor: adapters.monitor,
         clock: adapters.clock,
     }
 }
@@ -102,6 +106,9 @@ impl TaskSource for Mortal<dyn TaskSource> {
     }
     fn finished(&self, tag: DeliveryTag) {
         self.life.act("finished", || self.inner.finished(tag));
+    }
+    fn read_gpu(&self, read: bool) {
+        self.life.act("read_gpu", || self.inner.read_gpu(read));
     }
     fn leave(&self) {
         self.life.act("leave", || self.inner.leave());
@@ -178,11 +185,17 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity> {
         self.call("identify", Way::Machine, |work| work.identify(uri))
     }
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        self.call("settle", Way::Machine, move |work| work.settle(job_id, families))
+    }
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
         self.call("plan", Way::Machine, |work| work.plan(job_id, fingerprint))
     }
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         self.call("recorded_parts", Way::Machine, |work| work.recorded_parts(job_id, fingerprint))
+    }
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        self.call("discard", Way::Machine, move |work| work.discard(job_id, fingerprint, unit))
     }
     fn remove(&self, job_id: JobId) -> Answer<()> {
         self.call("remove", Way::Machine, |work| work.remove(job_id))

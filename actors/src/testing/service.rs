@@ -1,5 +1,6 @@
 //! The rest of the outside: the Transcoding Service, the probe and the clock.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::job::{JobId, VideoCodec};
 use crate::plan::EncoderFamily;
-use crate::ports::{Answer, Capabilities, CapabilityProbe, Clock, EncoderCapability, StatusSink};
+use crate::ports::{
+    Answer, Capabilities, CapabilityProbe, Clock, Direction, GpuMonitor, GpuReading, PathCapability, Proof, StatusSink,
+};
 use crate::progress::Report;
 
 /// A Transcoding Service that keeps what it is told. Clones share everything but the name of their worker.
@@ -138,32 +141,103 @@ impl Clock for VirtualClock {
     }
 }
 
-/// A machine that can do what a test says; x264 and x265 unless told otherwise.
+/// Machines that can do what a test says; x264 and x265 unless told otherwise. Clones share it.
 #[derive(Clone)]
 pub struct FakeMachine {
-    answers: Arc<Mutex<Result<Capabilities, Failure>>>,
+    answers: Arc<Mutex<Machines>>,
+    worker: String,
+}
+
+struct Machines {
+    all: Result<Capabilities, Failure>,
+    of_worker: BTreeMap<String, Capabilities>,
+    probes: usize,
 }
 
 impl Default for FakeMachine {
     fn default() -> Self {
-        let encoders = vec![
-            EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 },
-            EncoderCapability { codec: VideoCodec::H265, encoder: EncoderFamily::X265 },
-        ];
-        Self { answers: Arc::new(Mutex::new(Ok(Capabilities { encoders, findings: Vec::new() }))) }
+        let cpu = [VideoCodec::H264, VideoCodec::H265];
+        let paths = cpu.map(|codec| encoder_path(codec, EncoderFamily::cpu_family(codec))).to_vec();
+        let all = Ok(Capabilities { paths, ..Capabilities::default() });
+        let machines = Machines { all, of_worker: BTreeMap::new(), probes: 0 };
+        Self { answers: Arc::new(Mutex::new(machines)), worker: String::new() }
     }
 }
 
+/// An encoder of 8 bits that works.
+pub fn encoder_path(codec: VideoCodec, family: EncoderFamily) -> PathCapability {
+    let proof = Proof::Works { fps: None };
+    PathCapability { codec, direction: Direction::Encode, bit_depth: 8, family, proof, max_size: None }
+}
+
 impl FakeMachine {
+    /// The machine of a worker.
+    pub fn of_worker(&self, worker: &str) -> Self {
+        Self { answers: self.answers.clone(), worker: worker.into() }
+    }
+
     /// What the next probes see.
     pub fn set(&self, answer: Result<Capabilities, Failure>) {
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        self.lock().all = answer;
+    }
+
+    /// From now on the next probes of `worker` see a device of `family` for H.264 beside the CPU, or none.
+    pub fn set_device(&self, worker: &str, family: Option<EncoderFamily>) {
+        let mut machines = self.lock();
+        let mut seen = machines.all.clone().unwrap_or_default();
+        seen.paths.extend(family.map(|family| encoder_path(VideoCodec::H264, family)));
+        machines.of_worker.insert(worker.into(), seen);
+    }
+
+    /// What the next probes of `worker` see.
+    pub fn set_seen(&self, worker: &str, seen: Capabilities) {
+        self.lock().of_worker.insert(worker.into(), seen);
+    }
+
+    /// What a probe of `worker` sees now, unless it fails.
+    pub fn seen(&self, worker: &str) -> Capabilities {
+        let machines = self.lock();
+        let own = machines.of_worker.get(worker).cloned();
+        own.unwrap_or_else(|| machines.all.clone().unwrap_or_default())
+    }
+
+    /// How often a machine was probed.
+    pub fn probes(&self) -> usize {
+        self.lock().probes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machines> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// GPUs that show what a test says.
+#[derive(Clone, Default)]
+pub struct FakeMonitor {
+    readings: Arc<Mutex<Vec<GpuReading>>>,
+}
+
+impl FakeMonitor {
+    /// What they show from now on.
+    pub fn set(&self, readings: Vec<GpuReading>) {
+        *self.readings.lock().unwrap_or_else(PoisonError::into_inner) = readings;
+    }
+}
+
+impl GpuMonitor for FakeMonitor {
+    fn read(&self) -> Answer<Vec<GpuReading>> {
+        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(std::future::ready(Ok(readings)))
     }
 }
 
 impl CapabilityProbe for FakeMachine {
     fn probe(&self) -> Answer<Capabilities> {
-        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = {
+            let mut machines = self.lock();
+            machines.probes += 1;
+            machines.of_worker.get(&self.worker).cloned().map_or_else(|| machines.all.clone(), Ok)
+        };
         Box::pin(std::future::ready(answer))
     }
 }

@@ -27,6 +27,7 @@ pub async fn check(rig: &Rig) {
     let finished = deliver_two(rig, &sent).await;
     deliver_the_rest(rig, &finished).await;
     redeliver_nothing(rig).await;
+    read_gpu_when_told(rig).await;
 }
 
 /// Two credits: two deliveries, whole; both are finished before leaving.
@@ -83,7 +84,31 @@ async fn redeliver_nothing(rig: &Rig) {
     session.source.grant(10);
     session.assigned().await;
     rig.publisher.publish(record(Queue::Cpu, "last")).await.expect("a record is accepted");
-    assert_eq!(session.delivery().await.key, Some(b"last".to_vec()), "finished work does not come again");
+    let last = session.delivery().await;
+    assert_eq!(last.key, Some(b"last".to_vec()), "finished work does not come again");
+    session.source.finished(last.tag);
+    session.leave().await;
+}
+
+/// Tasks for GPUs come as long as the source is told to read them; what was not finished comes again afterwards.
+async fn read_gpu_when_told(rig: &Rig) {
+    rig.publisher.publish(record(Queue::Gpu, "for a GPU")).await.expect("a record is accepted");
+    let mut session = Session::join(rig);
+    session.source.grant(10);
+    session.assigned().await;
+    rig.publisher.publish(record(Queue::Cpu, "for a CPU")).await.expect("a record is accepted");
+    let delivery = session.delivery().await;
+    assert_eq!(delivery.tag.queue, Queue::Cpu, "no task for a GPU comes before it is asked for");
+    session.source.finished(delivery.tag);
+    for _ in 0..2 {
+        session.source.read_gpu(true);
+        assert_eq!(session.delivery().await.key, Some(b"for a GPU".to_vec()), "it comes when it is asked for");
+        session.source.read_gpu(false);
+        session.revoked(Queue::Gpu).await;
+    }
+    session.source.read_gpu(true);
+    let delivery = session.delivery().await;
+    session.source.finished(delivery.tag);
     session.leave().await;
 }
 
@@ -118,6 +143,16 @@ impl Session {
         }
     }
 
+    async fn revoked(&mut self, queue: Queue) {
+        loop {
+            match self.event().await.expect("the source lives") {
+                SourceEvent::Revoked(partitions) if partitions.iter().any(|(of, _)| *of == queue) => return,
+                SourceEvent::Broken(failure) => panic!("the source broke: {failure}"),
+                _ => {}
+            }
+        }
+    }
+
     async fn delivery(&mut self) -> Delivery {
         loop {
             match self.event().await.expect("the source lives") {
@@ -141,5 +176,17 @@ impl Session {
         }
         assert_eq!(self.event().await, None, "nothing follows `Left`");
         surplus
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::log::FakeLog;
+
+    #[actix::test]
+    async fn the_fake_broker_conforms() {
+        let log = FakeLog::default();
+        check(&Rig { connect: log.connect("a"), publisher: Arc::new(log) }).await;
     }
 }

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::chronicle::Chronicle;
 use super::life::Life;
 use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, MediaUri};
 use crate::plan::testing::{facts_of, identity};
-use crate::plan::{Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
 use crate::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner, WorkStorage};
 use crate::task::{Stage, WorkUnit};
 use storage::Storage;
@@ -36,6 +36,12 @@ pub enum Act {
     Kill,
     /// A unit that finds its source lost at half of its time.
     LoseSource,
+}
+
+impl Act {
+    fn is_of_device(&self) -> bool {
+        matches!(self, Self::Fail(failure) if failure.class == FailureClass::Device)
+    }
 }
 
 /// A film.
@@ -66,6 +72,10 @@ pub struct Run {
     pub done: bool,
     /// Whether it found its source lost.
     pub lost_source: bool,
+    /// Whether a device made it, or was to.
+    pub by_device: bool,
+    /// Whether its device failed.
+    pub device_failed: bool,
 }
 
 /// Stages and work storage. Clones share everything but the name of their worker.
@@ -166,7 +176,7 @@ impl FakeStages {
 
     async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
         let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key, stage, &self.worker);
+        let (act, pace, run) = self.lock().begin(key, stage, &self.worker, uses_device(&request));
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
         if !self.lock().storage.has_sources(&request) {
             return Ok(self.lock().lose_source(run));
@@ -175,7 +185,11 @@ impl FakeStages {
             tokio::time::sleep(pace / STEPS).await;
             progress(media_ns * u64::from(step) / u64::from(STEPS));
             match &act {
-                Some(Act::Fail(failure)) if step == STEPS / 2 => return Err(failure.clone()),
+                Some(Act::Fail(failure)) if step == STEPS / 2 => {
+                    let run = &mut self.lock().runs[run];
+                    run.device_failed = run.by_device;
+                    return Err(failure.clone());
+                }
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
@@ -200,13 +214,22 @@ impl FakeStages {
     }
 }
 
+fn uses_device(request: &StageRequest) -> bool {
+    match request {
+        StageRequest::Unit { plan, unit: WorkUnit::Chunk(_), on_cpu } => !on_cpu && plan.uses_device(),
+        StageRequest::Unit { .. } | StageRequest::Split { .. } | StageRequest::Assemble { .. } => false,
+    }
+}
+
 fn describe(request: &StageRequest) -> (Stage, String, u64) {
     match request {
         StageRequest::Split { job, .. } => (Stage::Split, format!("{}/split", job.job_id), 0),
-        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_) } => {
+        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_), .. } => {
             (Stage::Encode, format!("{}/{unit}", plan.job.job_id), 10_000_000_000)
         }
-        StageRequest::Unit { plan, unit } => (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns()),
+        StageRequest::Unit { plan, unit, .. } => {
+            (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns())
+        }
         StageRequest::Assemble { plan, .. } => {
             (Stage::Assemble, format!("{}/assemble", plan.job.job_id), plan.duration_ns())
         }
@@ -214,9 +237,12 @@ fn describe(request: &StageRequest) -> (Stage, String, u64) {
 }
 
 impl State {
-    fn begin(&mut self, key: String, stage: Stage, worker: &str) -> (Option<Act>, Duration, usize) {
+    fn begin(&mut self, key: String, stage: Stage, worker: &str, by_device: bool) -> (Option<Act>, Duration, usize) {
         let act = self.scripts.get_mut(&key).and_then(VecDeque::pop_front);
-        self.runs.push(Run { key, worker: worker.into(), done: false, lost_source: false });
+        // A device fails where there is one.
+        let act = act.filter(|act| by_device || !act.is_of_device());
+        let worker = worker.into();
+        self.runs.push(Run { key, worker, done: false, lost_source: false, by_device, device_failed: false });
         (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
     }
 
@@ -227,15 +253,18 @@ impl State {
 
     fn produce(&mut self, request: StageRequest, worker: &str) -> Result<StageOutcome, Failure> {
         match request {
-            StageRequest::Split { job, source } => {
+            StageRequest::Split { job, source, families } => {
                 let film = self.films.get(&job.job_id).copied().unwrap_or_default();
                 let facts = facts_of(film.chunks, film.audio);
-                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism)?);
+                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism, &families)?);
                 self.storage.keep_plan(&plan);
                 Ok(StageOutcome::Split(plan))
             }
-            StageRequest::Unit { plan, unit } => {
-                let part = part_of(unit, worker);
+            StageRequest::Unit { plan, unit, on_cpu } => {
+                let mut part = part_of(unit, worker);
+                if unit != WorkUnit::Audio {
+                    part.encoders = plan.video.renditions.iter().map(|rendition| rendition.made_by(on_cpu)).collect();
+                }
                 self.storage.keep_part(&plan, part.clone());
                 Ok(StageOutcome::Unit(part))
             }
@@ -258,7 +287,7 @@ pub fn part_of(unit: WorkUnit, worker: &str) -> PartRecord {
         samples: 0,
         priming: 0,
     };
-    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file] }
+    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file], encoders: Vec::new() }
 }
 
 fn output_of(plan: &Plan) -> OutputReport {
@@ -294,6 +323,11 @@ impl WorkStorage for FakeStages {
         Box::pin(std::future::ready(answer))
     }
 
+    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        let first = self.lock().storage.settle(job_id, families);
+        Box::pin(std::future::ready(Ok(first)))
+    }
+
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
         let plan = self.lock().storage.plan(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(plan)))
@@ -302,6 +336,11 @@ impl WorkStorage for FakeStages {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         let parts = self.lock().storage.parts(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(parts)))
+    }
+
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+        self.lock().storage.discard(job_id, fingerprint, unit);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn remove(&self, job_id: JobId) -> Answer<()> {

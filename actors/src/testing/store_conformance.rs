@@ -19,7 +19,7 @@ pub use self::agreement::{Step, agree};
 use crate::checkpoint::{Checkpoint, Outcome, PartFile, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::JobId;
-use crate::plan::Fingerprint;
+use crate::plan::{EncoderFamily, Fingerprint};
 use crate::ports::Store;
 use crate::progress::Report;
 use crate::task::WorkUnit;
@@ -151,7 +151,13 @@ fn part(unit: WorkUnit, worker: &str) -> PartRecord {
         samples: 0,
         priming: 0,
     };
-    PartRecord { unit, worker: worker.into(), encode_seconds: 0.1 + 0.2, files: vec![file] }
+    PartRecord {
+        unit,
+        worker: worker.into(),
+        encode_seconds: 0.1 + 0.2,
+        files: vec![file],
+        encoders: vec![EncoderFamily::Nvcodec, EncoderFamily::X265],
+    }
 }
 
 fn last_report(checkpoint: &Checkpoint, outcome: &Outcome) -> Report {

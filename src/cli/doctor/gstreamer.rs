@@ -1,7 +1,5 @@
 //! GStreamer's version and the elements that the pipelines are made of, with the Debian package of each.
 
-use std::path::Path;
-
 use gst::prelude::StaticType as _;
 use gstreamer as gst;
 
@@ -58,11 +56,6 @@ const PACKAGES: &[Package] = &[
         needed: false,
     },
 ];
-
-/// Whether the driver's device file is there; whether it works, only an encode can tell.
-pub(super) fn nvidia_device() -> bool {
-    Path::new("/dev/nvidiactl").exists()
-}
 
 /// Blocks while the plugins are looked at.
 pub(super) fn check() -> Vec<Finding> {

@@ -3,22 +3,24 @@
 //! Every check has a deadline and runs apart from the others, so that a server that hangs or a plugin that crashes the
 //! scanner costs one line of the answer.
 
+mod capabilities;
 mod gstreamer;
 mod kafka;
 mod redis;
 mod service;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::ports::Capabilities;
+use actors::ports::PathCapability;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::exit::cannot;
 use super::{Context, Exit, Trouble, Wiring};
-use crate::config::{Config, ConfigErrors, Gpu, counts_locally, variable};
+use crate::config::{Config, ConfigErrors, counts_locally, variable};
+use crate::stage::probe::nvidia_is_visible;
 
 /// For a check of a server, connection included.
 const SERVER_DEADLINE: Duration = Duration::from_secs(15);
@@ -42,15 +44,24 @@ struct Finding {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
+    /// The row of the table of capabilities that this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathCapability>,
 }
 
 impl Finding {
     fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Ok, detail: detail.into(), advice: None }
+        Self { check: check.into(), verdict: Verdict::Ok, detail: detail.into(), advice: None, path: None }
     }
 
     fn warn(check: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Warn, detail: detail.into(), advice: Some(advice.into()) }
+        Self {
+            check: check.into(),
+            verdict: Verdict::Warn,
+            detail: detail.into(),
+            advice: Some(advice.into()),
+            path: None,
+        }
     }
 
     fn fail(check: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -76,7 +87,10 @@ pub(super) async fn doctor(context: &Context<'_>) -> Result<Exit, Trouble> {
     let wiring = context.wiring;
     let for_probe = match &config {
         Some(config) => config.clone(),
-        None => Config::local(&std::env::temp_dir(), &[], [])?,
+        None => {
+            let local = |env| Config::local(&std::env::temp_dir(), &[], env);
+            local(context.env.clone()).or_else(|_| local(BTreeMap::new()))?
+        }
     };
     let (plugins, encoders) = tokio::join!(
         in_thread("gstreamer", PLUGINS_DEADLINE, gstreamer::check),
@@ -127,48 +141,11 @@ async fn servers(config: &Config, wiring: &dyn Wiring) -> Vec<Finding> {
     [kafka, redis, service, storage].concat()
 }
 
-/// The encoders, each made to encode a picture in a stage process.
+/// The table of what works, each row seen in a stage process.
 async fn encoders(wiring: &dyn Wiring, config: &Config, deadline: Duration) -> Vec<Finding> {
     let gpu = config.gpu;
     let probe = wiring.probe(config);
-    in_time("encoders", deadline, async move { judge_encoders(probe.await, gpu, gstreamer::nvidia_device()) }).await
-}
-
-fn judge_encoders(probed: Result<Capabilities, Failure>, gpu: Gpu, device: bool) -> Vec<Finding> {
-    let check = "encoders";
-    let capabilities = match probed {
-        Ok(capabilities) => capabilities,
-        Err(failure) => {
-            let advice = "encoders are tried in a stage process: see the log with RUST_LOG=debug";
-            return vec![Finding::fail(check, format!("could not be tried: {failure}"), advice)];
-        }
-    };
-    let working: Vec<String> = capabilities
-        .encoders
-        .iter()
-        .map(|capability| format!("{} by {}", capability.codec.as_str(), capability.encoder.as_str()))
-        .collect();
-    let mut findings = match working.is_empty() {
-        true => vec![Finding::fail(check, "none made a picture", "install gstreamer1.0-plugins-ugly (x264enc)")],
-        false => vec![Finding::ok(check, format!("made a picture: {}", working.join(", ")))],
-    };
-    findings.extend(
-        capabilities
-            .findings
-            .into_iter()
-            .map(|missing| Finding::warn(check, missing, "jobs that need it go to other workers or use the CPU")),
-    );
-    match (gpu, device) {
-        (Gpu::On, false) => findings.push(Finding::fail(
-            "gpu",
-            "GPU_ENABLED says that there is one, but no NVIDIA device is visible",
-            "give the container a GPU (`--gpus all`, `nvidia.com/gpu`), or set GPU_ENABLED=auto",
-        )),
-        (Gpu::On | Gpu::Auto, true) => findings.push(Finding::ok("gpu", "an NVIDIA device is visible")),
-        (Gpu::Off, _) => findings.push(Finding::ok("gpu", "not used (GPU_ENABLED)")),
-        (Gpu::Auto, false) => findings.push(Finding::ok("gpu", "no NVIDIA device is visible, the CPU is used")),
-    }
-    findings
+    in_time("encoders", deadline, async move { capabilities::judge(probe.await, gpu, nvidia_is_visible()) }).await
 }
 
 /// A check that awaits. A check that is not done in time is left where it is.
@@ -236,16 +213,6 @@ mod tests {
     async fn a_check_that_panics_costs_one_line() {
         let findings = in_thread("kafka", SERVER_DEADLINE, || panic!("on purpose")).await;
         assert_eq!(verdicts(&findings), [Verdict::Fail]);
-    }
-
-    #[test]
-    fn a_gpu_that_is_expected_and_missing_fails_one_that_is_not_expected_does_not() {
-        let none = || Ok(Capabilities::default());
-        assert!(verdicts(&judge_encoders(none(), Gpu::On, false)).contains(&Verdict::Fail));
-        let gpu = |gpu, device| judge_encoders(none(), gpu, device).pop().map(|finding| finding.verdict);
-        assert_eq!(gpu(Gpu::Auto, false), Some(Verdict::Ok));
-        assert_eq!(gpu(Gpu::Off, true), Some(Verdict::Ok));
-        assert_eq!(verdicts(&judge_encoders(Err(Failure::retryable("crashed")), Gpu::Off, false)), [Verdict::Fail]);
     }
 
     #[test]

@@ -65,6 +65,24 @@ fn is_intact(part: &PartSource) -> Result<bool, Failure> {
     }
 }
 
+/// Players take the parameter sets of an MP4 file from its index, once: parts of one encoder family have the same ones.
+///
+/// # Errors
+/// `permanent` where they were made by several: whoever put them together has to let one family make them all.
+pub fn of_one_family(parts: &[PartSource]) -> Result<(), Failure> {
+    let mut families = parts.iter().filter_map(|part| Some((part.encoder?, &part.file.name)));
+    let Some((first, name)) = families.next() else { return Ok(()) };
+    match families.find(|(family, _)| *family != first) {
+        None => Ok(()),
+        Some((other, other_name)) => Err(Failure::permanent(format!(
+            "an MP4 file has room for the parts of one encoder, and {name} was made by {} and {other_name} by {}; encode the \
+             rendition with one of them",
+            first.as_str(),
+            other.as_str()
+        ))),
+    }
+}
+
 /// An access unit of a part.
 pub struct Unit {
     /// Index of its part.

@@ -5,48 +5,64 @@
 //!                                                                          └─► queue ! scale ! queue ! encoder ! appsink ─► file
 //! ```
 //!
+//! * [`table`], [`encoder`]: settings of the encoders
+//! * [`layout`]: what runs on a GPU, and where the pictures cross to it
 //! * [`source`]: the chunk source, the decoder, the window
+//! * [`build`]: the pipeline
 //! * [`picture`]: what a picture looks like
 //! * [`scale`]: the scaler for the usual pictures
-//! * [`encoder`]: settings of the encoders
-//! * [`headers`]: what has to be taken out of key frames
+//! * [`headers`], [`sets`]: what has to be taken out of key frames, and put in
 //! * [`output`]: the files
 //!
 //! One thread decodes, one scales and one encodes each rendition, so that the last chunk of a film uses more than one core;
 //! nothing else holds frames than a few in each queue and the lookahead of the encoders. The same spec gives the same bytes.
 
+mod build;
 pub mod encoder;
 mod headers;
+pub mod layout;
 mod output;
 mod picture;
 mod scale;
+mod sets;
 mod source;
+pub mod table;
 
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::Rate;
-use actors::plan::{EncoderFamily, VideoRendition, Window};
-use gstreamer as gst;
-use gstreamer::prelude::*;
+use actors::failure::{DeviceFault, Failure};
 
-use super::gdp::GdpReader;
+use super::device;
 use super::pipeline::{BusEvent, Pipeline};
 use crate::stage::protocol::{EncodeSpec, StageEvent, StageResult};
 use output::Output;
-use picture::Scaler;
 use source::Frames;
-
-/// Frames between the decoder and each encoder.
-const QUEUE_FRAMES: u32 = 4;
 
 /// Encodes `spec.chunk`. `emit` gets the media time that was decoded.
 ///
 /// # Errors
 /// `retryable` where the source is damaged or the disk is at fault; `permanent` where the source does not give the frames
-/// that the plan says, or an encoder refuses its settings.
+/// that the plan says, or an encoder refuses its settings; `device` for whatever goes wrong where a device takes part and
+/// may be at fault.
 pub fn run(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
-    encode(spec, emit).map_err(|failure| {
+    timed(spec, emit).map(|(result, _)| result)
+}
+
+/// The same, with the frames per second of the first rendition.
+///
+/// # Errors
+/// As [`run`].
+pub fn timed(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, Option<f64>), Failure> {
+    let ear = spec.uses_device().then(device::Ear::open);
+    if spec.uses_nvidia() {
+        device::wake();
+    }
+    let encoded = encode(spec, emit);
+    encoded.map_err(|failure| {
+        let failure = match &ear {
+            Some(ear) => ear.judge(failure),
+            None => failure,
+        };
         let window = &spec.chunk.window;
         // Milliseconds are enough for a reader.
         let (start, end) = (window.start_ns as f64 / 1e9, window.end_ns as f64 / 1e9);
@@ -54,7 +70,7 @@ pub fn run(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, 
     })
 }
 
-fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, Option<f64>), Failure> {
     let count = spec.renditions.len();
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));
@@ -62,7 +78,7 @@ fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
     encoder::settle_memory(&spec.renditions);
     let pipeline = Pipeline::new("encode");
     let frames = Frames::new(spec.chunk.window, pipeline.nudge());
-    let outputs = build(&pipeline, spec, &frames)?;
+    let outputs = build::build(&pipeline, spec, &frames)?;
     let played = play(&pipeline, &frames, &outputs, emit);
     // From here on no thread of the pipeline touches the outputs.
     drop(pipeline);
@@ -73,68 +89,7 @@ fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
     played?;
     check(spec, &frames)?;
     let files = outputs.iter().map(|output| output.finish(frames.kept())).collect::<Result<_, _>>()?;
-    Ok(StageResult::Encode { files })
-}
-
-fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Result<Vec<Arc<Output>>, Failure> {
-    let tee = pipeline.add("tee")?;
-    let mut outputs = Vec::new();
-    let mut forms = Vec::new();
-    for ((rendition, rate), target) in spec.renditions.iter().zip(&spec.chunk.rates).zip(&spec.targets) {
-        let output = Output::new(target.clone(), rendition.encoder, pipeline.nudge());
-        forms.push(branch(pipeline, &tee, spec, rendition, *rate, &output)?.target());
-        outputs.push(output);
-    }
-    let on_caps = move |caps: &gst::Caps| {
-        for (form, rendition) in &forms {
-            if let Some(form) = form.upgrade() {
-                Scaler::set_caps(&form, rendition, caps);
-            }
-        }
-    };
-    let reader = GdpReader::open(&spec.source)?;
-    let decoder = source::build(pipeline, reader, &spec.facts, frames, on_caps)?;
-    let tail = picture::upright(pipeline, decoder, &spec.facts)?;
-    pipeline.link(&[&tail, &tee])?;
-    Ok(outputs)
-}
-
-fn branch(
-    pipeline: &Pipeline,
-    tee: &gst::Element,
-    spec: &EncodeSpec,
-    rendition: &VideoRendition,
-    rate: Rate,
-    output: &Arc<Output>,
-) -> Result<Scaler, Failure> {
-    let (decoded, scaled) = (queue(pipeline)?, queue(pipeline)?);
-    let scaler = Scaler::new(pipeline, rendition)?;
-    if rendition.encoder == EncoderFamily::X265 {
-        scaler.at_a_rate(average_rate(&spec.chunk.window));
-    }
-    let encoder = encoder::encoder(rendition, rate)?;
-    pipeline.put(&encoder)?;
-    let sink = output.sink(&encoder::output_caps(rendition.encoder));
-    pipeline.put(&sink)?;
-    pipeline.link(&[tee, &decoded, &scaler.scale])?;
-    pipeline.link(&[&scaler.form, &scaled, &encoder, sink.upcast_ref()])?;
-    Ok(scaler)
-}
-
-/// Some frames between two threads.
-fn queue(pipeline: &Pipeline) -> Result<gst::Element, Failure> {
-    let queue = pipeline.add("queue")?;
-    queue.set_property("max-size-buffers", QUEUE_FRAMES);
-    queue.set_property("max-size-bytes", 0u32);
-    queue.set_property("max-size-time", 0u64);
-    Ok(queue)
-}
-
-/// Frames per second of a window, for an encoder that has to be told one rate though the distances vary.
-fn average_rate(window: &Window) -> gst::Fraction {
-    let milliseconds = (window.end_ns - window.start_ns.min(window.end_ns)).div_ceil(1_000_000).max(1);
-    let frames = i32::try_from(u64::from(window.frames.max(1)) * 1000).unwrap_or(i32::MAX);
-    gst::Fraction::new(frames, i32::try_from(milliseconds).unwrap_or(i32::MAX))
+    Ok((StageResult::Encode { files }, outputs[0].fps()))
 }
 
 fn play(
@@ -169,6 +124,10 @@ fn check(spec: &EncodeSpec, frames: &Frames) -> Result<(), Failure> {
         tracing::warn!(chunk = spec.chunk.index, frames = frames.corrupted(), "source has damaged frames");
     }
     if found == 0 || (spec.facts.one_frame_per_unit && found != expected) {
+        if spec.device.decoder.is_some() {
+            let what = format!("the decoder of the device gave {found} frames of {expected}");
+            return Err(Failure::device_fault(DeviceFault::BadOutput, what));
+        }
         return Err(Failure::permanent(format!(
             "the source has {expected} frames and {found} were decoded; it is damaged, upload it again"
         )));

@@ -3,15 +3,16 @@
 
 use actors::failure::Failure;
 use actors::geometry::Orientation;
-use actors::plan::{VideoFacts, VideoRendition};
+use actors::plan::VideoFacts;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 use gstreamer_video::{
     VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoInfo, VideoTransferFunction,
 };
 
-use super::encoder::raw_format;
+use super::layout::Branch;
 use super::scale::PlanarScale;
+use super::table::Memory;
 use crate::media::pipeline::Pipeline;
 
 /// Adds what all renditions share behind `tail`; gives the element that the frames come out of.
@@ -77,7 +78,43 @@ pub struct Scaler {
     pub scale: gst::Element,
     /// Where pictures come out.
     pub form: gst::Element,
-    rendition: VideoRendition,
+    target: Target,
+}
+
+/// The pictures of a rendition.
+#[derive(Clone, Debug)]
+pub struct Target {
+    form: glib::WeakRef<gst::Element>,
+    memory: Memory,
+    format: &'static str,
+    size: (u32, u32),
+}
+
+impl Target {
+    /// Asks for the pictures of the rendition made from frames of these caps: their colours stay what they are. Left to
+    /// itself the scaler would give a small picture the colours of standard definition television.
+    pub fn set_caps(&self, frames: &gst::Caps) {
+        let Some(form) = self.form.upgrade() else { return };
+        let side = |side| i32::try_from(side).unwrap_or(i32::MAX);
+        let mut caps = in_memory(self.memory)
+            .field("format", self.format)
+            .field("width", side(self.size.0))
+            .field("height", side(self.size.1))
+            .field("pixel-aspect-ratio", gst::Fraction::new(1, 1));
+        if let Ok(colours) = frames.structure(0).map_or(Ok(None), |frames| frames.get_optional::<String>("colorimetry"))
+        {
+            caps = caps.field_if_some("colorimetry", colours);
+        }
+        form.set_property("caps", caps.build());
+    }
+}
+
+/// Raw video in a memory.
+pub fn in_memory(memory: Memory) -> gst::caps::Builder<gst::caps::HasFeatures> {
+    match memory {
+        Memory::System => gst::Caps::builder("video/x-raw").features(["memory:SystemMemory"]),
+        Memory::Cuda => gst::Caps::builder("video/x-raw").features(["memory:CUDAMemory"]),
+    }
 }
 
 impl Scaler {
@@ -85,40 +122,34 @@ impl Scaler {
     ///
     /// # Errors
     /// `permanent` where GStreamer lacks an element.
-    pub fn new(pipeline: &Pipeline, rendition: &VideoRendition) -> Result<Self, Failure> {
-        let scale = pipeline.add("videoconvertscale")?;
-        // The cubic with the sharpness that other transcoders use.
-        scale.set_property_from_str("method", "catrom");
+    pub fn new(pipeline: &Pipeline, branch: &Branch) -> Result<Self, Failure> {
+        let scale = match branch.scaled_in {
+            Memory::System => {
+                let scale = pipeline.add("videoconvertscale")?;
+                // The cubic with the sharpness that other transcoders use.
+                scale.set_property_from_str("method", "catrom");
+                scale.set_property("qos", false);
+                scale
+            }
+            Memory::Cuda => pipeline.add("cudaconvertscale")?,
+        };
         // The plan rounds the sides to even numbers; that is no reason for black lines.
         scale.set_property("add-borders", false);
-        scale.set_property("qos", false);
         let form = pipeline.add("capsfilter")?;
         pipeline.link(&[&scale, &form])?;
-        let scale = if rendition.bit_depth > 8 { scale } else { Self::planar(pipeline, scale, rendition)? };
-        Ok(Self { scale, form, rendition: rendition.clone() })
+        let planar = branch.scaled_in == Memory::System && branch.format != "I420_10LE" && branch.format != "P010_10LE";
+        let scale = if planar { Self::planar(pipeline, scale, branch.size)? } else { scale };
+        let (memory, format, size) = (branch.scaled_in, branch.format, branch.size);
+        let target = Target { form: form.downgrade(), memory, format, size };
+        Ok(Self { scale, form, target })
     }
 
     /// Scales the usual frames in front of `scale`, which then has nothing to do.
-    fn planar(pipeline: &Pipeline, scale: gst::Element, rendition: &VideoRendition) -> Result<gst::Element, Failure> {
-        let planar = PlanarScale::new(rendition.width, rendition.height).upcast();
+    fn planar(pipeline: &Pipeline, scale: gst::Element, size: (u32, u32)) -> Result<gst::Element, Failure> {
+        let planar = PlanarScale::new(size.0, size.1).upcast();
         pipeline.put(&planar)?;
         pipeline.link(&[&planar, &scale])?;
         Ok(planar)
-    }
-
-    /// Asks for the pictures of the rendition made from frames of these caps: their colours stay what they are. Left to
-    /// itself the scaler would give a small picture the colours of standard definition television.
-    pub fn set_caps(form: &gst::Element, rendition: &VideoRendition, frames: &gst::Caps) {
-        let mut caps = gst::Caps::builder("video/x-raw")
-            .field("format", raw_format(rendition))
-            .field("width", i32::try_from(rendition.width).unwrap_or(i32::MAX))
-            .field("height", i32::try_from(rendition.height).unwrap_or(i32::MAX))
-            .field("pixel-aspect-ratio", gst::Fraction::new(1, 1));
-        if let Ok(colours) = frames.structure(0).map_or(Ok(None), |frames| frames.get_optional::<String>("colorimetry"))
-        {
-            caps = caps.field_if_some("colorimetry", colours);
-        }
-        form.set_property("caps", caps.build());
     }
 
     /// Where frames come at no constant rate, says to what follows that they come at `average`: x265 knows constant rates
@@ -140,8 +171,8 @@ impl Scaler {
         });
     }
 
-    /// What [`Self::set_caps`] needs to know, for another thread.
-    pub fn target(&self) -> (glib::WeakRef<gst::Element>, VideoRendition) {
-        (self.form.downgrade(), self.rendition.clone())
+    /// What the pictures are to be, for another thread.
+    pub fn target(&self) -> Target {
+        self.target.clone()
     }
 }

@@ -97,14 +97,15 @@ impl Frames {
     }
 }
 
-/// Adds source and decoder to the pipeline; gives the element that the frames come out of. `on_caps` is called with the
-/// caps of the frames before the first of them passes.
+/// Adds source and decoder to the pipeline; gives the element that the frames come out of. The decoder is `device`, where
+/// there is one. `on_caps` is called with the caps of the frames before the first of them passes.
 ///
 /// # Errors
 /// `retryable` where the source cannot be read, `permanent` where nothing decodes it.
 pub fn build(
     pipeline: &Pipeline,
     mut reader: GdpReader,
+    device: Option<&'static str>,
     facts: &VideoFacts,
     frames: &Arc<Frames>,
     on_caps: impl Fn(&gst::Caps) + Send + Sync + 'static,
@@ -117,7 +118,8 @@ pub fn build(
         AppSrc::builder().caps(&caps).format(gst::Format::Time).stream_type(gstreamer_app::AppStreamType::Stream);
     let source = source.callbacks(feed(reader, first, Arc::clone(frames))).build();
     pipeline.put(&source)?;
-    let decoder = decoder(&caps)?;
+    let decoder = device.map_or_else(|| decoder(&caps), element)?;
+    settle(&decoder);
     pipeline.put(&decoder)?;
     pipeline.link(&[source.upcast_ref(), &decoder])?;
     watch(&decoder, facts, frames, on_caps);
@@ -159,7 +161,10 @@ fn decoder(caps: &gst::Caps) -> Result<gst::Element, Failure> {
         return element("identity");
     }
     let factory = codec::decoder(caps).ok_or_else(|| Failure::permanent(format!("no decoder here can read {name}")))?;
-    let decoder = element(&factory.name())?;
+    element(&factory.name())
+}
+
+fn settle(decoder: &gst::Element) {
     // One thread: the encoders keep the other cores busy, and a thread holds frames in memory.
     for property in ["max-threads", "threads"] {
         if decoder.has_property(property) {
@@ -172,7 +177,6 @@ fn decoder(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     if decoder.has_property("qos") {
         decoder.set_property("qos", false);
     }
-    Ok(decoder)
 }
 
 /// Drops the frames that are not in the window, and says to all behind the decoder the rate that the plan knows.

@@ -18,9 +18,15 @@ pub struct Launcher {
 
 impl Launcher {
     /// This program itself with the argument `stage`. Through `/proc`, so that it is the same program also after the file
-    /// was replaced by a newer one.
+    /// was replaced by a newer one; in a bundle that is the loader, which has to be told the rest again.
     pub fn own_binary() -> Self {
-        Self { program: "/proc/self/exe".into(), args: vec!["stage".into()] }
+        let variable = |name| std::env::var_os(name);
+        let bundle = (variable("WORKER_LOADER"), variable("WORKER_LIBRARY_PATH"), variable("WORKER_PROGRAM"));
+        let (Some(loader), Some(libraries), Some(program)) = bundle else {
+            return Self { program: "/proc/self/exe".into(), args: vec!["stage".into()] };
+        };
+        let args = vec!["--library-path".into(), libraries, program, "stage".into()];
+        Self { program: loader.into(), args }
     }
 
     /// Starts a process with three pipes. It is killed when the handle is dropped.

@@ -152,9 +152,11 @@ async fn find_parts(
             _ => plan.video.renditions.len(),
         };
         let mut found = Vec::new();
-        for file in parts.get(&unit).map_or(&[][..], |record| &record.files) {
+        let record = parts.get(&unit);
+        for (rendition, file) in record.map_or(&[][..], |record| &record.files).iter().enumerate() {
             if let Some(path) = files.part(&file.name, file.bytes).await? {
-                found.push(PartSource { path, file: file.clone() });
+                let encoder = record.and_then(|record| record.encoders.get(rendition)).copied();
+                found.push(PartSource { path, file: file.clone(), encoder });
             }
         }
         if found.len() == renditions {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actors::failure::Failure;
 use actors::job::JobSpec;
-use actors::plan::{Plan, SourceFacts, SourceIdentity};
+use actors::plan::{Families, Plan, SourceFacts, SourceIdentity};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, mismatch};
@@ -18,6 +18,7 @@ impl Inner {
         &self,
         job: &JobSpec,
         source: &SourceIdentity,
+        families: &Families,
         mut gauge: Gauge,
         stop: &CancellationToken,
     ) -> Result<Arc<Plan>, Failure> {
@@ -33,7 +34,7 @@ impl Inner {
             audio: job.outputs.iter().any(|output| output.audio.is_some()),
         });
         let split = match self.process(&spec, &mut gauge, stop).await {
-            Ok(StageResult::Split(facts)) => self.store(job, source, facts, &scratch).await,
+            Ok(StageResult::Split(facts)) => self.store(job, source, facts, families, &scratch).await,
             Ok(_) => Err(mismatch("split")),
             Err(failure) => Err(failure),
         };
@@ -46,11 +47,12 @@ impl Inner {
         job: &JobSpec,
         source: &SourceIdentity,
         facts: SourceFacts,
+        families: &Families,
         scratch: &Scratch,
     ) -> Result<Plan, Failure> {
         self.check_unchanged(job, source).await?;
         let names = source_names(&facts);
-        let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism)?;
+        let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism, families)?;
         let files = self.storage.plan_files(&job.job_id, &plan.fingerprint())?;
         files.publish_sources(scratch, names).await?;
         files.store_plan(plan).await

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use actors::checkpoint::{PartFile, PartRecord};
 use actors::failure::Failure;
-use actors::plan::{AudioPlan, Chunk, Plan};
+use actors::plan::{AudioPlan, Chunk, Plan, VideoRendition};
 use actors::ports::StageOutcome;
 use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, mismatch};
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AudioSpec, EncodeSpec, StageResult, StageSpec};
+use crate::stage::protocol::{AudioSpec, DeviceWork, EncodeSpec, StageResult, StageSpec};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -24,6 +24,7 @@ impl Inner {
         &self,
         plan: &Plan,
         unit: WorkUnit,
+        on_cpu: bool,
         mut gauge: Gauge,
         stop: &CancellationToken,
     ) -> Result<StageOutcome, Failure> {
@@ -35,7 +36,8 @@ impl Inner {
         let Some(source) = files.source(source_name(plan, unit)?).await? else {
             return Ok(StageOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
         };
-        let spec = spec(source, plan, unit, &pending)?;
+        let device = if on_cpu { DeviceWork::default() } else { self.device_work(plan) };
+        let spec = spec(source, plan, unit, on_cpu, device, &pending)?;
         let started = Instant::now();
         let made = match self.process(&spec, &mut gauge, stop).await? {
             StageResult::Encode { files } if unit != WorkUnit::Audio => files,
@@ -45,10 +47,24 @@ impl Inner {
         };
         let encode_seconds = started.elapsed().as_secs_f64();
         let made = publish(unit, made, pending).await?;
-        let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made };
+        let encoders = match unit {
+            WorkUnit::Chunk(_) => on(plan, on_cpu).iter().map(|rendition| rendition.encoder).collect(),
+            WorkUnit::Audio => Vec::new(),
+        };
+        let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made, encoders };
         files.put_record(&record).await?;
         Ok(StageOutcome::Unit(record))
     }
+
+    fn device_work(&self, plan: &Plan) -> DeviceWork {
+        self.settings.proven.work(&plan.video.facts, &plan.video.renditions)
+    }
+}
+
+/// The video renditions with the families that make them.
+fn on(plan: &Plan, on_cpu: bool) -> Vec<VideoRendition> {
+    let made = |rendition: &VideoRendition| VideoRendition { encoder: rendition.made_by(on_cpu), ..rendition.clone() };
+    plan.video.renditions.iter().map(made).collect()
 }
 
 fn renditions(plan: &Plan, unit: WorkUnit) -> usize {
@@ -81,15 +97,23 @@ fn unknown(unit: WorkUnit) -> Failure {
     Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
 }
 
-fn spec(source: PathBuf, plan: &Plan, unit: WorkUnit, pending: &[Pending]) -> Result<StageSpec, Failure> {
+fn spec(
+    source: PathBuf,
+    plan: &Plan,
+    unit: WorkUnit,
+    on_cpu: bool,
+    device: DeviceWork,
+    pending: &[Pending],
+) -> Result<StageSpec, Failure> {
     let targets = pending.iter().map(|file| file.path().to_owned()).collect();
     match unit {
         WorkUnit::Chunk(_) => Ok(StageSpec::Encode(Box::new(EncodeSpec {
             source,
             facts: plan.video.facts.clone(),
             chunk: chunk(plan, unit)?.clone(),
-            renditions: plan.video.renditions.clone(),
+            renditions: on(plan, on_cpu),
             targets,
+            device,
         }))),
         WorkUnit::Audio => Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio(plan)?.clone(), targets }))),
     }

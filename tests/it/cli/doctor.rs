@@ -65,6 +65,31 @@ fn the_elements_that_are_installed_are_found() {
     assert_eq!(configuration[0].0, "warn", "nothing is set: only a pod needs it");
 }
 
+/// The rows of the table of capabilities, as `(codec, direction, bits, family, whether it works)`.
+fn table(all: &Value) -> Vec<(String, String, u64, String, bool)> {
+    let text = |path: &Value, name: &str| path[name].as_str().expect("text").to_owned();
+    let paths = all.as_array().expect("a list").iter().filter_map(|finding| finding.get("path"));
+    let rows = paths.map(|path| {
+        let works = path["proof"].get("works").is_some();
+        let bits = path["bit_depth"].as_u64().expect("a depth");
+        (text(path, "codec"), text(path, "direction"), bits, text(path, "family"), works)
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_table_has_every_encoder_of_the_cpu_and_a_device_where_a_test_offers_one() {
+    let row = |codec: &str, bits, family: &str| (codec.to_owned(), "encode".to_owned(), bits, family.to_owned(), true);
+    let cpu = [row("h264", 8, "x264"), row("h265", 8, "x265"), row("h265", 10, "x265")];
+    let (_, all) = doctor(&[("GPU_ENABLED", "false"), ("TEST_DEVICE_ENCODER", "openh264")]);
+    assert_eq!(table(&all), cpu, "nothing is tried that is not wanted");
+    let (_, all) = doctor(&[("TEST_DEVICE_ENCODER", "openh264")]);
+    let found = table(&all);
+    let of_gpus = found.iter().filter(|(.., family, _)| family == "nvcodec" || family == "va").count();
+    assert_eq!(found.len() - of_gpus, 4, "{found:?}");
+    assert!(cpu.iter().all(|row| found.contains(row)) && found.contains(&row("h264", 8, "openh264")), "{found:?}");
+}
+
 #[test]
 fn errors_of_the_configuration_are_findings() {
     let (code, all) = doctor(&[("KAFKA_BROKERS", "kafka"), ("METRICS_PORT", "x")]);

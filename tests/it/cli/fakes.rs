@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, ready};
 use gstreamer_worker::cli::{Exit, LocalJob, Streams, Trouble, Wiring, command};
 use gstreamer_worker::config::Config;
+use gstreamer_worker::stage::check::{CheckOrder, CheckReport};
 use tokio_util::sync::CancellationToken;
 
 /// What the worker does with the job of `transcode`.
@@ -205,6 +206,10 @@ impl Wiring for Fake {
 
     fn probe(&self, _: &Config) -> Answer<Capabilities> {
         answer(Capabilities::default())
+    }
+
+    fn gpu_check(&self, _: &Config, _: CheckOrder) -> Answer<CheckReport> {
+        answer(CheckReport { capabilities: Capabilities::default(), ways: Vec::new() })
     }
 
     fn try_work_storage(&self, _: &Config) -> Answer<()> {

@@ -109,7 +109,7 @@ async fn short_jobs_after_a_long_one_finish_before_it() {
 
 #[actix_rt::test]
 async fn what_is_no_job_goes_to_the_dead_letters_and_holds_nothing_up() {
-    let fleet = Fleet::start(1, &[]).await;
+    let fleet = Fleet::start(1, &[("GPU_WAIT_TIMEOUT", "0s")]).await;
     let (_, path) = short_clip(&fleet);
     let mut unknown_codec = job(&fleet, "unknown-codec", &path, 90);
     unknown_codec["outputs"][0]["video"]["codec"] = "vp10".into();

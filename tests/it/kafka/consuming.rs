@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actors::ports::{Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
 use actors::testing::source::Rig;
-use gstreamer_worker::kafka::{PollClock, connector};
+use gstreamer_worker::kafka::{KafkaSettings, PollClock, connector};
 
 use super::bench::{Bench, Kind, Member, text};
 
@@ -22,7 +22,8 @@ super::on_both_brokers!(
 
 async fn the_source_keeps_the_promises_of_its_port(kind: Kind) {
     let bench = Bench::new(kind, 1).await;
-    let connect = connector(bench.settings.clone(), PollClock::default());
+    let settings = KafkaSettings { gpu: false, ..bench.settings.clone() };
+    let connect = connector(settings, PollClock::default());
     actors::testing::source::check(&Rig { connect, publisher: Arc::new(bench.publisher.clone()) }).await;
 }
 

@@ -9,7 +9,7 @@ use actors::job::{Preset, Rate, VideoCodec};
 use actors::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::stage::protocol::{EncodeSpec, StageEvent, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, StageEvent, StageResult, StageSpec};
 
 use super::sources::{PICTURE, decode, judged, make, split};
 use crate::support::media::{film, judge, luma_psnr, text};
@@ -50,6 +50,7 @@ impl Cut {
             },
             renditions: renditions.to_vec(),
             targets: targets.collect(),
+            device: DeviceWork::default(),
         }
     }
 
@@ -247,6 +248,19 @@ fn rates_are_what_was_asked_for() {
     {
         let (good, poor) = (bytes(&good), bytes(&poor));
         assert!(good > poor * 2, "{good} and {poor} bytes");
+    }
+}
+
+#[test]
+fn constant_quality_takes_the_bits_that_it_needs() {
+    // Noise: nothing of it can be predicted.
+    let noise = "-f lavfi -i nullsrc=s=320x180:r=25:d=2,geq=random(1)*255:128:128 -c:v libx264 -preset ultrafast -qp 10 -pix_fmt yuv420p";
+    let cut = Cut::new(noise, "noise.mp4", 60);
+    for rendition in [h264(320, 180, crf(12)), h265(320, 180, 8, crf(12))] {
+        let parts = (0..cut.facts.video.chunks.len()).map(|index| cut.encode(index, &rendition).0);
+        let bits: usize = parts.flat_map(|part| units(&part)).map(|unit| unit.bytes.len() * 8).sum();
+        // Two seconds. The default of `x264enc` bounds it at 2 Mbit/s.
+        assert!(bits / 2 > 6_000_000, "{bits} bits from {:?}", rendition.encoder);
     }
 }
 

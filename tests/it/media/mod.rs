@@ -4,6 +4,7 @@ mod assemble;
 mod audio;
 mod clips;
 mod encode;
+mod families;
 mod parts;
 mod sources;
 mod split;

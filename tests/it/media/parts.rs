@@ -6,7 +6,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::job::VideoCodec;
 use actors::plan::testing::{facts_of, identity, job};
-use actors::plan::{AudioFacts, AudioPlan, Plan, Window};
+use actors::plan::{AudioFacts, AudioPlan, Families, Plan, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
@@ -66,7 +66,7 @@ impl Film {
             let (start_ns, end_ns) = ((self.time)(begin), (self.time)(begin + self.frames));
             chunk.window = Window { start_ns: if index == 0 { 0 } else { start_ns }, end_ns, frames: self.frames };
         }
-        let mut plan = Plan::build(job("movie-42"), identity(), facts, 4).expect("a plan");
+        let mut plan = Plan::build(job("movie-42"), identity(), facts, 4, &Families::default()).expect("a plan");
         plan.video.renditions[0].codec = codec;
         plan
     }
@@ -106,7 +106,8 @@ impl Film {
 fn source(path: PathBuf, written: Written, access_units: u32, key_units: u32) -> PartSource {
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
     let Written { bytes, sha256 } = written;
-    PartSource { path, file: PartFile { name, bytes, sha256, access_units, key_units, samples: 0, priming: 0 } }
+    let file = PartFile { name, bytes, sha256, access_units, key_units, samples: 0, priming: 0 };
+    PartSource { path, file, encoder: None }
 }
 
 /// All samples that arrive at the appsink `out` of a pipeline.
@@ -166,7 +167,7 @@ pub fn encode_audio(directory: &Path, source: &Path, plan: &AudioPlan) -> Result
     };
     let named = |(mut file, path): (PartFile, PathBuf)| {
         file.name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        PartSource { path, file }
+        PartSource { path, file, encoder: None }
     };
     Ok(files.into_iter().zip(targets).map(named).collect())
 }

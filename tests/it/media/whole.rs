@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use actors::checkpoint::PartFile;
 use actors::job::{Container, JobSpec};
 use actors::plan::testing::identity;
-use actors::plan::{Plan, SourceFacts};
+use actors::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, Assembled, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
+    AssembleSpec, Assembled, DeviceWork, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
 };
 
 use super::parts::encode_audio;
@@ -20,7 +20,8 @@ use crate::support::media::{film, judge, text, warnings};
 fn transcode(input: &Path, directory: &Path, codec: &str, height: u32) -> (Plan, [(PathBuf, Assembled); 2]) {
     let sources = directory.join("sources");
     std::fs::create_dir(&sources).expect("a directory");
-    let plan = Plan::build(job(codec, height), identity(), split(input, &sources), 4).expect("a plan");
+    let plan =
+        Plan::build(job(codec, height), identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
     let video: Vec<_> = (0..plan.video.chunks.len()).map(|index| encode(&plan, index, &sources)).collect();
     let audio = plan
         .audio
@@ -63,11 +64,12 @@ fn encode(plan: &Plan, index: usize, sources: &Path) -> PartSource {
         chunk: chunk.clone(),
         renditions: plan.video.renditions.clone(),
         targets: vec![path.clone()],
+        device: DeviceWork::default(),
     };
     match media::run(StageSpec::Encode(Box::new(spec)), &|_| {}) {
         Ok(StageResult::Encode { mut files }) => {
             let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
-            PartSource { path, file }
+            PartSource { path, file, encoder: None }
         }
         other => panic!("chunk {index} is not encoded: {other:?}"),
     }

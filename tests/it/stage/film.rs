@@ -36,7 +36,7 @@ pub fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<S
             })
         }
         StageSpec::Assemble(spec) => assemble(&spec),
-        StageSpec::Probe => Err(Failure::permanent("nothing to probe")),
+        StageSpec::Probe | StageSpec::Devices | StageSpec::Trial(_) => Err(Failure::permanent("nothing to probe")),
     }
 }
 
@@ -57,7 +57,7 @@ fn split(mode: &str, spec: &SplitSpec) -> Result<StageResult, Failure> {
 
 fn assemble(spec: &AssembleSpec) -> Result<StageResult, Failure> {
     let (mut text, mut lost) = (String::new(), Vec::new());
-    for PartSource { path, file } in spec.video.iter().chain(&spec.audio) {
+    for PartSource { path, file, .. } in spec.video.iter().chain(&spec.audio) {
         let part = read(path);
         if digest(&part) != file.sha256 {
             lost.push(file.name.clone());

@@ -3,5 +3,6 @@
 mod double;
 mod film;
 mod parent;
+mod probe;
 mod process;
 mod runner;

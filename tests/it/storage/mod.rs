@@ -3,8 +3,14 @@
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use actors::checkpoint::PartRecord;
 use actors::failure::{Failure, FailureClass};
-use actors::job::MediaUri;
+use actors::job::{JobId, MediaUri};
+use actors::plan::testing::offer;
+use actors::plan::{EncoderFamily, Families, Fingerprint};
+use actors::ports::WorkStorage as _;
+use actors::task::WorkUnit;
+use actors::testing::stages::part_of;
 use gstreamer_worker::storage::{Existing, Storage, file_uri};
 
 fn open(directory: &Path) -> Storage {
@@ -90,6 +96,40 @@ async fn outputs_are_compared_by_content() {
     assert_eq!(storage.compare_output(&uri(&path), 4, &digest).await, Ok(Existing::Same));
     assert_eq!(storage.compare_output(&uri(&path), 5, &digest).await, Ok(Existing::Other));
     assert_eq!(storage.compare_output(&uri(dir.path().join("work").as_path()), 4, &digest).await, Ok(Existing::Other));
+}
+
+#[tokio::test]
+async fn the_first_choice_of_devices_stays_until_the_job_is_removed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path());
+    let job_id: JobId = "movie-42".parse().expect("an id");
+    let device = Families(vec![offer(EncoderFamily::Nvcodec)]);
+    let settle = |families: &Families| storage.settle(job_id.clone(), families.clone());
+    assert_eq!(settle(&device).await.expect("settled"), device);
+    assert_eq!(settle(&Families::default()).await.expect("settled"), device);
+    std::fs::write(directory.path().join("work/movie-42/families.json"), "half of a fi").expect("damaged");
+    assert_eq!(settle(&Families::default()).await.expect("settled"), Families::default());
+    storage.remove(job_id.clone()).await.expect("removed");
+    assert_eq!(settle(&device).await.expect("settled"), device);
+}
+
+#[tokio::test]
+async fn a_part_that_is_discarded_is_not_among_the_recorded_ones_until_it_is_made_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path());
+    let (job_id, fingerprint) = ("movie-42".parse::<JobId>().expect("an id"), Fingerprint("ab".into()));
+    let files = storage.plan_files(&job_id, &fingerprint).expect("files");
+    let encoders = vec![EncoderFamily::Nvcodec];
+    let part = PartRecord { encoders, files: Vec::new(), ..part_of(WorkUnit::Chunk(3), "w") };
+    let recorded = || storage.recorded_parts(job_id.clone(), fingerprint.clone());
+    files.put_record(&part).await.expect("recorded");
+    assert_eq!(recorded().await.expect("parts"), std::slice::from_ref(&part));
+    for _ in 0..2 {
+        storage.discard(job_id.clone(), fingerprint.clone(), part.unit).await.expect("discarded");
+        assert!(recorded().await.expect("parts").is_empty());
+    }
+    files.put_record(&part).await.expect("recorded");
+    assert_eq!(recorded().await.expect("parts").len(), 1);
 }
 
 #[test]

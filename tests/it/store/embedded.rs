@@ -47,7 +47,13 @@ fn plan() -> Fingerprint {
 }
 
 fn part(chunk: u32) -> PartRecord {
-    PartRecord { unit: WorkUnit::Chunk(chunk), worker: "w".into(), encode_seconds: 1.5, files: Vec::new() }
+    PartRecord {
+        unit: WorkUnit::Chunk(chunk),
+        worker: "w".into(),
+        encode_seconds: 1.5,
+        files: Vec::new(),
+        encoders: Vec::new(),
+    }
 }
 
 #[tokio::test]

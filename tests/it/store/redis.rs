@@ -38,7 +38,7 @@ fn plan() -> Fingerprint {
 }
 
 fn part(unit: WorkUnit) -> PartRecord {
-    PartRecord { unit, worker: "w".into(), encode_seconds: 1.5, files: Vec::new() }
+    PartRecord { unit, worker: "w".into(), encode_seconds: 1.5, files: Vec::new(), encoders: Vec::new() }
 }
 
 fn now() -> DateTime<Utc> {

@@ -81,6 +81,14 @@ impl Fleet {
         self.num_started += 1;
     }
 
+    /// [`Self::add_worker`] with variables of its own, which win over those of the others.
+    pub fn add_worker_with(&mut self, variables: &[(&str, &str)]) {
+        let usual = self.more.len();
+        self.more.extend(variables.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+        self.add_worker();
+        self.more.truncate(usual);
+    }
+
     /// SIGKILL to the worker of that name in the fleet, and to nothing else.
     pub fn kill(&mut self, name: &str) {
         let index = self.workers.iter().position(|worker| worker.fleet_name() == name);
@@ -200,7 +208,7 @@ impl Fleet {
     /// Waits until the group has committed everything.
     pub fn wait_for_no_lag(&self) {
         let end = Instant::now() + Duration::from_secs(30);
-        let topics = [self.topic.clone(), format!("{}.tasks.cpu", self.topic)];
+        let topics = [self.topic.clone(), format!("{}.tasks.cpu", self.topic), format!("{}.tasks.gpu", self.topic)];
         while topics.iter().map(|topic| lag(&self.brokers, &self.topic, topic)).sum::<i64>() > 0 {
             assert!(Instant::now() < end, "the lag stays above 0 for 30 s");
             std::thread::sleep(Duration::from_millis(50));

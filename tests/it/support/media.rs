@@ -165,6 +165,15 @@ const OF_GSTREAMER_ITSELF: [&str; 5] = [
 
 /// What GStreamer complains about when it decodes the whole file, picture and sound.
 pub fn gstreamer_warnings(path: &Path) -> String {
+    complaints(path, &["d.", "!", "queue", "!", "fakesink", "d.", "!", "queue", "!", "fakesink"])
+}
+
+/// The same of a file that has no sound.
+pub fn gstreamer_warnings_of_silent(path: &Path) -> String {
+    complaints(path, &["d.", "!", "queue", "!", "fakesink"])
+}
+
+fn complaints(path: &Path, sinks: &[&str]) -> String {
     let output = Command::new("timeout")
         .args([
             "120",
@@ -176,7 +185,7 @@ pub fn gstreamer_warnings(path: &Path) -> String {
             "decodebin",
             "name=d",
         ])
-        .args(["d.", "!", "queue", "!", "fakesink", "d.", "!", "queue", "!", "fakesink"])
+        .args(sinks)
         .env("GST_DEBUG", "2")
         .env("GST_DEBUG_NO_COLOR", "1")
         .output()

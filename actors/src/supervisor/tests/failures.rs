@@ -60,17 +60,15 @@ async fn a_permanent_failure_of_any_stage_fails_the_job_at_once_with_a_dead_lett
 #[actix::test]
 async fn a_failure_that_passes_is_tried_again_and_leaves_no_trace() {
     for key in STAGES {
-        for failure in [Failure::retryable("the disk is full"), Failure::device("the GPU is gone")] {
-            tokio::time::pause();
-            let fleet = Fleet::default();
-            let acts = vec![Act::Fail(failure.clone()), Act::Fail(failure)];
-            let (_, last) = run_with(&fleet, key, acts).await;
-            assert_eq!((last.status, last.error), (JobStatus::Completed, None), "{key}");
-            assert_eq!(fleet.stages.begun(&format!("movie/{key}")), 3);
-            assert!(fleet.log.records(Queue::DeadLetter).is_empty());
-            check_chains(&fleet, &job("movie"), Film::default());
-            tokio::time::resume();
-        }
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        let acts = vec![Act::Fail(Failure::retryable("the disk is full")); 2];
+        let (_, last) = run_with(&fleet, key, acts).await;
+        assert_eq!((last.status, last.error), (JobStatus::Completed, None), "{key}");
+        assert_eq!(fleet.stages.begun(&format!("movie/{key}")), 3);
+        assert!(fleet.log.records(Queue::DeadLetter).is_empty());
+        check_chains(&fleet, &job("movie"), Film::default());
+        tokio::time::resume();
     }
 }
 

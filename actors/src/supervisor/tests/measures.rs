@@ -16,7 +16,7 @@ async fn tasks_jobs_media_failures_and_restarts_are_counted() {
     let meter = Meter::default();
     let _local = metrics::set_default_local_recorder(&meter);
     let fleet = Fleet::default();
-    fleet.stages.script("movie/v00001", [Act::Fail(Failure::device("the GPU is gone")), Act::Panic]);
+    fleet.stages.script("movie/v00001", [Act::Fail(Failure::retryable("the disk is full")), Act::Panic]);
     let _worker = fleet.worker("a");
     let job_id = fleet.submit(&job("movie"));
     fleet.last_report(&job_id).await;
@@ -26,7 +26,7 @@ async fn tasks_jobs_media_failures_and_restarts_are_counted() {
     assert_eq!(meter.recorded(names::TASK_DURATION_SECONDS, &["stage=split", "outcome=done"]), 1);
     assert_eq!(meter.counted(names::JOBS_TOTAL, &["outcome=completed"]), 1);
     assert_eq!(meter.recorded(names::JOB_DURATION_SECONDS, &["outcome=completed"]), 1);
-    assert_eq!(meter.counted(names::ERRORS_TOTAL, &["class=device"]), 1);
+    assert_eq!(meter.counted(names::ERRORS_TOTAL, &["class=retryable"]), 1);
     assert_eq!(meter.counted(names::MEDIA_SECONDS_TOTAL, &["codec=h264", "encoder=x264"]), 40);
     // Two attempts at a chunk of 10 s failed.
     assert_eq!(wasted(&meter), 20);

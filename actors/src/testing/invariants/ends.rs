@@ -6,13 +6,14 @@ use crate::checkpoint::JobStatus;
 use crate::job::JobId;
 use crate::testing::chronicle::Event;
 
-/// An assembly has all its parts; an output is verified before it has its name, and has it before its job is completed;
+/// An assembly has all its parts, of one encoder family where there must be one; an output is verified before it has its name, and has it before its job is completed;
 /// a job ends once, unless the store forgot the end.
 pub(super) fn check(events: &[Event]) {
     let (mut verified, mut published, mut ended) = (HashSet::new(), HashSet::new(), HashMap::new());
     for event in events {
         match event {
             Event::Incomplete(job_id, plan) => panic!("an assembly of {job_id} ({plan}) was begun without all parts"),
+            Event::Mixed(job_id, plan) => panic!("an output of {job_id} ({plan}) has parts that do not go together"),
             Event::Verified(job_id, plan) => drop(verified.insert((job_id, plan))),
             Event::Output(job_id, plan) => {
                 assert!(

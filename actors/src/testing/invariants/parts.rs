@@ -18,7 +18,7 @@ struct Parts<'a> {
 }
 
 /// The first part of a unit stays, unless the store lost everything; one that is recorded was made; only one that an
-/// assembly did not find is forgotten.
+/// assembly did not find, or may not use, is forgotten.
 pub(super) fn check(events: &[Event]) {
     let mut parts = Parts::default();
     for event in events {
@@ -31,6 +31,9 @@ pub(super) fn check(events: &[Event]) {
             }
             Event::Lost(job_id, fingerprint, units) => {
                 parts.lost.extend(units.iter().map(|unit| (job_id.clone(), fingerprint.clone(), *unit)));
+            }
+            Event::Discarded(job_id, fingerprint, unit) => {
+                parts.lost.insert((job_id.clone(), fingerprint.clone(), *unit));
             }
             Event::Forgotten(job_id, fingerprint, unit) => {
                 parts.forgotten((job_id.clone(), fingerprint.clone(), *unit));

@@ -9,7 +9,7 @@ use crate::offsets::Offsets;
 use crate::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent};
 
 /// Topics that the group reads.
-pub(super) const HOLDS_WORK: [Queue; 2] = [Queue::Jobs, Queue::Cpu];
+pub(super) const HOLDS_WORK: [Queue; 3] = [Queue::Jobs, Queue::Cpu, Queue::Gpu];
 
 type Partition = (Queue, i32);
 
@@ -29,6 +29,7 @@ struct Member {
     worker: String,
     events: UnboundedSender<SourceEvent>,
     credits: usize,
+    reads_gpu: bool,
 }
 
 struct Assigned {
@@ -41,9 +42,16 @@ struct Assigned {
 impl Group {
     pub fn join(&mut self, worker: &str, events: UnboundedSender<SourceEvent>) -> u64 {
         self.last_member += 1;
-        self.members.insert(self.last_member, Member { worker: worker.into(), events, credits: 0 });
+        self.members.insert(self.last_member, Member { worker: worker.into(), events, credits: 0, reads_gpu: false });
         self.rebalance();
         self.last_member
+    }
+
+    pub fn read_gpu(&mut self, member: u64, read: bool) {
+        if let Some(member) = self.members.get_mut(&member).filter(|member| member.reads_gpu != read) {
+            member.reads_gpu = read;
+            self.rebalance();
+        }
     }
 
     /// Whether it was a member.
@@ -143,9 +151,11 @@ impl Group {
     }
 
     fn rebalance(&mut self) {
-        let members: Vec<u64> = self.members.keys().copied().collect();
+        let all: Vec<u64> = self.members.keys().copied().collect();
+        let with_gpu: Vec<u64> = all.iter().copied().filter(|number| self.members[number].reads_gpu).collect();
         let partitions = HOLDS_WORK.into_iter().flat_map(|queue| (0..PARTITIONS).map(move |number| (queue, number)));
         for (index, partition) in partitions.enumerate() {
+            let members = if partition.0 == Queue::Gpu { &with_gpu } else { &all };
             let owner = (!members.is_empty()).then(|| members[(index + self.rotation) % members.len()]);
             if self.assigned.get(&partition).map(|assigned| assigned.member) != owner {
                 self.assign(partition, owner);

@@ -1,11 +1,11 @@
 //! What lies in the fake work storage: plans and parts by job and plan, as long as nobody removes or damages them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::checkpoint::PartRecord;
 use crate::job::JobId;
-use crate::plan::{Fingerprint, Plan};
+use crate::plan::{Families, Fingerprint, Plan};
 use crate::ports::StageRequest;
 use crate::task::{WorkUnit, units};
 use crate::testing::chronicle::{Chronicle, Event};
@@ -14,6 +14,7 @@ type Name = (JobId, Fingerprint);
 
 #[derive(Default)]
 pub(super) struct Storage {
+    families: BTreeMap<JobId, Families>,
     plans: BTreeMap<Name, Arc<Plan>>,
     parts: BTreeMap<Name, BTreeMap<WorkUnit, PartRecord>>,
     pub removed: Vec<JobId>,
@@ -24,7 +25,18 @@ fn name_of(plan: &Plan) -> Name {
     (plan.job.job_id.clone(), plan.fingerprint())
 }
 
+fn has_two_families(plan: &Plan, parts: &BTreeMap<WorkUnit, PartRecord>, rendition: usize) -> bool {
+    let chunks = parts.values().filter(|part| part.unit != WorkUnit::Audio);
+    let planned = plan.video.renditions[rendition].encoder;
+    let families = chunks.map(|part| part.encoders.get(rendition).copied().unwrap_or(planned));
+    families.collect::<BTreeSet<_>>().len() > 1
+}
+
 impl Storage {
+    pub fn settle(&mut self, job_id: JobId, families: Families) -> Families {
+        self.families.entry(job_id).or_insert(families).clone()
+    }
+
     pub fn keep_plan(&mut self, plan: &Arc<Plan>) {
         self.plans.insert(name_of(plan), plan.clone());
         self.chronicle.note(Event::Split(plan.clone()));
@@ -50,6 +62,9 @@ impl Storage {
         let (job_id, fingerprint) = name_of(plan);
         if units(plan).any(|unit| !parts.contains_key(&unit)) {
             self.chronicle.note(Event::Incomplete(job_id.clone(), fingerprint.clone()));
+        }
+        if plan.of_one_family().any(|rendition| has_two_families(plan, parts, rendition)) {
+            self.chronicle.note(Event::Mixed(job_id.clone(), fingerprint.clone()));
         }
         let there = self.parts.get(&(job_id.clone(), fingerprint.clone()));
         let is_lost = |unit: &WorkUnit| !there.is_some_and(|there| there.contains_key(unit));
@@ -95,7 +110,15 @@ impl Storage {
         self.parts.get(&(job_id, fingerprint)).into_iter().flat_map(|parts| parts.values().cloned()).collect()
     }
 
+    pub fn discard(&mut self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) {
+        if let Some(parts) = self.parts.get_mut(&(job_id.clone(), fingerprint.clone())) {
+            parts.remove(&unit);
+        }
+        self.chronicle.note(Event::Discarded(job_id, fingerprint, unit));
+    }
+
     pub fn remove(&mut self, job_id: JobId) {
+        self.families.remove(&job_id);
         self.plans.retain(|(id, _), _| *id != job_id);
         self.parts.retain(|(id, _), _| *id != job_id);
         self.removed.push(job_id);

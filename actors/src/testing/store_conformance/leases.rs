@@ -7,11 +7,29 @@ use futures_util::future::join_all;
 use super::{LONG, SHORT, Subject, at, done, eventually};
 use crate::job::VideoCodec;
 use crate::plan::EncoderFamily;
-use crate::ports::{Capabilities, EncoderCapability, WorkerInfo};
+use crate::ports::{Capabilities, CapabilityFinding, Device, Direction, PathCapability, Proof, WorkerInfo};
 
 fn worker(name: &str, slots: usize) -> WorkerInfo {
-    let encoders = vec![EncoderCapability { codec: VideoCodec::H264, encoder: EncoderFamily::X264 }];
-    let capabilities = Capabilities { encoders, findings: vec!["no \"GPU\"".into()] };
+    let path = |family, proof| PathCapability {
+        codec: VideoCodec::H264,
+        direction: Direction::Encode,
+        bit_depth: 8,
+        family,
+        proof,
+        max_size: Some((4096, 4096)),
+    };
+    let works = path(EncoderFamily::X264, Proof::Works { fps: Some(80) });
+    let fails = path(EncoderFamily::Nvcodec, Proof::Fails("no \"sessions\" left".into()));
+    let device = Device {
+        index: 1,
+        name: "a \"GPU\"".into(),
+        driver: "535.1".into(),
+        memory_bytes: 80_000_000_000,
+        max_sessions: Some(8),
+        lost: Some("it fell off the bus".into()),
+    };
+    let finding = CapabilityFinding { what: "no \"driver\"".into(), advice: "install one".into() };
+    let capabilities = Capabilities { devices: vec![device], paths: vec![works, fails], findings: vec![finding] };
     WorkerInfo { worker: name.into(), slots, capabilities, updated_at: at(0) }
 }
 

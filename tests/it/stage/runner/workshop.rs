@@ -8,10 +8,10 @@ use std::time::Duration;
 use actors::checkpoint::{OutputReport, PartRecord};
 use actors::failure::Failure;
 use actors::job::JobSpec;
-use actors::plan::Plan;
+use actors::plan::{Families, Plan};
 use actors::ports::{StageOutcome, StageRequest, StageRunner as _, WorkStorage as _};
 use actors::task::{WorkUnit, units};
-use gstreamer_worker::stage::{ProcessRunner, RunnerSettings};
+use gstreamer_worker::stage::{ProcessRunner, Proven, RunnerSettings};
 use gstreamer_worker::storage::{Storage, file_uri};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,7 @@ impl Workshop {
             stall_timeout: Duration::from_secs(60),
             worker: "worker-1".into(),
             launcher: launcher(mode),
+            proven: Proven::default(),
         };
         ProcessRunner::new(self.storage.clone(), settings)
     }
@@ -81,14 +82,17 @@ impl Workshop {
 
     pub async fn split(&self, mode: &str) -> Result<Arc<Plan>, Failure> {
         let source = self.storage.identify(&self.job.input.uri).await?;
-        match self.run(mode, StageRequest::Split { job: Arc::clone(&self.job), source }).await? {
+        match self
+            .run(mode, StageRequest::Split { job: Arc::clone(&self.job), source, families: Families::default() })
+            .await?
+        {
             StageOutcome::Split(plan) => Ok(plan),
             other => panic!("another outcome: {other:?}"),
         }
     }
 
     pub async fn unit(&self, mode: &str, plan: &Arc<Plan>, unit: WorkUnit) -> Result<PartRecord, Failure> {
-        match self.run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit }).await? {
+        match self.run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit, on_cpu: false }).await? {
             StageOutcome::Unit(record) => Ok(record),
             other => panic!("another outcome: {other:?}"),
         }
@@ -96,7 +100,11 @@ impl Workshop {
 
     /// How a source is lost without which a unit cannot be made.
     pub async fn lost(&self, mode: &str, plan: &Arc<Plan>, unit: WorkUnit) -> String {
-        match self.run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit }).await.expect("an outcome") {
+        match self
+            .run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit, on_cpu: false })
+            .await
+            .expect("an outcome")
+        {
             StageOutcome::SourceLost(how) => how,
             other => panic!("another outcome: {other:?}"),
         }

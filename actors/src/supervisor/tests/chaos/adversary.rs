@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 
 use super::verdict;
 use super::world::{Dice, World};
-use crate::job::JobId;
-use crate::plan::testing::job;
+use crate::job::{GpuMode, JobId, JobSpec};
+use crate::plan::EncoderFamily;
+use crate::plan::testing::job_into;
 use crate::supervisor::WorkerHandle;
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::Fleet;
@@ -78,6 +79,9 @@ impl Adversary {
         if self.raging {
             life.set_weather(self.world.weather);
         }
+        if self.world.may_have_devices && self.dice.one_in(2) {
+            self.fleet.machine.set_device(&name, Some(EncoderFamily::Nvcodec));
+        }
         let handle = self.fleet.mortal(self.world.settings(&name), &life);
         self.workers.push(Worker { number, name, life, handle });
     }
@@ -109,8 +113,17 @@ impl Adversary {
     fn submit_next(&mut self) {
         if self.jobs.len() < self.world.films.len() {
             let name = World::name(self.jobs.len());
-            self.jobs.push(self.fleet.submit(&job(&name)));
+            let index = self.jobs.len();
+            let gpu = if self.world.requires[index] { GpuMode::Require } else { GpuMode::Auto };
+            let job = JobSpec { gpu, ..job_into(&name, &self.world.containers[index]) };
+            self.jobs.push(self.fleet.submit(&job));
         }
+    }
+
+    /// Whether the job of this name requires a device.
+    pub fn requires(&self, name: &str) -> bool {
+        let index = self.jobs.iter().position(|job_id| job_id.as_str() == name);
+        index.is_some_and(|index| self.world.requires[index])
     }
 
     async fn rage(&mut self) {

@@ -8,7 +8,6 @@ use crate::failure::FailureClass;
 use crate::job::JobId;
 use crate::ports::Queue;
 use crate::testing::chronicle::Event;
-use crate::testing::fleet::Fleet;
 use crate::testing::invariants::{check as check_all, check_after_loss, check_at_rest};
 
 pub(super) fn check(adversary: &Adversary) {
@@ -24,14 +23,16 @@ pub(super) fn check(adversary: &Adversary) {
         let removed = fleet.stages.is_empty_of(job_id) || was_forgotten(adversary, job_id);
         assert!(removed, "{job_id} has ended, and its work is still there");
     }
-    attempts_are_counted_first(fleet);
+    attempts_are_counted_first(adversary);
+    what_requires_a_device_is_made_by_one(adversary);
     let letters = fleet.log.records(Queue::DeadLetter);
     assert!(adversary.world.may_fail() || letters.is_empty(), "dead letters: {letters:?}");
 }
 
 /// No run of a stage is begun that was not counted: otherwise nobody would give a task up that kills its workers. An input
 /// is cut again within the attempt of the unit that lost its source, once for each loss.
-fn attempts_are_counted_first(fleet: &Fleet) {
+fn attempts_are_counted_first(adversary: &Adversary) {
+    let fleet = &adversary.fleet;
     let mut counted = HashMap::<String, usize>::new();
     fleet.chronicle.read(|events| {
         for event in events {
@@ -44,11 +45,29 @@ fn attempts_are_counted_first(fleet: &Fleet) {
         let job = run.key.split('/').next().unwrap_or_default();
         *counted.entry(format!("{job}/split")).or_default() += 1;
     }
+    // A device that fails costs no attempt: the CPU takes over within it.
+    let requires = |key: &str| adversary.requires(key.split('/').next().unwrap_or_default());
+    for run in fleet.stages.runs().iter().filter(|run| run.device_failed && !requires(&run.key)) {
+        *counted.entry(run.key.clone()).or_default() += 1;
+    }
     for run in fleet.stages.runs() {
         let left = counted.entry(run.key.clone()).or_default();
         assert!(*left > 0, "{} was begun by {} without being counted", run.key, run.worker);
         *left -= 1;
     }
+}
+
+fn what_requires_a_device_is_made_by_one(adversary: &Adversary) {
+    adversary.fleet.chronicle.read(|events| {
+        for event in events {
+            if let Event::Recorded { job_id, offered, .. } = event
+                && adversary.requires(job_id.as_str())
+            {
+                let by_cpu = offered.encoders.iter().any(|family| !family.is_device());
+                assert!(!by_cpu, "{job_id} requires a device, and the CPU made {}", offered.unit);
+            }
+        }
+    });
 }
 
 /// Whether the store lost that the job has ended. A part that becomes durable afterwards stays: nobody may remove the work
@@ -80,7 +99,9 @@ fn failed_for_a_reason(adversary: &Adversary, job_id: &JobId, class: Option<Fail
     };
     let reason = match class {
         Some(FailureClass::Permanent) => adversary.world.may_fail(),
-        Some(FailureClass::Retryable | FailureClass::Device) => adversary.fleet.chronicle.any(used_up),
+        Some(FailureClass::Retryable) => adversary.fleet.chronicle.any(used_up),
+        // Never where the CPU may do it.
+        Some(FailureClass::Device) => adversary.requires(job_id.as_str()) && adversary.fleet.chronicle.any(used_up),
         Some(FailureClass::Interrupted) | None => false,
     };
     assert!(reason, "{job_id} failed without a reason ({class:?})");

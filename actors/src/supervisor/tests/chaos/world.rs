@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::gpu::GpuSettings;
+use crate::job::Container;
 use crate::supervisor::Settings;
 use crate::task::Stage;
 use crate::testing::fleet::{Fleet, settings};
@@ -46,6 +48,14 @@ impl Dice {
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub films: Vec<Film>,
+    /// What each job is to give.
+    pub containers: Vec<Vec<Container>>,
+    /// Which jobs require a device; only where jobs may fail, because devices may be away for too long.
+    pub requires: Vec<bool>,
+    /// Some workers may have a device, now and then.
+    pub may_have_devices: bool,
+    /// Encoding sessions of a device.
+    sessions: Option<u32>,
     pub num_workers: usize,
     /// How many things the adversary does.
     pub num_acts: u64,
@@ -68,15 +78,22 @@ const ENOUGH: u32 = 1000;
 impl World {
     pub fn new(dice: &mut Dice) -> Self {
         let num_jobs = 1 + dice.index(3);
+        let films: Vec<Film> = (0..num_jobs).map(|_| film(dice)).collect();
+        let max_attempts = if dice.one_in(3) { 3 } else { ENOUGH };
+        let requires = films.iter().map(|_| max_attempts < ENOUGH && dice.one_in(4)).collect();
         Self {
-            films: (0..num_jobs).map(|_| film(dice)).collect(),
+            requires,
+            containers: films.iter().map(|_| containers(dice)).collect(),
+            films,
+            may_have_devices: dice.one_in(2),
+            sessions: dice.one_in(3).then_some(1),
             num_workers: 1 + dice.index(4),
             num_acts: 3 + dice.roll(14),
             pause: Duration::from_millis(200 + dice.roll(5000)),
             weather: weather(dice),
             may_empty: dice.one_in(3),
             may_cancel: dice.one_in(5),
-            max_attempts: if dice.one_in(3) { 3 } else { ENOUGH },
+            max_attempts,
             lease_ttl: Duration::from_secs(2 + dice.roll(20)),
             pool: PoolSize { cpu: 1 + dice.index(3), io: 1 + dice.index(2) },
         }
@@ -93,6 +110,7 @@ impl World {
             max_attempts: self.max_attempts,
             lease_ttl: self.lease_ttl,
             drain_timeout: Duration::from_secs(8),
+            gpu: GpuSettings { sessions: self.sessions, ..GpuSettings::default() },
             ..settings(worker)
         }
     }
@@ -122,6 +140,14 @@ fn film(dice: &mut Dice) -> Film {
     };
     let parallelism = 1 + dice.roll(if chunks > 12 { 12 } else { 4 });
     Film { chunks: chunks as u32, parallelism: parallelism as u32, audio: !dice.one_in(3) }
+}
+
+fn containers(dice: &mut Dice) -> Vec<Container> {
+    match dice.roll(3) {
+        0 => vec![Container::Mpegts],
+        1 => vec![Container::Mp4],
+        _ => vec![Container::Mpegts, Container::Mp4],
+    }
 }
 
 fn weather(dice: &mut Dice) -> Weather {

@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use super::{Adversary, World};
-use crate::failure::Failure;
+use crate::failure::{DeviceFault, Failure};
 use crate::job::JobId;
+use crate::plan::EncoderFamily;
 use crate::ports::Queue;
 use crate::testing::life::{Death, Life, Moment};
 use crate::testing::log::PARTITIONS;
 use crate::testing::mortal::EFFECTS;
 use crate::testing::stages::Act;
 
+/// How devices fail.
+const FAULTS: [DeviceFault; 4] =
+    [DeviceFault::SessionLimit, DeviceFault::OutOfMemory, DeviceFault::DeviceLost, DeviceFault::Hang];
 /// The effects that others build upon.
 const VITAL: [&str; 8] = ["run", "run", "record", "publish", "finish", "remove", "finished", "deliver"];
 
 impl Adversary {
     pub(super) async fn act(&mut self) {
         self.pass_a_while().await;
-        match self.dice.roll(26) {
+        match self.dice.roll(28) {
             0..=6 => self.doom(),
             7 => self.some_life().die(),
             8 => self.fleet.log.shuffle(),
@@ -31,6 +35,8 @@ impl Adversary {
             18 => self.fleet.log.set_latency(self.dice.time(Duration::from_secs(3))),
             19 | 20 => self.spoil_a_task(),
             21 => self.fleet.stages.damage(self.dice.index(1000)),
+            26 => self.change_a_device(),
+            27 => self.spoil_devices(),
             22 => self.fleet.service.panic_next(1 + self.dice.index(2)),
             _ => self.end_a_job(),
         }
@@ -66,7 +72,7 @@ impl Adversary {
 
     /// Some partitions stand still for a while.
     async fn hold_back(&mut self) {
-        let queues = [Queue::Jobs, Queue::Cpu];
+        let queues = [Queue::Jobs, Queue::Cpu, Queue::Gpu];
         let of_queue = |queue| (0..PARTITIONS).map(move |partition| (queue, partition));
         let mut partitions: Vec<_> = queues.into_iter().flat_map(of_queue).collect();
         partitions.retain(|_| self.dice.one_in(2));
@@ -132,7 +138,7 @@ impl Adversary {
         };
         let act = match self.dice.roll(6) {
             0 => Act::Panic,
-            1 => Act::Fail(Failure::device("the GPU is gone")),
+            1 => Act::Fail(Failure::device_fault(self.dice.pick(&FAULTS), "the GPU is gone")),
             2 => Act::Kill,
             3 if self.world.may_fail() => Act::Fail(Failure::permanent("the input is broken")),
             4 => Act::Fail(Failure::retryable("it did not move")),
@@ -145,6 +151,26 @@ impl Adversary {
             _ => 1 + self.dice.index(3),
         };
         self.fleet.stages.script(&format!("{}/{task}", World::name(job)), vec![act; times]);
+    }
+
+    /// A worker has a device, or has it no more; it sees that when it looks the next time.
+    fn change_a_device(&mut self) {
+        let index = self.dice.index(self.workers.len());
+        let name = self.workers[index].name.clone();
+        let family = (self.world.may_have_devices && self.dice.one_in(2)).then_some(EncoderFamily::Nvcodec);
+        self.fleet.machine.set_device(&name, family);
+    }
+
+    /// The devices fail at many of the next chunks.
+    fn spoil_devices(&mut self) {
+        for (job, film) in self.world.films.iter().enumerate() {
+            for chunk in 0..film.chunks.min(8) {
+                if self.dice.one_in(2) {
+                    let act = Act::Fail(Failure::device_fault(self.dice.pick(&FAULTS), "the GPU is gone"));
+                    self.fleet.stages.script(&format!("{}/v{chunk:05}", World::name(job)), [act]);
+                }
+            }
+        }
     }
 
     /// A job ends before it is done, while tasks of it run, where this world allows it.

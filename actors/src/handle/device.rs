@@ -1,0 +1,178 @@
+//! Where a chunk is encoded: by the device that its plan names, or by the CPU.
+//!
+//! | what happens | `gpu: auto` | `gpu: require` |
+//! |---|---|---|
+//! | this worker cannot (no such device, breaker open, device lost) | the CPU, at once | waits here for `GPU_WAIT_TIMEOUT`, then the job fails |
+//! | all sessions are in use | looked at again in a moment | the same |
+//! | the device fails | the CPU, at once and in the same attempt | an attempt; tried again |
+//! | it says that the input is at fault | the CPU, at once; if that says so too the job fails | the job fails |
+//! | something else fails in the last attempt | the CPU, at once | the job fails |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lease::Lease;
+use super::policy::Attempt;
+use super::{Step, Workbench, tally};
+use crate::board::Entry;
+use crate::checkpoint::Checkpoint;
+use crate::failure::{DeviceFault, Failure, FailureClass};
+use crate::gpu::{Session, Taken, count_fallback};
+use crate::job::{GpuMode, JobId, JobSpec, VideoCodec};
+use crate::plan::{Families, Plan};
+use crate::ports::{StageOutcome, StageRequest};
+use crate::task::{Task, WorkUnit};
+use crate::work::RunWork;
+
+/// Where a unit is made.
+pub(super) enum Place {
+    /// As planned, and no device is needed for it.
+    Planned,
+    /// As planned, by a device.
+    Device(Session),
+    /// By the CPU, whatever the plan says.
+    Cpu,
+    /// Nowhere yet.
+    Later(Step),
+}
+
+impl Workbench {
+    /// Where `task` is worked on here and now.
+    pub(super) fn place(&self, plan: &Plan, task: &Task) -> Result<Place, Failure> {
+        let by_device = matches!(task, Task::Encode { .. }) && plan.uses_device();
+        if !by_device {
+            return Ok(Place::Planned);
+        }
+        let (job_id, required) = (&plan.job.job_id, plan.job.gpu == GpuMode::Require);
+        if task.is_on_cpu() && !required {
+            return Ok(Place::Cpu);
+        }
+        match self.gpu.take(plan) {
+            Taken::Session(session) => {
+                self.gpu.waits_no_more(job_id);
+                Ok(Place::Device(session))
+            }
+            Taken::Full => Ok(Place::Later(Step::Parked)),
+            Taken::Cannot(why) if required => {
+                let waited = self.gpu.waited(job_id);
+                self.wait(job_id, waited, &why).map(Place::Later)
+            }
+            Taken::Cannot(why) => {
+                tracing::info!(%job_id, task = task.key(), why, "chunk was planned for a device, the CPU makes it");
+                Ok(Place::Cpu)
+            }
+        }
+    }
+
+    /// Runs a unit at `place`, and once more by the CPU where a device fails that is not required.
+    #[allow(clippy::too_many_arguments)] // What the attempt consists of.
+    pub(super) async fn run_unit(
+        &self,
+        asked: &RunWork,
+        plan: &Arc<Plan>,
+        unit: WorkUnit,
+        place: Place,
+        lease: &Lease,
+        entry: &Entry,
+        attempt: &Attempt,
+    ) -> Result<StageOutcome, Failure> {
+        let job_id = &plan.job.job_id;
+        let required = plan.job.gpu == GpuMode::Require;
+        let request = |on_cpu| StageRequest::Unit { plan: plan.clone(), unit, on_cpu };
+        let session = match place {
+            // Attempts before it took their worker with them, and the device may be why.
+            Place::Device(_) if !required && self.is_last(attempt) && attempt.is_again() => None,
+            Place::Device(session) => Some(session),
+            Place::Planned => {
+                return self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+            }
+            Place::Cpu | Place::Later(_) => None,
+        };
+        if let Some(session) = session {
+            let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+            drop(session);
+            if let Some(outcome) = self.after_device(plan, unit, entry, attempt, outcome) {
+                return outcome;
+            }
+        }
+        self.run_stage(job_id, lease, request(true), entry.on_progress(), &asked.stop).await
+    }
+
+    /// What came of a device; `None` where the CPU has to do it.
+    fn after_device(
+        &self,
+        plan: &Arc<Plan>,
+        unit: WorkUnit,
+        entry: &Entry,
+        attempt: &Attempt,
+        outcome: Result<StageOutcome, Failure>,
+    ) -> Option<Result<StageOutcome, Failure>> {
+        let failure = match outcome {
+            Err(failure) => failure,
+            Ok(outcome) => {
+                if matches!(outcome, StageOutcome::Unit(_)) {
+                    self.gpu.worked();
+                }
+                return Some(Ok(outcome));
+            }
+        };
+        let falls = match failure.class {
+            FailureClass::Device => {
+                self.gpu.failed(&failure);
+                true
+            }
+            // A driver can take its process with it without a word.
+            FailureClass::Retryable => self.is_last(attempt),
+            // Its decoder may be what does not understand the input.
+            FailureClass::Permanent => true,
+            FailureClass::Interrupted => false,
+        };
+        if !falls || plan.job.gpu == GpuMode::Require {
+            return Some(Err(failure));
+        }
+        let fault = failure.fault().unwrap_or(DeviceFault::Other);
+        tracing::warn!(job_id = %plan.job.job_id, %unit, fault = fault.as_str(), %failure, "device failed, the CPU makes the chunk");
+        count_fallback(fault);
+        tally::failure(&failure);
+        tally::wasted(plan, unit, entry.done_ns());
+        None
+    }
+
+    /// The devices that the plan of `job` may use; `None` while it waits for one that it requires.
+    pub(super) async fn families(&self, job: &JobSpec, seen: &Checkpoint) -> Result<Option<Families>, Failure> {
+        if job.gpu == GpuMode::Off {
+            return Ok(Some(Families::default()));
+        }
+        // What this worker has it may not have announced yet.
+        let mut offers = self.gpu.offers();
+        let others = self.store.workers().await?.into_iter().filter(|other| other.worker != self.settings.worker);
+        offers.extend(others.flat_map(|other| other.capabilities.offers().collect::<Vec<_>>()));
+        offers.sort_unstable();
+        offers.dedup();
+        let is_missing = |codec: &VideoCodec| !offers.iter().any(|offer| offer.codec == *codec);
+        let missing = job.outputs.iter().map(|output| output.video.codec).find(is_missing);
+        if let (GpuMode::Require, Some(codec)) = (job.gpu, missing) {
+            let waited = (self.now() - seen.created_at).to_std().unwrap_or_default();
+            self.wait(&job.job_id, waited, &format!("no living worker has a GPU that encodes {}", codec.as_str()))?;
+            self.board.waits(seen);
+            return Ok(None);
+        }
+        Ok(Some(Families(offers)))
+    }
+
+    /// Work of a job that requires a GPU waits, unless it has done so for too long.
+    fn wait(&self, job_id: &JobId, waited: Duration, why: &str) -> Result<Step, Failure> {
+        let most = self.gpu.wait_timeout();
+        if waited < most {
+            let left = (most - waited).as_secs();
+            tracing::warn!(%job_id, why, waited = waited.as_secs(), left, "job requires a GPU and waits for one");
+            return Ok(Step::Waits);
+        }
+        self.gpu.waits_no_more(job_id);
+        Err(Failure::permanent(format!(
+            "gpu: the job requires a GPU, and {why}; it waited {} s for one (GPU_WAIT_TIMEOUT): see `doctor` on a worker \
+             with a GPU, or ask for auto or off",
+            waited.as_secs()
+        )))
+    }
+}

@@ -1,0 +1,92 @@
+//! Encoder families, and the choice between them: a device where a worker has proven it, the CPU everywhere else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::VideoCodec;
+
+/// The encoder that makes a rendition. In the order in which devices are preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderFamily {
+    /// NVENC of an NVIDIA GPU.
+    Nvcodec,
+    /// VA-API, as of GPUs by Intel and AMD.
+    Va,
+    /// OpenH264 on the CPU: stands for a device in tests, and is offered only where a test asks for it.
+    Openh264,
+    /// x264 on the CPU, one thread.
+    X264,
+    /// x265 on the CPU, one thread.
+    X265,
+}
+
+impl EncoderFamily {
+    /// The name used in metrics and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nvcodec => "nvcodec",
+            Self::Va => "va",
+            Self::Openh264 => "openh264",
+            Self::X264 => "x264",
+            Self::X265 => "x265",
+        }
+    }
+
+    /// Whether it needs a device that not every worker has and that can fail.
+    pub const fn is_device(self) -> bool {
+        match self {
+            Self::Nvcodec | Self::Va | Self::Openh264 => true,
+            Self::X264 | Self::X265 => false,
+        }
+    }
+
+    /// The family that makes `codec` on the CPU, on every worker.
+    pub const fn cpu_family(codec: VideoCodec) -> Self {
+        match codec {
+            VideoCodec::H264 => Self::X264,
+            VideoCodec::H265 => Self::X265,
+        }
+    }
+}
+
+/// A device that a living worker has proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FamilyOffer {
+    /// What it makes.
+    pub codec: VideoCodec,
+    /// Bits of a luma sample.
+    pub bit_depth: u8,
+    /// The family.
+    pub family: EncoderFamily,
+    /// Largest width and height in pixels, where there is a limit.
+    pub max_size: Option<(u32, u32)>,
+}
+
+impl FamilyOffer {
+    /// Whether it makes pictures of this size so.
+    pub fn fits(&self, codec: VideoCodec, bit_depth: u8, width: u32, height: u32) -> bool {
+        let large_enough = self.max_size.is_none_or(|(most_w, most_h)| width <= most_w && height <= most_h);
+        self.codec == codec && self.bit_depth == bit_depth && large_enough
+    }
+}
+
+/// The devices that a plan may use; none means the CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Families(pub Vec<FamilyOffer>);
+
+impl Families {
+    /// Whether one of them does what `wanted` says, at its largest size.
+    pub fn covers(&self, wanted: &FamilyOffer) -> bool {
+        let (width, height) = wanted.max_size.unwrap_or((u32::MAX, u32::MAX));
+        let fits = |offer: &FamilyOffer| offer.fits(wanted.codec, wanted.bit_depth, width, height);
+        self.0.iter().any(|offer| offer.family == wanted.family && fits(offer))
+    }
+
+    /// The family for a rendition of `width` × `height` pixels.
+    pub fn choose(&self, codec: VideoCodec, bit_depth: u8, width: u32, height: u32) -> EncoderFamily {
+        let best =
+            self.0.iter().filter(|offer| offer.fits(codec, bit_depth, width, height)).map(|offer| offer.family).min();
+        best.unwrap_or(EncoderFamily::cpu_family(codec))
+    }
+}

@@ -1,0 +1,127 @@
+//! Sees to it that each key frame of a device has its parameter sets in front of it, once. Encoders differ: some write
+//! them in front of the first key frame only, some twice. With them in band, parts of different encoders can follow one
+//! another in a transport stream. Never looks into a slice.
+
+use std::collections::BTreeSet;
+
+use actors::failure::{DeviceFault, Failure};
+use actors::job::VideoCodec;
+
+use crate::media::assemble::annexb::{Kind, kind, nal_units};
+
+/// The parameter sets of one stream.
+#[derive(Debug)]
+pub struct ParameterSets {
+    codec: VideoCodec,
+    known: Vec<Vec<u8>>,
+}
+
+/// An access unit that was looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Whether it is a random access point.
+    pub key: bool,
+    /// What to write in its place, where it is not right as it is.
+    pub instead: Option<Vec<u8>>,
+}
+
+impl ParameterSets {
+    /// None are known.
+    pub const fn new(codec: VideoCodec) -> Self {
+        Self { codec, known: Vec::new() }
+    }
+
+    /// Looks at the next access unit, in byte-stream form.
+    ///
+    /// # Errors
+    /// `device` where a key frame comes before all parameter sets did.
+    pub fn look(&mut self, unit: &[u8]) -> Result<Looked, Failure> {
+        let kind = |nal: &[u8]| kind(self.codec, nal);
+        if !nal_units(unit).any(|nal| kind(nal) == Kind::KeySlice) {
+            return Ok(Looked { key: false, instead: None });
+        }
+        let mut own: Vec<Vec<u8>> = Vec::new();
+        let mut repeated = false;
+        for nal in nal_units(unit).filter(|nal| kind(nal) == Kind::Parameters) {
+            match own.iter().any(|seen| seen == nal) {
+                true => repeated = true,
+                false => own.push(nal.to_vec()),
+            }
+        }
+        let complete = self.is_complete(&own);
+        if complete {
+            self.known = own;
+        } else if self.known.is_empty() {
+            return Err(Failure::device_fault(
+                DeviceFault::BadOutput,
+                "the encoder begins without parameter sets, nobody could play that",
+            ));
+        }
+        let instead = (!complete || repeated).then(|| self.rebuilt(unit));
+        Ok(Looked { key: true, instead })
+    }
+
+    fn is_complete(&self, sets: &[Vec<u8>]) -> bool {
+        let (types, wanted): (BTreeSet<u8>, &[u8]) = match self.codec {
+            VideoCodec::H264 => (sets.iter().map(|set| set[0] & 0x1f).collect(), &[7, 8]),
+            VideoCodec::H265 => (sets.iter().map(|set| set[0] >> 1 & 0x3f).collect(), &[32, 33, 34]),
+        };
+        wanted.iter().all(|kind| types.contains(kind))
+    }
+
+    /// A delimiter stays in front; the sets follow it; what else there was comes behind them.
+    fn rebuilt(&self, unit: &[u8]) -> Vec<u8> {
+        let of = |wanted: fn(Kind) -> bool| nal_units(unit).filter(move |nal| wanted(kind(self.codec, nal)));
+        let delimiters = of(|kind| kind == Kind::Delimiter);
+        let rest = of(|kind| !matches!(kind, Kind::Delimiter | Kind::Parameters));
+        let mut made = Vec::with_capacity(unit.len() + 128);
+        for nal in delimiters.chain(self.known.iter().map(Vec::as_slice)).chain(rest) {
+            made.extend_from_slice(&[0, 0, 0, 1]);
+            made.extend_from_slice(nal);
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPS: &[u8] = &[0x67, 1, 2];
+    const PPS: &[u8] = &[0x68, 3];
+    const AUD: &[u8] = &[0x09, 0xf0];
+    const IDR: &[u8] = &[0x65, 9, 0, 0, 3, 1];
+    const P: &[u8] = &[0x41, 7];
+
+    fn unit(nals: &[&[u8]]) -> Vec<u8> {
+        nals.iter().flat_map(|nal| [&[0, 0, 0, 1][..], nal].concat()).collect()
+    }
+
+    #[test]
+    fn a_key_frame_without_sets_gets_those_of_the_one_before() {
+        let mut sets = ParameterSets::new(VideoCodec::H264);
+        let first = sets.look(&unit(&[SPS, PPS, IDR])).expect("a key frame");
+        assert_eq!(first, Looked { key: true, instead: None });
+        assert_eq!(sets.look(&unit(&[P])).expect("a frame"), Looked { key: false, instead: None });
+        let later = sets.look(&unit(&[AUD, IDR])).expect("a key frame");
+        assert_eq!(later.instead, Some(unit(&[AUD, SPS, PPS, IDR])));
+    }
+
+    #[test]
+    fn sets_that_come_twice_are_written_once_and_new_ones_replace_the_old() {
+        let mut sets = ParameterSets::new(VideoCodec::H264);
+        let twice = sets.look(&unit(&[SPS, PPS, SPS, PPS, IDR])).expect("a key frame");
+        assert_eq!(twice.instead, Some(unit(&[SPS, PPS, IDR])));
+        let other: &[u8] = &[0x67, 9, 9];
+        sets.look(&unit(&[other, PPS, IDR])).expect("a key frame");
+        assert_eq!(sets.look(&unit(&[IDR])).expect("a key frame").instead, Some(unit(&[other, PPS, IDR])));
+    }
+
+    #[test]
+    fn a_stream_that_begins_without_sets_is_bad_output_of_the_device() {
+        for (codec, nals) in [(VideoCodec::H264, vec![PPS, IDR]), (VideoCodec::H265, vec![&[19u8 << 1, 1, 5][..]])] {
+            let failure = ParameterSets::new(codec).look(&unit(&nals)).expect_err("nobody could play it");
+            assert_eq!(failure.fault(), Some(DeviceFault::BadOutput), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Which paths there are through each family of devices, and what the trials of them say together. Pure.
+
+use actors::failure::{DeviceFault, Failure};
+use actors::job::VideoCodec;
+use actors::plan::EncoderFamily;
+use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
+
+use super::{finding, row};
+use crate::stage::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
+use crate::stage::proven::Proof as DeviceProof;
+
+/// Size of the film of a trial: the least that every NVENC takes, with room to be halved.
+const SIZE: (u32, u32) = (640, 360);
+/// Its length: two seconds, so that key frames repeat.
+const FRAMES: u32 = 50;
+
+/// One thing that is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trial {
+    pub(super) family: EncoderFamily,
+    pub(super) codec: VideoCodec,
+    pub(super) direction: Direction,
+    pub(super) bit_depth: u8,
+    /// Whether the device scales too.
+    pub(super) scales: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) trial: Trial,
+    pub(super) outcome: Result<Tried, Failure>,
+}
+
+/// All paths through a family, those that scale on the device in front of those that do without.
+pub(super) fn of(family: EncoderFamily) -> Vec<Trial> {
+    use VideoCodec::{H264, H265};
+    let trial = |codec, direction, bit_depth, scales| Trial { family, codec, direction, bit_depth, scales };
+    let kinds = [(H264, 8), (H265, 8), (H265, 10)];
+    match family {
+        EncoderFamily::Nvcodec => {
+            let encode = |scales| kinds.map(|(codec, depth)| trial(codec, Direction::Encode, depth, scales));
+            let decode = kinds.map(|(codec, depth)| trial(codec, Direction::Decode, depth, false));
+            [encode(true), encode(false), decode].concat()
+        }
+        EncoderFamily::Va => kinds.map(|(codec, depth)| trial(codec, Direction::Encode, depth, false)).to_vec(),
+        EncoderFamily::Openh264 => vec![trial(H264, Direction::Encode, 8, false)],
+        EncoderFamily::X264 | EncoderFamily::X265 => Vec::new(),
+    }
+}
+
+impl Trial {
+    pub(super) const fn spec(&self) -> TrialSpec {
+        let decodes = matches!(self.direction, Direction::Decode);
+        let scaling = if self.scales { Scaling::ForItsEncoder } else { Scaling::Nothing };
+        TrialSpec {
+            codec: self.codec,
+            bit_depth: self.bit_depth,
+            encoder: if decodes { EncoderFamily::cpu_family(self.codec) } else { self.family },
+            device: DeviceWork { decoder: if decodes { Some(self.family) } else { None }, scaling },
+            size: SIZE,
+            halved: self.scales,
+            frames: FRAMES,
+        }
+    }
+
+    /// The element that has to be registered for it.
+    fn element(&self) -> &'static str {
+        match (self.family, self.direction, self.codec) {
+            (EncoderFamily::Nvcodec, Direction::Encode, VideoCodec::H264) => "nvh264enc",
+            (EncoderFamily::Nvcodec, Direction::Encode, VideoCodec::H265) => "nvh265enc",
+            (EncoderFamily::Nvcodec, Direction::Decode, VideoCodec::H264) => "nvh264dec",
+            (EncoderFamily::Nvcodec, Direction::Decode, VideoCodec::H265) => "nvh265dec",
+            (EncoderFamily::Va, _, VideoCodec::H264) => "vah264enc",
+            (EncoderFamily::Va, _, VideoCodec::H265) => "vah265enc",
+            (EncoderFamily::Openh264, ..) => "openh264enc",
+            (EncoderFamily::X264 | EncoderFamily::X265, ..) => "x264enc",
+        }
+    }
+
+    fn name(&self) -> String {
+        let (family, codec, direction) = (self.family.as_str(), self.codec.as_str(), self.direction.as_str());
+        let scales = if self.scales { ", scaled on the device" } else { "" };
+        format!("{direction} {codec} with {} bits by {family}{scales}", self.bit_depth)
+    }
+
+    fn same_row(&self, other: &Self) -> bool {
+        Self { scales: other.scales, ..*self } == *other
+    }
+}
+
+/// The paths whose elements are registered.
+pub(super) fn there(nvidia: bool, va: bool, elements: &[String]) -> Vec<Trial> {
+    let families = [(nvidia, EncoderFamily::Nvcodec), (va, EncoderFamily::Va)];
+    let all = families.into_iter().filter(|(visible, _)| *visible).flat_map(|(_, family)| of(family));
+    let has = |name: &str| elements.iter().any(|element| element == name);
+    all.filter(|trial| has(trial.element()) && (!trial.scales || has("cudaconvertscale"))).collect()
+}
+
+/// What is said where a device is visible and GStreamer has nothing for it.
+pub(super) fn missing(nvidia: bool, elements: &[String], libraries: &[String]) -> Option<CapabilityFinding> {
+    let of_nvidia = |end: &str| elements.iter().any(|name| name.starts_with("nvh26") && name.ends_with(end));
+    if !nvidia || (of_nvidia("enc") && of_nvidia("dec")) {
+        return None;
+    }
+    let (what, advice) = match libraries.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] if of_nvidia("dec") => (
+            "this GPU has a decoder and no encoder, or its driver gives none".to_owned(),
+            "nothing, if it is a GPU for data centres (A100, H100 and their kind have no NVENC)",
+        ),
+        [] => (
+            "an NVIDIA device is visible and GStreamer has no element for it".to_owned(),
+            "install gstreamer1.0-plugins-bad with its nvcodec plugin, and check that `nvidia-smi` works",
+        ),
+        ref names if names.contains(&"libcuda.so.1") => (
+            format!("an NVIDIA device is visible, and {} cannot be loaded", names.join(", ")),
+            "install the driver; in a container use the NVIDIA Container Toolkit and set \
+             NVIDIA_DRIVER_CAPABILITIES=video,compute,utility",
+        ),
+        ref names => (
+            format!("an NVIDIA device is visible, and {} cannot be loaded", names.join(", ")),
+            "the container lacks the `video` capability: set NVIDIA_DRIVER_CAPABILITIES=video,compute,utility",
+        ),
+    };
+    Some(CapabilityFinding { what, advice: advice.into() })
+}
+
+impl Attempt {
+    /// The failure of `next`, where the device was lost or hung in this attempt: it would only wait for its deadline.
+    pub(super) fn lost(&self, next: &Trial) -> Option<Failure> {
+        let failure = self.outcome.as_ref().err().filter(|_| self.trial.family == next.family)?;
+        matches!(failure.fault(), Some(DeviceFault::DeviceLost | DeviceFault::Hang))
+            .then(|| failure.clone().context("not tried, because the device failed before"))
+    }
+}
+
+/// The trials together.
+pub(super) struct Summary<'a> {
+    attempts: &'a [Attempt],
+    scales: bool,
+}
+
+impl<'a> Summary<'a> {
+    /// Pictures are scaled on the device only if that works for everything that encodes there.
+    pub(super) fn of(attempts: &'a [Attempt]) -> Self {
+        let scaled = || attempts.iter().filter(|attempt| attempt.trial.scales);
+        let works_without = |trial: &Trial| {
+            let twins = attempts.iter().filter(|attempt| !attempt.trial.scales && attempt.trial.same_row(trial));
+            twins.into_iter().any(|attempt| attempt.outcome.is_ok())
+        };
+        let works = scaled().any(|attempt| attempt.outcome.is_ok());
+        let breaks = scaled().any(|attempt| attempt.outcome.is_err() && works_without(&attempt.trial));
+        Self { attempts, scales: works && !breaks }
+    }
+
+    /// The attempts that count: with the scaler of the device or without it.
+    fn counting(&self) -> impl Iterator<Item = &'a Attempt> + '_ {
+        let counts = |attempt: &&Attempt| {
+            let has_both =
+                attempt.trial.direction == Direction::Encode && attempt.trial.family == EncoderFamily::Nvcodec;
+            !has_both || attempt.trial.scales == self.scales
+        };
+        self.attempts.iter().filter(counts)
+    }
+
+    pub(super) fn rows(&self) -> Vec<PathCapability> {
+        let proof = |attempt: &Attempt| match &attempt.outcome {
+            // Frames per second of a small film say little below one.
+            Ok(tried) => Proof::Works { fps: Some(tried.fps.round() as u32).filter(|fps| *fps > 0) },
+            Err(failure) => Proof::Fails(failure.message.clone()),
+        };
+        self.counting().map(|attempt| row(&attempt.trial, proof(attempt))).collect()
+    }
+
+    pub(super) fn findings(&self) -> Vec<CapabilityFinding> {
+        let scaler = self.attempts.iter().filter(|attempt| attempt.trial.scales && !self.scales).take(1);
+        let shown = self.counting().chain(scaler);
+        shown.filter_map(|attempt| Some(finding(&attempt.trial.name(), attempt.outcome.as_ref().err()?))).collect()
+    }
+
+    pub(super) fn proof(&self) -> DeviceProof {
+        let decodes = self.counting().filter(|attempt| attempt.trial.direction == Direction::Decode);
+        let decodes = decodes.filter(|attempt| attempt.outcome.is_ok());
+        DeviceProof {
+            decodes: decodes.map(|attempt| (attempt.trial.codec, attempt.trial.bit_depth)).collect(),
+            scales: self.scales,
+        }
+    }
+}
