@@ -53,11 +53,11 @@ async fn metrics_come_with_help_and_type_and_buckets() {
     assert_eq!(status, 200);
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
     for line in [
-        "# HELP transcode_encode_fps Frames encoded per second by one task.",
+        "# HELP transcode_encode_fps Frames per second that one task encodes.",
         "# TYPE transcode_encode_fps histogram",
         r#"transcode_encode_fps_bucket{codec="h264",encoder="x264",le="45"} 1"#,
         r#"transcode_encode_fps_bucket{codec="h264",encoder="x264",le="30"} 0"#,
-        "# HELP transcode_tasks_total Attempts of tasks that ended, by stage and outcome.",
+        "# HELP transcode_tasks_total Attempts of tasks that ended.",
         "# TYPE transcode_tasks_total counter",
         r#"transcode_tasks_total{stage="encode",outcome="done"} 3"#,
         "# TYPE transcode_pool_slots gauge",
