@@ -11,7 +11,7 @@ use crate::job::{Container, GpuMode, JobSpec};
 use crate::metrics as names;
 use crate::plan::EncoderFamily;
 use crate::plan::testing::{job, job_into};
-use crate::ports::{Capabilities, Device, GpuReading, LeaseStore as _, Queue};
+use crate::ports::{Capabilities, Device, GpuReading, LeaseStore as _, Publication, Queue};
 use crate::supervisor::{Settings, Supervisor, WorkerHandle};
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, settings, until};
@@ -280,6 +280,41 @@ async fn a_chunk_that_takes_its_worker_along_is_made_by_the_cpu_in_its_last_atte
     let _worker = gpu_worker(&fleet, "a");
     assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
     assert_eq!(made_by(&fleet), [X264]);
+}
+
+#[actix::test]
+async fn a_chunk_of_the_cpu_that_is_delivered_again_sends_the_next_one_to_the_cpu_too() {
+    tokio::time::pause();
+    let fleet = Fleet::default();
+    fleet.stages.film("movie", Film { chunks: 6, parallelism: 2, audio: false });
+    fleet.stages.script("movie/v00002", [fault(DeviceFault::OutOfMemory)]);
+    fleet.stages.script("movie/v00004", [Act::Take(Duration::from_secs(60))]);
+    let _worker = gpu_worker(&fleet, "a");
+    let job_id = fleet.submit(&job_into("movie", &[Container::Mp4]));
+    until("what follows", || fleet.stages.begun("movie/v00004") == 1).await;
+    let tasks = |queue, unit: &str| -> Vec<_> {
+        let is_of = |record: &Publication| record.key.ends_with(unit.as_bytes());
+        fleet.log.records(queue).into_iter().filter(is_of).collect()
+    };
+    tasks(Queue::Gpu, "v00002").into_iter().for_each(|again| fleet.log.put(again));
+    until("what follows, again", || tasks(Queue::Cpu, "v00004").len() == 2).await;
+    assert!(tasks(Queue::Gpu, "v00004").is_empty());
+    assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
+}
+
+#[actix::test]
+async fn whatever_fails_a_device_in_its_last_attempt_the_cpu_makes_the_chunk() {
+    for (max_attempts, failures) in [(1, 1), (3, 2)] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        fleet.stages.script("movie/v00001", vec![Act::Fail(Failure::retryable("it ended without a word")); failures]);
+        fleet.machine.set_device("a", Some(Nvcodec));
+        let _worker = Supervisor::start(fleet.adapters("a"), Settings { max_attempts, ..settings("a") });
+        completed(&fleet, &job("movie")).await;
+        assert_eq!(made_by(&fleet).iter().filter(|family| **family == X264).count(), 1);
+        assert_eq!((most_attempts(&fleet), fleet.stages.begun("movie/v00001")), (max_attempts, failures + 1));
+        tokio::time::resume();
+    }
 }
 
 #[actix::test]
