@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::job::{JobId, JobSpec};
 use crate::ports::{Delivery, Publication, Queue};
 use crate::task::Task;
+use crate::trace::TraceParent;
 
 /// Header of a letter whose value was cut, because the broker found it too large: the bytes that the original had.
 pub const TRUNCATED: &str = "truncated-from-bytes";
@@ -150,6 +151,8 @@ pub struct DeadLetter {
     pub attempts: Option<u32>,
     /// Where it came from.
     pub origin: Option<Origin>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceParent>,
     /// The job that can be sent back, or a sentence that says why there is none and what to do.
     pub job: Result<JobSpec, String>,
 }
@@ -173,6 +176,7 @@ impl DeadLetter {
             reason: text(record, REASON),
             attempts: text(record, ATTEMPTS).and_then(|text| text.parse().ok()),
             origin: origin(record),
+            trace: TraceParent::of(&record.headers),
             job,
         }
     }

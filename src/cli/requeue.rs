@@ -8,6 +8,7 @@ use actors::failure::Failure;
 use actors::job::JobSpec;
 use actors::letter::LetterId;
 use actors::ports::{Clock as _, Publication, Queue, Reopened, SystemClock};
+use actors::trace::TraceParent;
 use clap::Args;
 use serde_json::json;
 
@@ -29,20 +30,16 @@ pub(super) async fn requeue(args: RequeueArgs, context: &Context<'_>) -> Result<
     let (wiring, id) = (context.wiring, args.id);
     let config = shared_store(context)?;
     refuse_embedded(&config)?;
-    let job = wiring
-        .dead_letters(&config)?
-        .letter(id)
-        .await?
-        .ok_or_else(|| no_letter(id))?
-        .job
-        .map_err(|why| Failure::permanent(format!("the dead letter {id} cannot be sent back, {why}")))?;
+    let letter = wiring.dead_letters(&config)?.letter(id).await?.ok_or_else(|| no_letter(id))?;
+    let job =
+        letter.job.map_err(|why| Failure::permanent(format!("the dead letter {id} cannot be sent back, {why}")))?;
     let jobs = wiring.jobs(&config).await?;
     let content = job.content_digest();
     match jobs.reopen(job.job_id.clone(), content.clone(), SystemClock.now()).await? {
         Reopened::Anew(_) => {}
         Reopened::Kept(checkpoint) => may_be_published_again(&checkpoint, &content)?,
     }
-    wiring.publisher(&config)?.publish(record(id, &job)?).await?;
+    wiring.publisher(&config)?.publish(record(id, &job, letter.trace.as_ref())?).await?;
     show(context, id, &job);
     Ok(Exit::Done)
 }
@@ -72,10 +69,13 @@ fn may_be_published_again(found: &Checkpoint, content: &str) -> Result<(), Failu
     Err(Failure::permanent(refusal))
 }
 
-fn record(id: LetterId, job: &JobSpec) -> Result<Publication, Failure> {
+fn record(id: LetterId, job: &JobSpec, trace: Option<&TraceParent>) -> Result<Publication, Failure> {
     let value = serde_json::to_vec(job);
     let value = value.map_err(|error| Failure::permanent(format!("the job cannot be written as JSON: {error}")))?;
-    let headers = vec![(REQUEUED_FROM.to_owned(), id.to_string().into_bytes())];
+    let mut headers = vec![(REQUEUED_FROM.to_owned(), id.to_string().into_bytes())];
+    if let Some(trace) = trace {
+        trace.add_to(&mut headers);
+    }
     Ok(Publication { queue: Queue::Jobs, key: job.job_id.as_str().into(), value: Some(value), headers })
 }
 

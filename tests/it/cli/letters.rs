@@ -106,6 +106,16 @@ async fn the_job_of_a_letter_is_published_after_the_store_lets_it_begin_anew() {
 }
 
 #[actix_rt::test]
+async fn a_job_that_is_sent_back_stays_in_its_trace() {
+    let fake = fake();
+    let trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    fake.letters.lock().expect("no panic").push(letter(6, Some(TASK), &[("job", JOB), trace]));
+    assert_eq!(requeue(&fake, "0-6").await.outcome.expect("sent back"), Exit::Done);
+    let headers = fake.published.lock().expect("no panic")[0].headers.clone();
+    assert!(headers.contains(&(trace.0.to_owned(), trace.1.as_bytes().to_vec())), "{headers:?}");
+}
+
+#[actix_rt::test]
 async fn a_job_whose_checkpoint_expired_is_sent_back_too() {
     let fake = fake();
     let ran = run(&["requeue", "0-1", "--json"], POD, &fake).await;
