@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, JobStatus};
 use crate::job::JobId;
 use crate::plan::Plan;
 use crate::ports::OnProgress;
@@ -82,6 +82,15 @@ impl JobProgress {
     /// Of a job of which nothing is done yet.
     fn none(job_id: JobId, life: u64) -> Self {
         Self { job_id, media: None, chunks: 0, chunks_done: 0, life, running: 0.0, assembled: None }
+    }
+
+    /// The least that the status of the job can be, by what runs here.
+    pub const fn status(&self) -> JobStatus {
+        match self.assembled {
+            Some(_) => JobStatus::Assembling,
+            None if self.chunks > 0 => JobStatus::Encoding,
+            None => JobStatus::Queued,
+        }
     }
 
     /// Progress of the whole job in percent, where `chunks_done` chunks are known to be done.

@@ -65,6 +65,11 @@ impl JobStatus {
             Self::Completed | Self::Failed | Self::Cancelled => 4,
         }
     }
+
+    /// The later of two in the order of a job's life.
+    pub const fn later(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
+    }
 }
 
 impl std::str::FromStr for JobStatus {

@@ -3,9 +3,10 @@
 //! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
 //! failed and was opened again has another life, which is told by [`crate::checkpoint::Checkpoint::life`].
 
+mod memory;
 mod outbox;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::job::JobId;
 use crate::metrics as names;
 use crate::ports::{Clock, StatusSink, Store};
 use crate::progress::Report;
+pub use memory::Memory;
+use memory::Seen;
 use outbox::Settled;
 
 /// Between two progress reports of a job.
@@ -36,10 +39,6 @@ const OUTBOX_INTERVAL: Duration = Duration::from_secs(5);
 const PENDING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reports of the outbox that are looked at together.
 const MAX_PENDING: usize = 64;
-/// Jobs whose progress is remembered though nothing of them runs here.
-const MAX_SEEN: usize = 1024;
-/// Ended jobs that are remembered, so that no late progress follows.
-const MAX_ENDED: usize = 1024;
 
 /// Deliver what is in the outbox; answered after a look that began later.
 #[derive(Clone, Copy, Debug, Message)]
@@ -57,6 +56,8 @@ pub struct ReporterPorts {
     pub clock: Arc<dyn Clock>,
     /// What runs here.
     pub board: Board,
+    /// What the reporters before it saw.
+    pub memory: Memory,
     /// Name of this worker.
     pub worker: String,
 }
@@ -66,10 +67,6 @@ pub struct Reporter {
     ports: ReporterPorts,
     /// Jobs with a report on its way: one at a time.
     sending: HashSet<JobId>,
-    /// What was last seen of a job: a store that comes back empty must not make its progress go back.
-    seen: HashMap<JobId, Seen>,
-    /// Jobs that ended, with the sequence number of the last report.
-    ended: VecDeque<(JobId, u64)>,
     /// Last reports that failed: how often, and when to try again.
     failed: HashMap<JobId, (u32, Instant)>,
     look: OutboxLook,
@@ -95,8 +92,6 @@ impl Reporter {
         Self {
             ports,
             sending: HashSet::new(),
-            seen: HashMap::new(),
-            ended: VecDeque::new(),
             failed: HashMap::new(),
             look: OutboxLook::Idle,
             waiting: Vec::new(),
@@ -106,55 +101,55 @@ impl Reporter {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        let jobs = self.ports.board.jobs();
-        if self.seen.len() > MAX_SEEN {
-            self.seen.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
-        }
-        for mut job in jobs {
-            // What was seen of an earlier life says nothing. A store that was emptied forgets the life.
-            let seen = self.seen.get(&job.job_id).copied().filter(|seen| seen.life >= job.life).unwrap_or_default();
-            job.life = job.life.max(seen.life);
-            if !self.has_ended(&job) && self.sending.insert(job.job_id.clone()) {
-                self.report(job, seen, ctx);
+        for (job, known) in self.ports.memory.of(self.ports.board.jobs()) {
+            if self.sending.insert(job.job_id.clone()) {
+                self.report(job, known, ctx);
             }
         }
     }
 
-    /// Whether this life of the job has ended: its last report has a higher number than its beginning.
-    fn has_ended(&self, job: &JobProgress) -> bool {
-        self.ended.iter().any(|(job_id, sequence)| *job_id == job.job_id && *sequence >= job.life)
-    }
-
-    fn report(&mut self, job: JobProgress, mut known: Seen, ctx: &mut Context<Self>) {
+    fn report(&mut self, job: JobProgress, known: Seen, ctx: &mut Context<Self>) {
         let job_id = job.job_id.clone();
-        known.chunks_done = known.chunks_done.max(job.chunks_done);
-        let sent = tokio::time::timeout(PROGRESS_TIMEOUT, report_once(self.ports.clone(), job, known));
-        ctx.spawn(fut::wrap_future::<_, Self>(sent).map(move |sent, this, ctx| {
-            this.sending.remove(&job_id);
-            match sent {
-                Ok(Ok(Told::Lives(seen))) => drop(this.seen.insert(job_id, seen)),
-                Ok(Ok(Told::Ended(sequence))) => this.note_end(job_id, sequence),
-                Ok(Err(failure)) => tracing::warn!(%job_id, %failure, "progress cannot be written to the checkpoint"),
-                Err(_) => tracing::debug!(%job_id, "progress report took too long and was dropped"),
-            }
-            // Its last report may have waited for this.
-            if !this.waiting.is_empty() {
-                this.flush(ctx);
+        let until = Instant::now() + PROGRESS_TIMEOUT;
+        let looked = tokio::time::timeout_at(until, look(self.ports.clone(), job, known));
+        ctx.spawn(fut::wrap_future::<_, Self>(looked).map(move |looked, this, ctx| {
+            let due = match looked {
+                Ok(Ok(due)) => due,
+                Ok(Err(failure)) => {
+                    tracing::warn!(%job_id, %failure, "progress cannot be written to the checkpoint");
+                    None
+                }
+                Err(_) => {
+                    tracing::debug!(%job_id, "progress could not be written in time");
+                    None
+                }
+            };
+            match due {
+                Some(report) => this.send(report, until, ctx),
+                None => this.sent(&job_id, ctx),
             }
         }));
     }
 
-    fn note_end(&mut self, job_id: JobId, sequence: u64) {
-        // A report that waited long may be of an earlier life than the one that runs.
-        if self.seen.get(&job_id).is_some_and(|seen| seen.life <= sequence) {
-            self.seen.remove(&job_id);
-        }
-        match self.ended.iter_mut().find(|(known, _)| *known == job_id) {
-            Some((_, last)) => *last = sequence.max(*last),
-            None => self.ended.push_back((job_id, sequence)),
-        }
-        while self.ended.len() > MAX_ENDED {
-            self.ended.pop_front();
+    fn send(&mut self, report: Report, until: Instant, ctx: &mut Context<Self>) {
+        let job_id = report.job_id.clone();
+        let sent = tokio::time::timeout_at(until, self.ports.sink.deliver(report));
+        ctx.spawn(fut::wrap_future::<_, Self>(sent).map(move |sent, this, ctx| {
+            match sent {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => tracing::debug!(%job_id, %failure, "progress report was dropped"),
+                Err(_) => tracing::debug!(%job_id, "progress report took too long and was dropped"),
+            }
+            this.sent(&job_id, ctx);
+        }));
+    }
+
+    /// Nothing of the job is on its way any more.
+    fn sent(&mut self, job_id: &JobId, ctx: &mut Context<Self>) {
+        self.sending.remove(job_id);
+        // Its last report may have waited for this.
+        if !self.waiting.is_empty() {
+            self.flush(ctx);
         }
     }
 
@@ -183,7 +178,7 @@ impl Reporter {
         let mut due = Vec::new();
         let mut held_back = 0;
         for report in reports {
-            self.note_end(report.job_id.clone(), report.sequence);
+            self.ports.memory.note_end(&report.job_id, report.sequence);
             if self.failed.get(&report.job_id).is_some_and(|(_, at)| *at > now) {
                 continue;
             }
@@ -238,42 +233,24 @@ impl Reporter {
     }
 }
 
-/// What a report saw of its job.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    chunks_done: u32,
-    percent: f64,
-    life: u64,
-}
-
-/// What a report learned.
-#[derive(Clone, Copy, Debug)]
-enum Told {
-    /// The job goes on.
-    Lives(Seen),
-    /// It has ended, with this sequence number.
-    Ended(u64),
-}
-
-/// Moves the checkpoint to what is seen here and, where a report is due, sends it.
-async fn report_once(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Told, Failure> {
-    let percent = job.percent(known.chunks_done).max(known.percent);
-    let step = Advance { progress: Some(percent), report: true, life: Some(job.life), ..Advance::default() };
+/// Moves the checkpoint to what is known here, and remembers what it says; gives the report that is due.
+async fn look(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Option<Report>, Failure> {
+    let step = Advance { progress: Some(known.percent), report: true, life: Some(known.life), ..Advance::default() };
     let advanced = ports.store.advance(job.job_id.clone(), step, ports.clock.now()).await?;
     // A checkpoint that is gone is built again by the next task.
-    let Some(advanced) = advanced else { return Ok(Told::Lives(Seen { life: job.life, ..known })) };
+    let Some(advanced) = advanced else { return Ok(None) };
     let checkpoint = advanced.checkpoint;
     if checkpoint.status.is_terminal() {
-        return Ok(Told::Ended(checkpoint.sequence));
+        ports.memory.note_end(&job.job_id, checkpoint.sequence);
+        return Ok(None);
     }
-    let seen = Seen { chunks_done: checkpoint.chunks_done, percent: checkpoint.progress, life: checkpoint.life };
-    if let Some(sequence) = advanced.sequence {
-        let report = Report::of(&checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
-        if let Err(failure) = ports.sink.deliver(report).await {
-            tracing::debug!(job_id = %job.job_id, %failure, "progress report was dropped");
-        }
+    // One that stands before what is known is just being built again: to tell of it would be a step back.
+    if checkpoint.status.rank() < known.status.rank() {
+        return Ok(None);
     }
-    Ok(Told::Lives(seen))
+    ports.memory.note(&checkpoint);
+    let report = |sequence| Report::of(&checkpoint, sequence, job.media, &ports.worker, ports.clock.now());
+    Ok(advanced.sequence.map(report))
 }
 
 impl Actor for Reporter {

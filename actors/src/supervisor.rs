@@ -40,7 +40,7 @@ use crate::link::Socket;
 use crate::metrics as names;
 use crate::pool::EncoderPool;
 use crate::ports::Store;
-use crate::reporter::{Flush, Reporter, ReporterPorts};
+use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
 use crate::status::StatusCell;
 use crate::work::RunWork;
 
@@ -91,6 +91,8 @@ pub struct Supervisor {
     sockets: Sockets,
     consumer: Option<Addr<Consumer>>,
     reporter: Option<Addr<Reporter>>,
+    /// What the reporters saw.
+    memory: Memory,
     restarts: HashMap<Kind, Restarts>,
     /// Whether tasks for GPUs are taken.
     reads_gpu: bool,
@@ -162,6 +164,7 @@ impl Supervisor {
             sockets,
             consumer: None,
             reporter: None,
+            memory: Memory::default(),
             restarts: HashMap::new(),
             reads_gpu: false,
             status,
@@ -227,6 +230,7 @@ impl Supervisor {
             sink: self.adapters.sink.clone(),
             clock: self.adapters.clock.clone(),
             board: self.workbench.board.clone(),
+            memory: self.memory.clone(),
             worker: self.settings.worker.clone(),
         }
     }

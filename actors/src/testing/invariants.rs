@@ -39,6 +39,7 @@ pub fn check_after_loss(fleet: &Fleet) {
         parts::check(events);
         ends::check(events);
         reports::check(events);
+        reports::are_remembered(events);
     });
 }
 

@@ -31,6 +31,8 @@ impl Default for Servers {
 
 /// Surroundings of workers.
 pub struct Fleet {
+    /// Dropped first: the logs that they print when a test fails lie in the bench.
+    workers: Vec<Worker>,
     pub bench: Bench,
     pub service: StandIn,
     pub servers: Servers,
@@ -38,7 +40,6 @@ pub struct Fleet {
     topic: String,
     /// Of the workers, beside the usual ones.
     more: Vec<(String, String)>,
-    workers: Vec<Worker>,
     /// Workers so far.
     num_started: usize,
 }
@@ -56,13 +57,13 @@ impl Fleet {
         // As an operator makes it who lets large messages through.
         create_topic(&brokers, &topic, 64, &[("max.message.bytes", "12000000")]).await;
         let mut fleet = Self {
+            workers: vec![],
             bench: Bench::new(),
             service: StandIn::start(),
             servers,
             brokers,
             topic,
             more: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-            workers: vec![],
             num_started: 0,
         };
         for _ in 0..workers {

@@ -44,6 +44,23 @@ pub(super) fn check(events: &[Event]) {
     reports.values().for_each(|reports| go_forward(reports));
 }
 
+/// Whatever the store forgets: what a worker tells of a job, it remembers while it lives and the job has not ended.
+pub(super) fn are_remembered(events: &[Event]) {
+    let mut last = HashMap::<(&str, &JobId), &Report>::new();
+    for event in events {
+        match event {
+            Event::Died(worker) | Event::Left(worker) => last.retain(|(by, _), _| by != worker),
+            Event::Ended(job_id, ..) => last.retain(|(_, of), _| *of != job_id),
+            Event::Reported { by, report } if !report.status.is_terminal() => {
+                if let Some(before) = last.insert((by, &report.job_id), report) {
+                    is_forward(before, report);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The reports of a job only go forward, over all losses.
 pub(super) fn only_go_forward(events: &[Event]) {
     let mut by_job = BTreeMap::<&JobId, Vec<Told>>::new();
@@ -68,8 +85,12 @@ fn go_forward(reports: &[Told]) {
     by_sequence.sort_by_key(|report| report.sequence);
     for pair in by_sequence.windows(2) {
         let [before, after] = pair else { continue };
-        assert!(before.progress <= after.progress, "progress went back: {before:?}, then {after:?}");
-        assert!(before.status.rank() <= after.status.rank(), "the status went back: {before:?}, then {after:?}");
+        is_forward(before, after);
         assert!(!before.status.is_terminal() || before == after, "{after:?} follows the end {before:?}");
     }
+}
+
+fn is_forward(before: &Report, after: &Report) {
+    assert!(before.progress <= after.progress, "progress went back: {before:?}, then {after:?}");
+    assert!(before.status.rank() <= after.status.rank(), "the status went back: {before:?}, then {after:?}");
 }

@@ -1,0 +1,102 @@
+//! What the reporter saw of each job. A store that comes back empty must not make a job go back in the eyes of the
+//! service, nor may the panic of a reporter: like the board, the memory outlives it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::board::JobProgress;
+use crate::checkpoint::{Checkpoint, JobStatus};
+use crate::job::JobId;
+
+/// Jobs that are remembered though nothing of them runs here.
+const MAX_SEEN: usize = 1024;
+/// Ended jobs that are remembered, so that no late progress follows.
+const MAX_ENDED: usize = 1024;
+
+/// The memory. Clones share it.
+#[derive(Clone, Default)]
+pub struct Memory {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    seen: HashMap<JobId, Seen>,
+    /// With the sequence number of the last report.
+    ended: VecDeque<(JobId, u64)>,
+}
+
+/// The furthest that was seen of a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) status: JobStatus,
+    pub(super) percent: f64,
+    chunks_done: u32,
+    pub(super) life: u64,
+}
+
+impl Seen {
+    const NOTHING: Self = Self { status: JobStatus::Queued, percent: 0.0, chunks_done: 0, life: 0 };
+
+    /// With what runs here. A store that was emptied forgets the life.
+    fn with(self, job: &JobProgress) -> Self {
+        let chunks_done = self.chunks_done.max(job.chunks_done);
+        Self {
+            status: self.status.later(job.status()),
+            percent: job.percent(chunks_done).max(self.percent),
+            chunks_done,
+            life: job.life.max(self.life),
+        }
+    }
+}
+
+impl Memory {
+    /// Of all these jobs that have not ended: what is known of them, with what runs here.
+    pub(super) fn of(&self, jobs: Vec<JobProgress>) -> Vec<(JobProgress, Seen)> {
+        let mut shared = self.lock();
+        if shared.seen.len() > MAX_SEEN {
+            shared.seen.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
+        }
+        let known = jobs.into_iter().map(|job| {
+            // What was seen of an earlier life says nothing.
+            let seen = shared.seen.get(&job.job_id).copied().filter(|seen| seen.life >= job.life);
+            let seen = seen.unwrap_or(Seen::NOTHING).with(&job);
+            (job, seen)
+        });
+        known.filter(|(job, seen)| !shared.has_ended(&job.job_id, seen.life)).collect()
+    }
+
+    /// A job was seen so, and goes on.
+    pub(super) fn note(&self, checkpoint: &Checkpoint) {
+        let Checkpoint { status, progress: percent, chunks_done, life, .. } = *checkpoint;
+        self.lock().seen.insert(checkpoint.job_id.clone(), Seen { status, percent, chunks_done, life });
+    }
+
+    /// A job has ended, and `sequence` is the number of its last report.
+    pub(super) fn note_end(&self, job_id: &JobId, sequence: u64) {
+        let shared = &mut *self.lock();
+        // A report that waited long may be of an earlier life than the one that runs.
+        if shared.seen.get(job_id).is_some_and(|seen| seen.life <= sequence) {
+            shared.seen.remove(job_id);
+        }
+        match shared.ended.iter_mut().find(|(known, _)| known == job_id) {
+            Some((_, last)) => *last = sequence.max(*last),
+            None => shared.ended.push_back((job_id.clone(), sequence)),
+        }
+        while shared.ended.len() > MAX_ENDED {
+            shared.ended.pop_front();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // It is whole after every statement, so a panic elsewhere does not spoil it.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Whether this life of the job has ended: its last report has a higher number than its beginning.
+    fn has_ended(&self, job_id: &JobId, life: u64) -> bool {
+        self.ended.iter().any(|(ended, sequence)| ended == job_id && *sequence >= life)
+    }
+}
