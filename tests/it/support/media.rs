@@ -25,8 +25,41 @@ pub fn judge(args: &[&str]) -> (Vec<u8>, String) {
 
 /// What the judge complains about when it reads the whole file.
 pub fn warnings(path: &Path) -> String {
+    whole(path).1
+}
+
+/// A frame as the judge shows it.
+#[derive(Debug)]
+pub struct Picture {
+    /// Seconds since the file begins.
+    pub time: f64,
+    /// Of its pixels.
+    pub checksum: String,
+}
+
+/// The frames of a file, and what the judge complains about when it reads the whole of it.
+pub fn pictures(path: &Path) -> (Vec<Picture>, String) {
+    let (list, warnings) = whole(path);
+    let value = |name: &str| {
+        let rest = list.lines().find_map(|line| line.strip_prefix(name));
+        rest.unwrap_or_else(|| panic!("the judge gives no {name} of {}: {list}", path.display())).trim()
+    };
+    assert_eq!(value("#media_type 0:"), "video", "{}", path.display());
+    let (ticks, seconds) = value("#tb 0:").split_once('/').expect("a time base");
+    let tick = number(ticks) / number(seconds);
+    let frames = list.lines().filter_map(|line| line.strip_prefix("0,")).map(|line| {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [_, time, _, _, checksum] = fields[..] else { panic!("`{line}` is not a frame") };
+        Picture { time: number(time) * tick, checksum: checksum.into() }
+    });
+    (frames.collect(), warnings)
+}
+
+/// All frames and samples of a file as a list with checksums, and what the judge complains about.
+fn whole(path: &Path) -> (String, String) {
     let frames = ["-fps_mode", "passthrough", "-enc_time_base:v", "demux", "-f", "framecrc", "-"];
-    judge(&[&["-v", "warning", "-i", text(path), "-map", "0"][..], &frames].concat()).1
+    let (list, warnings) = judge(&[&["-v", "warning", "-i", text(path), "-map", "0"][..], &frames].concat());
+    (String::from_utf8(list).expect("text"), warnings)
 }
 
 /// Luma PSNR in dB of each frame of `made` against the judge's own decode and scale of `source`.
@@ -84,28 +117,23 @@ pub fn number(text: &str) -> f64 {
     word.parse().unwrap_or_else(|_| panic!("`{word}` is not a number"))
 }
 
+/// Time of the first frame in seconds.
+fn first_frame(path: &Path) -> f64 {
+    first(path, &["-map", "0:v:0", "-frames:v", "1", "-vf", "showinfo"])
+}
+
+/// Time of the first frame or sample, as the filter shows it that `options` choose.
+fn first(path: &Path, options: &[&str]) -> f64 {
+    let input = ["-copyts", "-i", text(path)];
+    let (_, log) = judge(&[&input[..], options, &["-fps_mode", "passthrough", "-f", "null", "-"]].concat());
+    let mut times =
+        log.lines().filter(|line| line.contains("showinfo")).filter_map(|line| line.split_once("pts_time:"));
+    times.next().map_or_else(|| panic!("{} has nothing for {options:?}", path.display()), |(_, rest)| number(rest))
+}
+
 /// Time of the first sample of audio less that of the first frame, in seconds, as a player hears and sees it.
 pub fn av_offset(path: &Path) -> f64 {
-    let first = |map: &str, filter: &str, option: &str| {
-        let (_, log) = judge(&[
-            "-copyts",
-            "-i",
-            text(path),
-            "-map",
-            map,
-            option,
-            filter,
-            "-fps_mode",
-            "passthrough",
-            "-f",
-            "null",
-            "-",
-        ]);
-        let times =
-            log.lines().filter(|line| line.contains("showinfo")).filter_map(|line| line.split_once("pts_time:"));
-        times.map(|(_, rest)| number(rest)).next().unwrap_or_else(|| panic!("{} has no {map}", path.display()))
-    };
-    first("0:a:0", "ashowinfo", "-af") - first("0:v:0", "showinfo", "-vf")
+    first(path, &["-map", "0:a:0", "-frames:a", "1", "-af", "ashowinfo"]) - first_frame(path)
 }
 
 /// Samples per second at which sounds are compared.
@@ -139,7 +167,7 @@ fn sound(path: &Path) -> (f64, Vec<f64>) {
     let begin = log.lines().find_map(|line| line.split_once("pts_time:")).map(|(_, rest)| number(rest));
     let begin = begin.unwrap_or_else(|| panic!("{} has no audio", path.display()));
     let samples = pcm.chunks_exact(2).map(|s| f64::from(i16::from_le_bytes([s[0], s[1]]))).collect();
-    (begin - frame_times(path)[0], samples)
+    (begin - first_frame(path), samples)
 }
 
 /// 1 where two sounds are the same, 0 where they have nothing in common.
