@@ -5,6 +5,7 @@
 //! processes; the others are only counted. Each look of the autoscaler, 15 s on its clock, comes half a second or so after the last.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use actors::checkpoint::JobStatus;
@@ -29,16 +30,19 @@ const LONGEST: Duration = Duration::from_secs(240);
 const JOBS: usize = 12;
 /// Every so many pods above the least are one more real process.
 const PODS_PER_PROCESS: u32 = 7;
-/// What a job of the wave that follows the burst is called.
-const WAVE: &str = "wave";
+/// A worker that has to go and is idle gets more work this often.
+const MORE_WORK: Duration = Duration::from_secs(2);
 
 struct Scaling {
     fleet: Fleet,
+    /// The film of all jobs.
+    input: PathBuf,
+    jobs: Vec<String>,
     spec: Spec,
     memory: Memory,
     replicas: u32,
     moments: Vec<Moment>,
-    drained_busy: usize,
+    drained: usize,
     began: Instant,
 }
 
@@ -80,9 +84,9 @@ impl Scaling {
             self.fleet.add_worker();
         }
         while self.fleet.workers().len() > self.processes() {
-            let busy = !self.fleet.workers().last().expect("a worker").stages().is_empty();
+            self.until_the_last_is_busy().await;
             assert_eq!(self.fleet.stop_last(), Some(0), "a worker that goes drains");
-            self.drained_busy += usize::from(busy);
+            self.drained += 1;
         }
         let processes = self.fleet.workers().len();
         let lag = readings.lag.or(self.moments.last().map(|last| last.lag)).unwrap_or(0.0);
@@ -90,11 +94,27 @@ impl Scaling {
         readings
     }
 
-    fn publish(&self, job_id: &str, input: &std::path::Path) {
+    /// A pod goes whatever it does. Here it goes in the middle of something, so that it has to drain.
+    async fn until_the_last_is_busy(&mut self) {
+        let mut more_work_at = Instant::now();
+        while self.fleet.workers().last().expect("a worker").stages().is_empty() {
+            assert!(self.began.elapsed() < LONGEST, "the worker that has to go gets no work: {:?}", self.moments);
+            if more_work_at <= Instant::now() {
+                self.publish("wave");
+                more_work_at = Instant::now() + MORE_WORK;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// One more job.
+    fn publish(&mut self, kind: &str) {
+        let job_id = format!("{kind}-{}", self.jobs.len());
         let output = uri(&self.fleet.bench.path(&format!("{job_id}.mp4")));
         let video = json!({"codec": "h264", "height": 90, "bitrate": 100_000, "preset": "ultrafast"});
         let output = json!({"uri": output, "container": "mp4", "video": video});
-        self.fleet.publish(&json!({"job_id": job_id, "input": {"uri": uri(input)}, "outputs": [output]}));
+        self.fleet.publish(&json!({"job_id": job_id, "input": {"uri": uri(&self.input)}, "outputs": [output]}));
+        self.jobs.push(job_id);
     }
 }
 
@@ -103,15 +123,7 @@ async fn a_burst_scales_out_a_quiet_queue_scales_back_and_nothing_is_lost() {
     let mut spec = Spec::read(Objects::of("k8s/base").one("HorizontalPodAutoscaler"));
     spec.lag /= 10.0;
     let variables = [("CHUNK_SECONDS", "2"), ("ENCODER_POOL_SIZE", "1"), ("JOB_PARALLELISM", "64")];
-    let mut scaling = Scaling {
-        fleet: Fleet::start(3, &variables).await,
-        spec,
-        memory: Memory::default(),
-        replicas: 3,
-        moments: Vec::new(),
-        drained_busy: 0,
-        began: Instant::now(),
-    };
+    let fleet = Fleet::start(3, &variables).await;
     // A minute in 30 chunks, cheap to encode: what costs time here is that each of them is a process.
     let clip = Clip {
         frames: 600,
@@ -119,54 +131,56 @@ async fn a_burst_scales_out_a_quiet_queue_scales_back_and_nothing_is_lost() {
         size: (160, 90),
         ..Clip::new("minute.mp4", "x264enc speed-preset=ultrafast key-int-max=20 ! h264parse", "", "mp4mux")
     };
-    let input = clip.write(scaling.fleet.bench.root());
+    let mut scaling = Scaling {
+        input: clip.write(fleet.bench.root()),
+        fleet,
+        jobs: Vec::new(),
+        spec,
+        memory: Memory::default(),
+        replicas: 3,
+        moments: Vec::new(),
+        drained: 0,
+        began: Instant::now(),
+    };
     for _ in 0..3 {
         scaling.look(BUSY).await;
     }
     assert_eq!(scaling.replicas, 3, "a fleet without work stays small");
 
-    let mut jobs: Vec<String> = (0..JOBS).map(|n| format!("burst-{n}")).collect();
-    jobs.iter().for_each(|job| scaling.publish(job, &input));
+    (0..JOBS).for_each(|_| scaling.publish("burst"));
     while scaling.replicas < 20 {
         scaling.look(BUSY).await;
     }
-    // Some work goes on while pods go, so that they have to drain.
     while scaling.fleet.workers().len() > 3 {
-        let readings = scaling.look(BUSY).await;
-        if readings.lag.is_some_and(|lag| lag < scaling.spec.lag) {
-            let job = format!("{WAVE}-{}", jobs.len());
-            scaling.publish(&job, &input);
-            jobs.push(job);
-        }
+        scaling.look(BUSY).await;
     }
     while scaling.replicas > 3 {
         scaling.look(QUIET).await;
     }
-    finish(scaling, &jobs).await;
+    finish(scaling).await;
 }
 
-async fn finish(scaling: Scaling, jobs: &[String]) {
-    let names: Vec<&str> = jobs.iter().map(String::as_str).collect();
+async fn finish(scaling: Scaling) {
+    let names: Vec<&str> = scaling.jobs.iter().map(String::as_str).collect();
     for last in scaling.fleet.ends_within(LONGEST, &names).await {
         assert_eq!(last.status, JobStatus::Completed, "{last:#?}");
     }
     scaling.fleet.wait_for_no_lag();
     scaling.fleet.wait_for_no_work_files();
     assert!(scaling.fleet.dead_letters().is_empty());
-    assert!(scaling.drained_busy > 0, "no worker was busy when it had to go");
+    assert!(scaling.drained >= 2, "{} workers had to go", scaling.drained);
 
     // What one worker alone makes of the same job.
     let alone = scaling.fleet.bench.path("alone.mp4");
-    let input = scaling.fleet.bench.path("minute.mp4");
     let args = ["--height", "90", "--bitrate", "100k", "--preset", "ultrafast", "--chunk-seconds", "2"];
-    let files = [input.to_str().expect("a path"), alone.to_str().expect("a path")];
+    let files = [scaling.input.to_str().expect("a path"), alone.to_str().expect("a path")];
     scaling.fleet.bench.transcode(&[&files[..], &args[..]].concat());
     let digest = |path: &std::path::Path| Sha256::digest(std::fs::read(path).expect("an output"));
-    for job in jobs {
+    for job in &scaling.jobs {
         assert_eq!(digest(&scaling.fleet.bench.path(&format!("{job}.mp4"))), digest(&alone), "{job} has other bytes");
     }
     let seconds = scaling.began.elapsed().as_secs();
-    eprintln!("{} jobs in {seconds} s, {} workers were busy when they had to go", jobs.len(), scaling.drained_busy);
+    eprintln!("{} jobs in {seconds} s, {} workers drained", scaling.jobs.len(), scaling.drained);
     // `make autoscaling` puts it into k8s/.
     std::fs::write(path("target/autoscaling.svg"), svg("A burst of jobs", &scaling.moments)).expect("the picture");
 }
