@@ -100,3 +100,51 @@ impl Shared {
         self.ended.iter().any(|(ended, sequence)| ended == job_id && *sequence >= life)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::Board;
+    use crate::checkpoint::Timestamp;
+    use crate::plan::testing::plan_of;
+    use crate::task::WorkUnit;
+
+    fn known(memory: &Memory, board: &Board) -> Vec<(JobStatus, f64)> {
+        memory.of(board.jobs()).into_iter().map(|(_, seen)| (seen.status, seen.percent)).collect()
+    }
+
+    #[test]
+    fn what_runs_here_says_the_least_that_a_job_can_be() {
+        let (memory, board) = (Memory::default(), Board::default());
+        let plan = Arc::new(plan_of(1, 4, false));
+        // As in a store that came back empty.
+        let queued = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Timestamp::default());
+        let split = board.split(&queued);
+        assert_eq!(known(&memory, &board), [(JobStatus::Queued, 0.0)]);
+        drop(split);
+        let chunk = board.unit(&plan, WorkUnit::Chunk(0), &queued);
+        assert_eq!(known(&memory, &board), [(JobStatus::Encoding, 1.0)]);
+        let assembly = board.assembly(&plan, &queued);
+        assert_eq!(known(&memory, &board), [(JobStatus::Assembling, 98.0)]);
+        drop((chunk, assembly));
+    }
+
+    #[test]
+    fn what_was_seen_of_a_job_counts_until_this_life_of_it_ends() {
+        let (memory, board) = (Memory::default(), Board::default());
+        let plan = plan_of(1, 4, false);
+        let mut checkpoint = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Timestamp::default());
+        let _split = board.split(&checkpoint);
+        checkpoint.status = JobStatus::Encoding;
+        checkpoint.progress = 50.0;
+        memory.note(&checkpoint);
+        // The next reporter has a clone.
+        let memory = memory.clone();
+        assert_eq!(known(&memory, &board), [(JobStatus::Encoding, 50.0)]);
+        memory.note_end(&checkpoint.job_id, 7);
+        assert_eq!(known(&memory, &board), []);
+        checkpoint.life = 8;
+        let _anew = board.split(&checkpoint);
+        assert_eq!(known(&memory, &board), [(JobStatus::Queued, 0.0)]);
+    }
+}
