@@ -20,7 +20,7 @@ import sys
 MAX_BYTES = 60_000_000
 PLUGIN_DIRECTORY = pathlib.Path("/usr/lib/x86_64-linux-gnu/gstreamer-1.0")
 # The plugins that the pipelines are made of, in the order of `doctor`.
-PLUGINS = """coreelements typefindfunctions app videoconvertscale videotestsrc audiotestsrc audioconvert audioresample playback
+PLUGINS = """coreelements typefindfunctions app pbtypes videoconvertscale videotestsrc audiotestsrc audioconvert audioresample playback
     isomp4 matroska flv avi ogg deinterlace videofilter audioparsers videoparsersbad mpegtsdemux mpegtsmux gdp
     x264 x265 openh264 libav nvcodec""".split()
 # Libraries that are called, beside those of GStreamer and GLib and what these need.
