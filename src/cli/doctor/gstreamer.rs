@@ -8,6 +8,9 @@ use super::Finding;
 /// The version whose behaviour the pipelines were written for.
 const NEEDED_VERSION: (u32, u32) = (1, 22);
 
+/// A plugin without elements.
+const PBTYPES: &str = "pbtypes";
+
 /// Elements of one package, and what is lost without them.
 struct Package {
     name: &'static str,
@@ -27,6 +30,13 @@ const PACKAGES: &[Package] = &[
         name: "gstreamer1.0-plugins-base",
         elements: &["appsrc", "appsink", "videoconvert", "videoscale", "audioconvert", "audioresample", "parsebin"],
         purpose: "scaling and converting",
+        needed: true,
+    },
+    // No element: the plugin of a type that stands in the caps of some decoders. Without it their parts cannot be read back.
+    Package {
+        name: "gstreamer1.0-plugins-base",
+        elements: &[PBTYPES],
+        purpose: "inputs with VP8, VP9 or AV1",
         needed: true,
     },
     Package {
@@ -69,7 +79,10 @@ pub(super) fn check() -> Vec<Finding> {
         false => Finding::fail("gstreamer", format!("{version} is too old"), "install version 1.22 or newer"),
     };
     let registry = gst::Registry::get();
-    let has = |element: &str| registry.find_feature(element, gst::ElementFactory::static_type()).is_some();
+    let has = |name: &str| match name {
+        PBTYPES => registry.find_plugin(name).is_some(),
+        element => registry.find_feature(element, gst::ElementFactory::static_type()).is_some(),
+    };
     std::iter::once(found).chain(PACKAGES.iter().map(|package| package.judge(&has))).collect()
 }
 
@@ -92,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_missing_element_names_its_package() {
-        let finding = PACKAGES[4].judge(&|_| false);
+        let of_x264 = PACKAGES.iter().find(|package| package.elements.contains(&"x264enc"));
+        let finding = of_x264.expect("a package").judge(&|_| false);
         assert_eq!(finding.verdict, Verdict::Fail);
         assert_eq!(finding.advice.as_deref(), Some("install gstreamer1.0-plugins-ugly"));
         assert!(finding.detail.starts_with("x264enc missing"), "{}", finding.detail);
