@@ -98,7 +98,7 @@ demo: deps ## Transcodes a sample film, or INPUT=FILE, with the whole worker in 
 	target/release/gstreamer-worker transcode "$(INPUT)" $(DEMO)/output.mp4 --height 480 --bitrate 2M --preset fast --force
 
 test: test-deps ## All tests: real Kafka, real Redis, real film.
-	cargo test --locked --workspace --no-fail-fast
+	tests/run --locked --workspace --no-fail-fast
 
 soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture

@@ -3,7 +3,7 @@
 
     bundle/make.py BINARY FOLDER
 
-The folder has the libraries of this machine (Debian 12) down to the loader and the C library. NVIDIA's driver libraries are
+The folder has the libraries of this machine (Debian 13) down to the loader and the C library. NVIDIA's driver libraries are
 the ones of the machine that it runs on, and are looked for where distributions put them.
 
 libavcodec is linked with everything that Debian can encode and decode. What the worker never uses of it is replaced by

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the image as the README says and runs jobs through it: docker/test.py says which. Needs root, Debian, the Rust of
-# this machine, and `make test-deps`; no image registry: the base images are made here with debootstrap.
+# Builds the image as the README says and runs jobs through it: docker/test.py says which. Needs root, the Rust of this
+# machine, and `make test-deps`; no image registry: the base images are made here with debootstrap.
 # An engine that answers is used; otherwise one is started and ended here. TEST_DIR= keeps base and layers between runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ -n "${ON_PLATFORM:-}" ] || exec docker/platform "$0" "$@"
 directory=${TEST_DIR:-target/docker}
 mkdir -p "$directory"
 directory=$(realpath "$directory")
@@ -25,7 +26,7 @@ if ! docker info >/dev/null 2>&1; then
 fi
 
 if [ ! -e "$directory/base/etc/debian_version" ]; then
-    debootstrap --variant=minbase bookworm "$directory/base.part" http://deb.debian.org/debian >"$directory/debootstrap.log"
+    debootstrap --variant=minbase trixie "$directory/base.part" http://deb.debian.org/debian >"$directory/debootstrap.log"
     # Behind a proxy with a certificate of its own, this machine's are the ones that count.
     install -D /etc/ssl/certs/ca-certificates.crt "$directory/base.part/etc/ssl/certs/ca-certificates.crt"
     rm -rf "$directory"/base.part/var/cache/apt/archives/*.deb

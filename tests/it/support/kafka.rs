@@ -114,7 +114,7 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-const INSTALL_JAVA: &str = "java, version 17 or later: apt-get install openjdk-17-jre-headless";
+const INSTALL_JAVA: &str = "java, version 17 or later: apt-get install openjdk-21-jre-headless";
 
 fn java(directory: &Path) -> Command {
     let mut command = Command::new("java");
