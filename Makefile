@@ -54,7 +54,7 @@ deps: ## System packages to build and run.
 test-packages: deps
 	@$(call install,test)
 
-test-deps: $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg $(KAFKA_LIB)/.done $(TOOLS)/kustomize $(TOOLS)/kubernetes-validate ## What the tests need beside that.
+test-deps: $(MEDIA)/film.mp4 $(MEDIA)/small.mp4 $(MEDIA)/head.mp4 $(KAFKA_LIB)/.done $(TOOLS)/kustomize $(TOOLS)/kubernetes-validate ## What the tests need beside that.
 
 # Big Buck Bunny, 30 s in 1080p, CC-BY 3.0 Blender Foundation.
 $(MEDIA)/film.mp4: | test-packages
@@ -67,6 +67,15 @@ $(MEDIA)/ffmpeg: | test-packages
 	@mkdir -p $(@D)
 	python3 -m venv $(@D)/venv && $(@D)/venv/bin/pip install -q --disable-pip-version-check imageio-ffmpeg==0.8.1
 	ln -sf "$$($(@D)/venv/bin/python -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" $@
+
+# The film where its size or its length prove nothing: all of it in 640x360, and its first ten seconds as they are.
+$(MEDIA)/small.mp4: $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg
+	$(MEDIA)/ffmpeg -v error -y -i $< -vf scale=640:360 -c:v libx264 -preset veryfast -g 48 -c:a copy -f mp4 $@.part
+	mv $@.part $@
+
+$(MEDIA)/head.mp4: $(MEDIA)/film.mp4 $(MEDIA)/ffmpeg
+	$(MEDIA)/ffmpeg -v error -y -i $< -t 10 -c copy -f mp4 $@.part
+	mv $@.part $@
 
 $(KAFKA_LIB)/.done: tests/kafka/pom.xml | test-packages
 	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(KAFKA_LIB)

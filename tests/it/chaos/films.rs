@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::clip::Clip;
 use crate::support::fleet::Fleet;
-use crate::support::media::{film, text};
+use crate::support::media::{small_film, text};
 use crate::support::transcode::{Bench, uri};
 
 /// A film, and what is made of it.
@@ -41,7 +41,7 @@ impl Film {
 
     fn input(self) -> PathBuf {
         match self {
-            Self::Small | Self::Ladder => film(),
+            Self::Small | Self::Ladder => small_film(),
             Self::Hevc => CLIPS.path().join("hevc.mp4"),
             Self::Silent => CLIPS.path().join("silent.mp4"),
         }

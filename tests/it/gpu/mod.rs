@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::media::{film, frame_times, gstreamer_warnings, text, warnings};
+use crate::support::media::{frame_times, gstreamer_warnings, small_film, text, warnings};
 use crate::support::transcode::{Bench, uri};
 
 /// Frames of the film.
@@ -26,7 +26,7 @@ fn job(bench: &Bench, job_id: &str, gpu: &str, containers: &[&str]) -> Value {
         })
     };
     let outputs: Vec<Value> = containers.iter().map(output).collect();
-    json!({"job_id": job_id, "gpu": gpu, "input": {"uri": uri(&film())}, "outputs": outputs})
+    json!({"job_id": job_id, "gpu": gpu, "input": {"uri": uri(&small_film())}, "outputs": outputs})
 }
 
 fn output(bench: &Bench, job_id: &str, container: &str) -> std::path::PathBuf {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::clip::{self, Clip};
 use crate::support::fleet::{Fleet, assert_monotonic};
-use crate::support::media::{film, frame_times};
+use crate::support::media::{film, frame_times, small_film};
 use crate::support::transcode::uri;
 
 pub(super) fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Value {
@@ -38,7 +38,7 @@ pub(super) fn short_clip(fleet: &Fleet) -> (Clip, std::path::PathBuf) {
 #[actix_rt::test]
 async fn two_workers_share_the_chunks_of_one_job_and_its_progress_only_grows() {
     let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("ENCODER_POOL_SIZE", "1")]).await;
-    fleet.publish(&job(&fleet, "movie-42", &film(), 360));
+    fleet.publish(&job(&fleet, "movie-42", &small_film(), 180));
     let last = fleet.ends(&["movie-42"]).await.remove(0);
     assert_eq!(last.status, JobStatus::Completed, "{last:#?}");
     assert!(last.chunks_total >= 8 && last.chunks_done == last.chunks_total, "{last:#?}");
@@ -64,7 +64,7 @@ async fn two_workers_share_the_chunks_of_one_job_and_its_progress_only_grows() {
 
     // The same job again is the same job: nothing is done, nothing is reported again.
     let before = fleet.service.received().len();
-    fleet.publish(&job(&fleet, "movie-42", &film(), 360));
+    fleet.publish(&job(&fleet, "movie-42", &small_film(), 180));
     fleet.wait_for_no_lag();
     assert_eq!(fleet.service.received().len(), before);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{job, short_clip};
 use crate::support::fleet::{Fleet, assert_monotonic};
-use crate::support::media::{film, frame_times};
+use crate::support::media::{film, frame_times, small_film};
 use crate::support::service::Received;
 
 /// What has not happened by then does not happen.
@@ -44,7 +44,7 @@ async fn a_job_whose_input_was_missing_is_sent_back_and_completes() {
     assert!(letter["origin"]["offset"].is_u64() && letter["timestamp"].is_string(), "{letter}");
 
     // Long enough that progress is seen on the way.
-    std::fs::copy(film(), &late).expect("the input arrives");
+    std::fs::copy(small_film(), &late).expect("the input arrives");
     assert_eq!(ask(&fleet, &["requeue", "0-0"], 0), [json!({"id": "0-0", "job_id": "late", "status": "requeued"})]);
     let completed = |report: &Report| report.status == JobStatus::Completed;
     let received = fleet.service.wait_for("completed", |all| reports(all, "late").iter().any(completed)).await;

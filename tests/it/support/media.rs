@@ -15,6 +15,16 @@ pub fn film() -> PathBuf {
     prepared("film.mp4")
 }
 
+/// [`film`] in 640x360 with a key frame every two seconds, where its size proves nothing: 720 frames at 24 fps, 5.1 AAC.
+pub fn small_film() -> PathBuf {
+    prepared("small.mp4")
+}
+
+/// The first ten seconds of [`film`] as they are, where its length proves nothing.
+pub fn film_head() -> PathBuf {
+    prepared("head.mp4")
+}
+
 /// Runs the judge; returns what it wrote to standard output and to standard error.
 pub fn judge(args: &[&str]) -> (Vec<u8>, String) {
     let output = Command::new(prepared("ffmpeg")).arg("-hide_banner").args(args).output().expect("the judge runs");
