@@ -9,7 +9,7 @@ directory=${TEST_DIR:-target/docker}
 mkdir -p "$directory"
 directory=$(realpath "$directory")
 
-for package in docker.io debootstrap; do
+for package in docker.io docker-cli debootstrap; do
     dpkg-query -W -f='${Status}' $package 2>/dev/null | grep -q 'ok installed' || missing+=" $package"
 done
 [ -z "${missing:-}" ] || { apt-get update -qq; apt-get install -y -qq --no-install-recommends $missing >/dev/null; }
