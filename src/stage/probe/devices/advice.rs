@@ -3,8 +3,8 @@
 use actors::failure::DeviceFault;
 
 /// How to come by NVRTC.
-pub(super) const NVRTC: &str = "install NVRTC 12 (package cuda-nvrtc-12-N of NVIDIA's repository, N not above the CUDA \
-    version that `nvidia-smi` shows), which is not part of the image, and set GST_CUDA_NVRTC_LIBNAME=libnvrtc.so.12";
+pub(super) const NVRTC: &str = "install NVRTC 12 (libnvrtc12 of Debian's non-free, or cuda-nvrtc-12-N of NVIDIA's \
+    repository) and set GST_CUDA_NVRTC_LIBNAME=libnvrtc.so.12; the image has it if built with `--build-arg NVRTC=libnvrtc12`";
 
 /// What to do about a failure that was told with `message`, in one sentence.
 pub(super) fn advice(fault: DeviceFault, message: &str) -> &'static str {
