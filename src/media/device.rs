@@ -19,11 +19,14 @@ pub use stand_in::StandIn;
 const KEPT_LINES: usize = 40;
 /// The log categories of these elements, and the level from which they are heard.
 const HEARD: &str = "nv*:WARNING,cuda*:WARNING,va*:WARNING";
+/// Says what older drivers lack, which is no reason for anything.
+const LOADER: &str = "cudaloader";
 
-/// Loads the plugin of NVIDIA's elements where the registry knows none of them. The registry is a cache: it may have been
-/// made where there was no GPU, such as when an image was built. Call it in stage processes only.
+/// Loads the plugin of NVIDIA's elements where the registry lacks some of them. The registry is a cache: it may have been
+/// made where there was no GPU, such as when an image was built, or before NVRTC was installed, without which there is no
+/// scaler. Call it in stage processes only.
 pub fn wake() {
-    if gst::ElementFactory::find("nvh264dec").is_none() {
+    if ["nvh264dec", "nvh264enc", "cudaconvertscale"].iter().any(|name| gst::ElementFactory::find(name).is_none()) {
         // Where there is no driver it has nothing to register, which is seen when an element is asked for.
         let _ = gst::Plugin::load_by_name("nvcodec");
     }
@@ -44,7 +47,7 @@ impl Ear {
         let function = gst::log::add_log_function(move |category, level, _, _, _, _, message| {
             let name = category.name();
             let is_device = ["nv", "cuda", "va"].iter().any(|start| name.starts_with(start));
-            if is_device && level <= gst::DebugLevel::Warning {
+            if is_device && name != LOADER && level <= gst::DebugLevel::Warning {
                 let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if lines.len() == KEPT_LINES {
                     lines.pop_front();

@@ -3,7 +3,8 @@
 //! their elements are looked up.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CString, c_int, c_void};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +37,10 @@ const OF_DEVICES: [&str; 9] = [
 ];
 /// What those of NVIDIA load from its driver.
 const OF_DRIVER: [&str; 3] = ["libcuda.so.1", "libnvcuvid.so.1", "libnvidia-encode.so.1"];
+/// Names NVRTC for GStreamer, which otherwise asks for [`NVRTC`]. It is part of CUDA and not of the driver.
+const NVRTC_VARIABLE: &str = "GST_CUDA_NVRTC_LIBNAME";
+/// The name that only CUDA's packages for developers have.
+const NVRTC: &str = "libnvrtc.so";
 
 /// Tries every encoder of the CPU that a plan can ask for. Never fails: what does not work is part of the answer.
 pub fn run() -> StageResult {
@@ -56,21 +61,40 @@ pub fn run() -> StageResult {
     StageResult::Probe { elements }
 }
 
-/// Which elements of devices are registered, and which libraries of NVIDIA's driver cannot be loaded.
+/// Which elements of devices are registered, which libraries of NVIDIA's driver cannot be loaded, and which NVRTC can.
 pub fn devices() -> StageResult {
     device::wake();
     let there = OF_DEVICES.iter().filter(|name| gst::ElementFactory::find(name).is_some());
-    let missing = OF_DRIVER.iter().filter(|name| !loads(name));
+    let missing = OF_DRIVER.iter().filter(|name| load(name).is_none());
     StageResult::Devices {
         elements: there.map(ToString::to_string).collect(),
         missing_libraries: missing.map(ToString::to_string).collect(),
+        nvrtc: nvrtc(),
     }
 }
 
-fn loads(library: &str) -> bool {
-    let Ok(name) = CString::new(library) else { return false };
+/// The major version of NVRTC, looked for as GStreamer does.
+fn nvrtc() -> Option<u32> {
+    let named = std::env::var(NVRTC_VARIABLE).ok();
+    let library = named.and_then(|name| load(&name)).or_else(|| load(NVRTC))?;
+    // SAFETY: the library is loaded and is never unloaded; the name ends with a zero.
+    let version = unsafe { libc::dlsym(library.as_ptr(), c"nvrtcVersion".as_ptr()) };
+    if version.is_null() {
+        return None;
+    }
+    type Version = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
+    // SAFETY: NVRTC declares a function of this name so, in every version that GStreamer can use.
+    let version: Version = unsafe { std::mem::transmute(version) };
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: both places are valid for the call.
+    let status = unsafe { version(&raw mut major, &raw mut minor) };
+    u32::try_from(major).ok().filter(|_| status == 0)
+}
+
+fn load(library: &str) -> Option<NonNull<c_void>> {
+    let name = CString::new(library).ok()?;
     // SAFETY: the name ends with a zero; the library is meant to be loaded by processes like this one, which ends soon.
-    !unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) }.is_null()
+    NonNull::new(unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) })
 }
 
 fn reason(tried: Result<(), Failure>) -> Option<String> {
@@ -125,7 +149,7 @@ mod tests {
     #[test]
     fn a_machine_without_a_gpu_has_no_element_of_one() {
         crate::media::init().expect("GStreamer");
-        let StageResult::Devices { elements, missing_libraries } = devices() else { panic!("not the devices") };
+        let StageResult::Devices { elements, missing_libraries, .. } = devices() else { panic!("not the devices") };
         assert!(elements.iter().all(|name| OF_DEVICES.contains(&name.as_str())));
         assert_eq!(elements.iter().any(|name| name.starts_with("nv")), missing_libraries.is_empty());
     }
@@ -137,7 +161,7 @@ mod tests {
         let failure = encodes("no264enc", &["videotestsrc"], &caps).expect_err("no such element");
         assert!(failure.message.contains("no264enc"), "{failure}");
         // An encoder that cannot take the frames is found out too.
-        let caps = gst::Caps::builder("video/x-raw").field("format", "GRAY8").build();
+        let caps = gst::Caps::builder("video/x-raw").field("format", "YVYU").build();
         encodes("x264enc", &["videotestsrc"], &caps).expect_err("no such format");
     }
 }

@@ -248,6 +248,8 @@ pub enum StageResult {
         elements: Vec<String>,
         /// Their file names.
         missing_libraries: Vec<String>,
+        /// The major version of the NVRTC that GStreamer finds.
+        nvrtc: Option<u32>,
     },
     /// What came of a trial. One whose pictures are wrong fails as `device` instead.
     Trial(Tried),

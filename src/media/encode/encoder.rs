@@ -60,5 +60,53 @@ pub fn output_caps(codec: VideoCodec, settings: &Settings) -> gst::Caps {
         VideoCodec::H265 => "video/x-h265",
     };
     let caps = gst::Caps::builder(name).field("stream-format", "byte-stream").field("alignment", "au");
-    caps.field_if_some("profile", settings.profile).build()
+    match settings.profiles {
+        [] => caps.build(),
+        [profile] => caps.field("profile", *profile).build(),
+        profiles => caps.field("profile", gst::List::new(profiles.iter().copied())).build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::job::{Preset, Rate};
+
+    use super::super::table::settings;
+    use super::*;
+
+    /// What was set is read back: GLib brings a number that is out of range into it, with no more than a line in a log.
+    #[test]
+    fn the_encoders_of_the_cpu_are_what_the_table_says() {
+        gst::init().expect("GStreamer");
+        let bitrate = Rate::Bitrate(5_000_000.try_into().expect("a rate"));
+        let crf = Rate::Crf(51u64.try_into().expect("a crf"));
+        let families = [
+            (EncoderFamily::X264, VideoCodec::H264),
+            (EncoderFamily::X265, VideoCodec::H265),
+            (EncoderFamily::Openh264, VideoCodec::H264),
+        ];
+        for preset in [Preset::Ultrafast, Preset::Faster, Preset::Medium, Preset::Veryslow] {
+            for ((family, codec), rate) in families.iter().flat_map(|family| [(*family, bitrate), (*family, crf)]) {
+                let rendition = VideoRendition {
+                    codec,
+                    encoder: family,
+                    width: 640,
+                    height: 360,
+                    bit_depth: 8,
+                    preset,
+                    rate,
+                    keyframe_interval: 48,
+                };
+                let settings = settings(&rendition, rate).expect("settings");
+                let encoder = encoder(&settings).expect("an encoder that knows them all");
+                for Property { name, values, .. } in &settings.properties {
+                    let pspec = encoder.find_property(name).expect("a property");
+                    let wanted = glib::Value::deserialize_with_pspec(&values[0], &pspec).expect("a value");
+                    let found = encoder.property_value(name);
+                    let text = |value: &glib::Value| value.serialize().expect("text");
+                    assert_eq!(text(&found), text(&wanted), "{name} of {}", settings.element);
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|---|---|---|---|
 //! | x264, x265 | `x264enc`, `x265enc` | kbit/s | `quantizer`, `crf` | its own | its own | main memory |
 //! | openh264 | `openh264enc` | bit/s | both ends of the quantizer | complexity | none | main memory |
-//! | nvcodec | `nvh264enc`, `nvh265enc` | 1024 bit/s | `qp-const` | hp, default, hq or p1 to p7 | 0 or 2 | CUDA or main memory |
+//! | nvcodec | `nvh264enc`, `nvh265enc` | 1024 bit/s | `qp-const-i`, `-p`, `-b` | p1 to p7 | 0 or 2 | CUDA or main memory |
 //! | va | `vah264enc`, `vah265enc` | kbit/s | `qpi`, `qpp`, `qpb` | target-usage | 0 or 2 | main memory |
 //!
 //! Pure: says what is to be set and never makes an element, so that all of it is tested on machines without a device.
@@ -46,8 +46,8 @@ pub struct Settings {
     pub element: &'static str,
     /// Its properties, to be set in this order.
     pub properties: Vec<Property>,
-    /// The H.264 profile that is asked of the element with the caps of its output, where it chooses by them.
-    pub profile: Option<&'static str>,
+    /// The H.264 profiles that are asked of the element with the caps of its output, where it chooses by them.
+    pub profiles: &'static [&'static str],
     /// Whether it must be told a frame rate, also where the distances of frames vary.
     pub needs_rate: bool,
     /// Whether frames may come out in another order than they are shown in.
@@ -80,7 +80,7 @@ pub fn settings(rendition: &VideoRendition, rate: Rate) -> Result<Settings, Fail
 pub const fn raw_format(rendition: &VideoRendition, memory: Memory) -> &'static str {
     match (rendition.encoder, memory, rendition.bit_depth > 8) {
         (EncoderFamily::Nvcodec | EncoderFamily::Va, _, true) => "P010_10LE",
-        (EncoderFamily::Va, _, false) | (EncoderFamily::Nvcodec, Memory::Cuda, false) => "NV12",
+        (EncoderFamily::Nvcodec | EncoderFamily::Va, _, false) => "NV12",
         (_, _, true) => "I420_10LE",
         (_, _, false) => "I420",
     }
@@ -122,7 +122,7 @@ fn x264(rendition: &VideoRendition, rate: Rate) -> Settings {
             properties.extend([needed("pass", "qual"), needed("quantizer", u32::from(crf.value()).min(MAX_QUANTIZER))])
         }
     }
-    Settings { element: "x264enc", properties, profile: None, needs_rate: false, reorders: true }
+    Settings { element: "x264enc", properties, profiles: &[], needs_rate: false, reorders: true }
 }
 
 fn x265(rendition: &VideoRendition, rate: Rate) -> Settings {
@@ -138,7 +138,7 @@ fn x265(rendition: &VideoRendition, rate: Rate) -> Settings {
         Rate::Crf(crf) => options.push_str(&format!(":crf={}", crf.value())),
     }
     properties.push(needed("option-string", options));
-    Settings { element: "x265enc", properties, profile: None, needs_rate: true, reorders: true }
+    Settings { element: "x265enc", properties, profiles: &[], needs_rate: true, reorders: true }
 }
 
 #[cfg(test)]

@@ -75,10 +75,10 @@ impl DeviceProbe {
         }
         let mut trials = if stand_in { paths::of(EncoderFamily::Openh264) } else { Vec::new() };
         if nvidia || va {
-            match elements(launcher).await {
-                Ok((elements, missing)) => {
-                    found.findings.extend(paths::missing(nvidia, &elements, &missing));
-                    trials.extend(paths::there(nvidia, va, &elements));
+            match installed(launcher).await {
+                Ok(there) => {
+                    found.findings.extend(nvidia.then(|| paths::missing(&there)).into_iter().flatten());
+                    trials.extend(paths::there(nvidia, va, &there.elements));
                 }
                 Err(failure) => found.findings.push(finding("looking for the elements of devices", &failure)),
             }
@@ -131,9 +131,22 @@ fn va_is_visible() -> bool {
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("renderD"))
 }
 
-async fn elements(launcher: &Launcher) -> Result<(Vec<String>, Vec<String>), Failure> {
+/// What of devices is installed.
+#[derive(Clone, Debug, Default)]
+struct Installed {
+    /// Elements that are registered.
+    elements: Vec<String>,
+    /// Libraries of NVIDIA's driver that cannot be loaded.
+    missing_libraries: Vec<String>,
+    /// The major version of NVRTC.
+    nvrtc: Option<u32>,
+}
+
+async fn installed(launcher: &Launcher) -> Result<Installed, Failure> {
     match run(launcher, &StageSpec::Devices, TRIAL_TIMEOUT).await? {
-        StageResult::Devices { elements, missing_libraries } => Ok((elements, missing_libraries)),
+        StageResult::Devices { elements, missing_libraries, nvrtc } => {
+            Ok(Installed { elements, missing_libraries, nvrtc })
+        }
         _ => Err(Failure::retryable("the stage answered with the result of another stage")),
     }
 }

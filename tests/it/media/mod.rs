@@ -5,6 +5,7 @@ mod audio;
 mod clips;
 mod encode;
 mod families;
+mod nvenc;
 mod parts;
 mod sources;
 mod split;

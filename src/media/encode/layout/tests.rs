@@ -90,10 +90,10 @@ fn what_the_cpu_decodes_crosses_once_for_all_encoders_of_the_gpu() {
 #[test]
 fn without_a_scaler_on_the_gpu_its_encoder_takes_pictures_from_main_memory() {
     let ladder = [rendition(VideoCodec::H264, NV, 8)];
-    assert_eq!(layout(&spec(false, Scaling::Nothing, &ladder)), ["cpu", "tee", "scale I420 nvh264enc"]);
+    assert_eq!(layout(&spec(false, Scaling::Nothing, &ladder)), ["cpu", "tee", "scale NV12 nvh264enc"]);
     assert_eq!(
         layout(&spec(true, Scaling::Nothing, &ladder)),
-        ["nvh264dec", "cuda:tee", "cross", "scale I420 nvh264enc"]
+        ["nvh264dec", "cuda:tee", "cross", "scale NV12 nvh264enc"]
     );
 }
 

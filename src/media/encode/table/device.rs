@@ -3,12 +3,14 @@
 use actors::job::{Bitrate, Preset, Rate, VideoCodec};
 use actors::plan::VideoRendition;
 
-use super::{Property, Settings, kilobits, needed, one_of, optional};
+use super::{Settings, kilobits, needed, one_of, optional};
 
 /// The most that `nvh264enc` takes, in its unit.
 const MAX_NV_RATE: u64 = 2000 * 1024;
 /// Peaks over the average that hardware is allowed, in percent: it has no look into the future to speak of.
 const PEAK_PERCENT: u64 = 150;
+/// How much of its peak rate an encoder may hold back.
+const BUFFER_SECONDS: u64 = 2;
 /// B-frames between two others, where they are used.
 const B_FRAMES: u32 = 2;
 
@@ -68,46 +70,72 @@ pub(super) fn openh264(rendition: &VideoRendition, rate: Rate) -> Settings {
             needed("qp-max", crf.value()),
         ]),
     }
-    Settings { element: "openh264enc", properties, profile: Some("high"), needs_rate: true, reorders: false }
+    Settings { element: "openh264enc", properties, profiles: &["high"], needs_rate: true, reorders: false }
 }
 
-/// The older NVENC elements, which 1.22 has with the names of others, and which keep their names later.
+/// NVENC, as GStreamer 1.26 has it. Where a property is left alone the encoder does what the driver's preset says.
 pub(super) fn nvcodec(element: &'static str, rendition: &VideoRendition, rate: Rate) -> Settings {
     let b_frames = b_frames(rendition.preset);
-    let mut properties = vec![nv_preset(rendition.preset)];
-    properties.extend([
+    let mut properties = vec![
+        needed("preset", nv_preset(rendition.preset)),
+        needed("tune", "high-quality"),
         needed("gop-size", gop(rendition)),
         // Delimiters come where a container wants them.
         needed("aud", false),
+        needed("repeat-sequence-header", true),
+        // Only where the GPU has them.
         optional("bframes", b_frames),
-        // Later versions put parameter sets in front of each key frame; what lacks them gets them behind the encoder.
-        optional("repeat-sequence-header", true),
-    ]);
+    ];
     match rate {
         Rate::Bitrate(bits) => properties.extend([
             needed("rc-mode", "vbr"),
             needed("bitrate", nv_rate(bits, 100)),
             needed("max-bitrate", nv_rate(bits, PEAK_PERCENT)),
+            optional("vbv-buffer-size", nv_rate(bits, PEAK_PERCENT * BUFFER_SECONDS)),
+            needed("multi-pass", nv_passes(rendition.preset)),
             optional("spatial-aq", true),
         ]),
-        Rate::Crf(crf) => properties.extend([needed("rc-mode", "constqp"), needed("qp-const", crf.value())]),
+        // Not `const-quality`: that is bounded by the rate of the preset, and 0 does not take the bound away.
+        Rate::Crf(crf) => properties.extend([
+            needed("rc-mode", "constqp"),
+            needed("qp-const-i", crf.value()),
+            needed("qp-const-p", crf.value()),
+            needed("qp-const-b", crf.value()),
+        ]),
     }
-    let profile = (rendition.codec == VideoCodec::H264).then_some("high");
-    Settings { element, properties, profile, needs_rate: true, reorders: b_frames > 0 }
+    let profiles = match rendition.codec {
+        VideoCodec::H264 => nv_profiles(b_frames),
+        VideoCodec::H265 => &[],
+    };
+    Settings { element, properties, profiles, needs_rate: true, reorders: b_frames > 0 }
 }
 
-/// 1.22 has the presets of the first NVENC; drivers from 550 on know only p1 to p7, which elements have from 1.24 on.
-fn nv_preset(preset: Preset) -> Property {
-    let names: [&str; 2] = match preset {
-        Preset::Ultrafast => ["p1", "hp"],
-        Preset::Superfast | Preset::Veryfast => ["p2", "hp"],
-        Preset::Faster => ["p3", "default"],
-        Preset::Fast | Preset::Medium => ["p4", "default"],
-        Preset::Slow => ["p5", "hq"],
-        Preset::Slower => ["p6", "hq"],
-        Preset::Veryslow => ["p7", "hq"],
-    };
-    one_of("preset", &names)
+/// The element asks the driver for the profile that it is asked for only if there are B-frames. Without them the driver
+/// chooses, and a choice that is not in the caps would end the encode.
+const fn nv_profiles(b_frames: u32) -> &'static [&'static str] {
+    if b_frames > 0 { &["high"] } else { &["high", "main"] }
+}
+
+/// From the fastest to the best.
+const fn nv_preset(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Ultrafast => "p1",
+        Preset::Superfast | Preset::Veryfast => "p2",
+        Preset::Faster => "p3",
+        Preset::Fast | Preset::Medium => "p4",
+        Preset::Slow => "p5",
+        Preset::Slower => "p6",
+        Preset::Veryslow => "p7",
+    }
+}
+
+/// How often a picture is looked at before its bits are given out.
+const fn nv_passes(preset: Preset) -> &'static str {
+    match effort(preset) {
+        Effort::Little => "disabled",
+        Effort::Medium => "two-pass-quarter",
+        Effort::Much => "two-pass",
+    }
 }
 
 /// The element multiplies what it is given by 1024.
@@ -141,5 +169,5 @@ pub(super) fn va(element: &'static str, rendition: &VideoRendition, rate: Rate) 
             needed("qpb", crf.value()),
         ]),
     }
-    Settings { element, properties, profile: None, needs_rate: true, reorders: b_frames > 0 }
+    Settings { element, properties, profiles: &[], needs_rate: true, reorders: b_frames > 0 }
 }

@@ -2,16 +2,18 @@
 
 use actors::failure::DeviceFault;
 
+/// How to come by NVRTC.
+pub(super) const NVRTC: &str = "install NVRTC 12 (libnvrtc12 of Debian's non-free, or cuda-nvrtc-12-N of NVIDIA's \
+    repository) and set GST_CUDA_NVRTC_LIBNAME=libnvrtc.so.12; the image has it if built with `--build-arg NVRTC=libnvrtc12`";
+
 /// What to do about a failure that was told with `message`, in one sentence.
-pub fn advice(fault: DeviceFault, message: &str) -> &'static str {
+pub(super) fn advice(fault: DeviceFault, message: &str) -> &'static str {
     let said = message.to_lowercase();
     if said.contains("nvrtc") || said.contains("couldn't create converter") {
-        return "install NVRTC (libnvrtc.so, package cuda-nvrtc) for the CUDA version of the driver; GStreamer 1.22 compiles \
-                its scaler with it";
+        return NVRTC;
     }
-    if said.contains("preset not supported") || said.contains("knows no preset") {
-        return "GStreamer 1.22 asks for presets that NVIDIA drivers dropped with version 550: use a driver up to 545, or \
-                a GStreamer from 1.24 on";
+    if said.contains("nv_enc_err_invalid_version") || said.contains("new preset is not supported") {
+        return "the driver is too old for the NVENC of GStreamer 1.26, which needs version 450 or newer: update it";
     }
     match fault {
         DeviceFault::SessionLimit => {
@@ -38,8 +40,8 @@ mod tests {
     #[test]
     fn advice_names_what_is_missing() {
         let other = |text| advice(DeviceFault::Other, text);
-        assert!(other("could not load NVRTC library").contains("libnvrtc.so"));
-        assert!(other("nvh264enc: (Selected preset not supported)").contains("550"));
+        assert!(other("cudaconvertscale: (Couldn't create converter)").contains("libnvrtc.so.12"));
+        assert!(other("nvh264enc: (NvEnc API call failed: 0xf, NV_ENC_ERR_INVALID_VERSION)").contains("450"));
         assert!(advice(DeviceFault::SessionLimit, "").contains("GPU_SESSIONS"));
         assert!(advice(DeviceFault::DeviceLost, "").contains("restart the pod"));
     }

@@ -5,7 +5,7 @@ use actors::job::VideoCodec;
 use actors::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
-use super::{finding, row};
+use super::{Installed, advice, finding, row};
 use crate::stage::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
 use crate::stage::proven::Proof as DeviceProof;
 
@@ -13,6 +13,9 @@ use crate::stage::proven::Proof as DeviceProof;
 const SIZE: (u32, u32) = (640, 360);
 /// Its length: two seconds, so that key frames repeat.
 const FRAMES: u32 = 50;
+
+/// The newest NVRTC that compiles for GStreamer 1.26.2: 13 no longer knows the GPUs that it asks for.
+const NEWEST_NVRTC: u32 = 12;
 
 /// One thing that is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,16 +100,21 @@ pub(super) fn there(nvidia: bool, va: bool, elements: &[String]) -> Vec<Trial> {
     all.filter(|trial| has(trial.element()) && (!trial.scales || has("cudaconvertscale"))).collect()
 }
 
-/// What is said where a device is visible and GStreamer has nothing for it.
-pub(super) fn missing(nvidia: bool, elements: &[String], libraries: &[String]) -> Option<CapabilityFinding> {
-    let of_nvidia = |end: &str| elements.iter().any(|name| name.starts_with("nvh26") && name.ends_with(end));
-    if !nvidia || (of_nvidia("enc") && of_nvidia("dec")) {
+/// What is said where a device of NVIDIA is visible and GStreamer has nothing for it, or only a part.
+pub(super) fn missing(installed: &Installed) -> Vec<CapabilityFinding> {
+    [missing_codecs(installed), missing_scaler(installed)].into_iter().flatten().collect()
+}
+
+fn missing_codecs(installed: &Installed) -> Option<CapabilityFinding> {
+    let of_nvidia = |end: &str| installed.elements.iter().any(|name| name.starts_with("nvh26") && name.ends_with(end));
+    if of_nvidia("enc") && of_nvidia("dec") {
         return None;
     }
-    let (what, advice) = match libraries.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let (what, advice) = match installed.missing_libraries.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] if of_nvidia("dec") => (
             "this GPU has a decoder and no encoder, or its driver gives none".to_owned(),
-            "nothing, if it is a GPU for data centres (A100, H100 and their kind have no NVENC)",
+            "nothing, if it is a GPU for data centres (A100, H100 and their kind have no NVENC); otherwise update the \
+             driver, 450 is the oldest that can do",
         ),
         [] => (
             "an NVIDIA device is visible and GStreamer has no element for it".to_owned(),
@@ -123,6 +131,23 @@ pub(super) fn missing(nvidia: bool, elements: &[String], libraries: &[String]) -
         ),
     };
     Some(CapabilityFinding { what, advice: advice.into() })
+}
+
+/// GStreamer registers its scaler only where NVRTC compiles for it.
+fn missing_scaler(installed: &Installed) -> Option<CapabilityFinding> {
+    let has = |name: &str| installed.elements.iter().any(|element| element == name);
+    if !has("cudaupload") || has("cudaconvertscale") {
+        return None;
+    }
+    let what = match installed.nvrtc {
+        None => "NVRTC 12 is not found".to_owned(),
+        Some(version) if version > NEWEST_NVRTC => {
+            format!("NVRTC {version} is found, which this GStreamer cannot use: it takes 12")
+        }
+        Some(version) => format!("NVRTC {version} is found and compiles nothing"),
+    };
+    let what = format!("{what}, so the GPU does not scale: the CPU does it, and pictures cross to it and back");
+    Some(CapabilityFinding { what, advice: advice::NVRTC.into() })
 }
 
 impl Attempt {

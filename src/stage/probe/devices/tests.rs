@@ -6,6 +6,11 @@ use super::*;
 
 const TRIED: Tried = Tried { fps: 412.6, worst_psnr_db: 41.0, mean_psnr_db: 43.0, same_bytes: false, bytes: 9000 };
 
+fn installed(elements: &[&str], missing_libraries: &[&str], nvrtc: Option<u32>) -> Installed {
+    let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    Installed { elements: owned(elements), missing_libraries: owned(missing_libraries), nvrtc }
+}
+
 /// The outcomes of all paths through NVIDIA's elements.
 fn attempts(outcome: impl Fn(&Trial) -> Result<Tried, Failure>) -> Vec<Attempt> {
     of(EncoderFamily::Nvcodec).into_iter().map(|trial| Attempt { trial, outcome: outcome(&trial) }).collect()
@@ -16,18 +21,28 @@ fn a_gpu_for_data_centres_decodes_and_does_not_encode() {
     let elements = ["nvh264dec", "nvh265dec", "cudaconvertscale"].map(str::to_owned);
     let trials = there(true, false, &elements);
     assert!(trials.len() == 3 && trials.iter().all(|trial| trial.direction == Direction::Decode), "{trials:?}");
-    let finding = missing(true, &elements, &[]).expect("a finding");
-    assert!(finding.what.contains("no encoder"), "{finding:?}");
+    let findings = missing(&Installed { elements: elements.to_vec(), ..Installed::default() });
+    assert!(findings.len() == 1 && findings[0].what.contains("no encoder"), "{findings:?}");
 }
 
 #[test]
 fn a_container_without_the_video_capability_is_told_from_one_without_a_driver() {
-    let video = ["libnvcuvid.so.1".to_owned(), "libnvidia-encode.so.1".to_owned()];
-    let finding = missing(true, &[], &video).expect("a finding");
-    assert!(finding.advice.contains("`video` capability"), "{finding:?}");
-    let finding = missing(true, &[], &[video.as_slice(), &["libcuda.so.1".to_owned()]].concat()).expect("a finding");
-    assert!(finding.advice.starts_with("install the driver"), "{finding:?}");
-    assert_eq!(missing(false, &[], &video), None, "nothing is missing where there is no device");
+    let video = ["libnvcuvid.so.1", "libnvidia-encode.so.1"];
+    let findings = missing(&installed(&[], &video, None));
+    assert!(findings.len() == 1 && findings[0].advice.contains("`video` capability"), "{findings:?}");
+    let findings = missing(&installed(&[], &[video[0], video[1], "libcuda.so.1"], None));
+    assert!(findings.len() == 1 && findings[0].advice.starts_with("install the driver"), "{findings:?}");
+}
+
+#[test]
+fn a_gpu_without_nvrtc_12_is_told_from_a_whole_one_and_the_advice_says_where_to_get_it() {
+    let whole = ["nvh264enc", "nvh264dec", "cudaupload", "cudadownload", "cudaconvertscale"];
+    assert_eq!(missing(&installed(&whole, &[], Some(12))), []);
+    for (nvrtc, what) in [(None, "NVRTC 12 is not found"), (Some(13), "NVRTC 13"), (Some(11), "compiles nothing")] {
+        let findings = missing(&installed(&whole[..4], &[], nvrtc));
+        assert!(findings.len() == 1 && findings[0].what.contains(what), "{findings:?}");
+        assert!(findings[0].advice.contains("libnvrtc.so.12"), "{findings:?}");
+    }
 }
 
 #[test]
