@@ -137,7 +137,7 @@ mod tests {
         let failure = encodes("no264enc", &["videotestsrc"], &caps).expect_err("no such element");
         assert!(failure.message.contains("no264enc"), "{failure}");
         // An encoder that cannot take the frames is found out too.
-        let caps = gst::Caps::builder("video/x-raw").field("format", "GRAY8").build();
+        let caps = gst::Caps::builder("video/x-raw").field("format", "RGB").build();
         encodes("x264enc", &["videotestsrc"], &caps).expect_err("no such format");
     }
 }
