@@ -20,7 +20,7 @@ use crate::media::pipeline::Nudge;
 use crate::stage::protocol::SplitSpec;
 
 /// Containers without edit lists, whose demuxer sends segments that say nothing.
-const MATROSKA: [&str; 4] = ["video/x-matroska", "video/webm", "audio/x-matroska", "audio/webm"];
+const UNEDITED: [&str; 5] = ["video/x-matroska", "video/webm", "audio/x-matroska", "audio/webm", "video/x-flv"];
 /// A file whose first time is later than this was cut out of something longer.
 const LATE_NS: u64 = 1_000_000_000;
 
@@ -106,8 +106,8 @@ impl Splitter {
     pub fn truncation(&self, slack_ns: u64) -> Option<Failure> {
         let state = self.lock();
         let announced = state.duration_ns.filter(|_| self.movement() > 0)?;
-        // Matroska counts its length from zero, wherever the first unit lies.
-        let announced = announced.saturating_sub(if state.is_matroska() { state.late_ns() } else { 0 });
+        // These count their length from zero, wherever the first unit lies.
+        let announced = announced.saturating_sub(if state.is_unedited() { state.late_ns() } else { 0 });
         let end = state.streams.iter().map(|stream| stream.timeline.end).max().unwrap_or(0);
         let end = u64::try_from(end).unwrap_or(0);
         if announced.saturating_sub(end) <= slack_ns.max(announced / 50) {
@@ -190,8 +190,8 @@ impl Splitter {
 }
 
 impl State {
-    fn is_matroska(&self) -> bool {
-        self.container.as_deref().is_some_and(|name| MATROSKA.contains(&name))
+    fn is_unedited(&self) -> bool {
+        self.container.as_deref().is_some_and(|name| UNEDITED.contains(&name))
     }
 
     /// Where the time of a recording begins that was cut out of something longer. An offset of a few frames is none: it is
@@ -203,9 +203,9 @@ impl State {
     fn segment(&mut self, index: usize, segment: &gst::Segment) {
         let start = segment.downcast_ref::<gst::ClockTime>().and_then(|segment| segment.start());
         self.base_ns.get_or_insert(start.map_or(0, gst::ClockTime::nseconds));
-        let (matroska, late_ns) = (self.is_matroska(), self.late_ns());
+        let (unedited, late_ns) = (self.is_unedited(), self.late_ns());
         let Some(stream) = self.streams.get_mut(index) else { return };
-        if !matroska {
+        if !unedited {
             stream.timeline.segment(segment);
         } else if stream.timeline.is_new() {
             stream.timeline = Timeline::unedited(late_ns);

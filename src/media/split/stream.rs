@@ -41,8 +41,9 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The times of a container without edits, which count from `base_ns`. Its demuxer (Matroska's) sends a segment that
-    /// begins at the first unit, and behind that unit one that begins at zero: neither says anything.
+    /// The times of a container without edits, which count from `base_ns`. Its demuxer sends segments that say nothing:
+    /// Matroska's one that begins at the first unit, and behind that unit one that begins at zero; that of FLV one that
+    /// begins at the first picture, and another one where the first sound lies in front of it.
     pub fn unedited(base_ns: u64) -> Self {
         let mut segment = gst::FormattedSegment::new();
         segment.set_start(gst::ClockTime::from_nseconds(base_ns));
