@@ -36,6 +36,8 @@ pub struct Config {
     pub gpu_sessions: Option<NonZeroU32>,
     /// How long a job that requires a GPU waits for one.
     pub gpu_wait_timeout: Duration,
+    /// How long a job waits for a worker with the encoder versions that it was planned with.
+    pub encoder_wait_timeout: Duration,
     /// Encoders of the pool.
     pub pool_size: NonZeroUsize,
     /// Chunk tasks that a job may have in the queue at once.
@@ -99,8 +101,8 @@ pub struct Service {
 /// Who presses Ctrl-C does not want to wait for a chunk that can be done again.
 const LOCAL_DRAIN_TIMEOUT: &str = "1s";
 
-/// Nobody else can bring a GPU.
-const LOCAL_GPU_WAIT_TIMEOUT: &str = "0s";
+/// Nobody else can bring a GPU, or another version of an encoder.
+const LOCAL_WAIT_TIMEOUT: &str = "0s";
 
 /// The environment of the process. What is not Unicode gets marks in place of the bad bytes: its variable then fails
 /// to parse.
@@ -146,7 +148,9 @@ impl Config {
         let mut vars: BTreeMap<String, String> = env.into_iter().filter(|(name, _)| counts_locally(name)).collect();
         vars.insert(KAFKA_BROKERS.name.into(), values::EMBEDDED.into());
         vars.entry(DRAIN_TIMEOUT.name.into()).or_insert_with(|| LOCAL_DRAIN_TIMEOUT.into());
-        vars.entry(GPU_WAIT_TIMEOUT.name.into()).or_insert_with(|| LOCAL_GPU_WAIT_TIMEOUT.into());
+        for timeout in [GPU_WAIT_TIMEOUT, ENCODER_WAIT_TIMEOUT] {
+            vars.entry(timeout.name.into()).or_insert_with(|| LOCAL_WAIT_TIMEOUT.into());
+        }
         let url = Url::from_directory_path(work_dir).map_or_else(|()| String::new(), String::from);
         vars.insert(WORK_URL.name.into(), url);
         vars.extend(overrides.iter().map(|(variable, value)| (variable.name.to_owned(), value.clone())));
@@ -163,6 +167,7 @@ impl Config {
         let gpu = read.value(&GPU_ENABLED, values::gpu);
         let gpu_sessions = read.optional(&GPU_SESSIONS, values::number::<1, 1024>);
         let gpu_wait_timeout = read.value(&GPU_WAIT_TIMEOUT, values::duration::<0, 86_400>);
+        let encoder_wait_timeout = read.value(&ENCODER_WAIT_TIMEOUT, values::duration::<0, 86_400>);
         let pool_size = read.value(&ENCODER_POOL_SIZE, values::pool_size);
         let job_parallelism = read.value(&JOB_PARALLELISM, values::number::<1, 10_000>);
         let chunk_seconds = read.value(&CHUNK_SECONDS, values::number::<1, 600>);
@@ -180,6 +185,7 @@ impl Config {
             gpu: gpu?,
             gpu_sessions,
             gpu_wait_timeout: gpu_wait_timeout?,
+            encoder_wait_timeout: encoder_wait_timeout?,
             pool_size: pool_size?,
             job_parallelism: job_parallelism?,
             chunk_seconds: chunk_seconds?,

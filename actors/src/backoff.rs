@@ -29,6 +29,8 @@ impl Backoff {
     pub const TASK: Self = Self { first: Duration::from_millis(500), cap: Duration::from_secs(30) };
     /// For work that waits for space in a storage, which somebody has to free: 1 s to 30 s.
     pub const SPACE: Self = Self { first: Duration::from_secs(1), cap: Duration::from_secs(30) };
+    /// For a task that goes from worker to worker until it meets one that makes it: 1 s to 2 s.
+    pub const PASS: Self = Self { first: Duration::from_secs(2), cap: Duration::from_secs(2) };
     /// For a device that failed too often: a driver that is updated is away for minutes. 10 s to 5 min.
     pub const DEVICE: Self = Self { first: Duration::from_secs(10), cap: Duration::from_secs(300) };
     /// For an actor that died: 200 ms to 5 s.

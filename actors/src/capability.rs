@@ -20,6 +20,7 @@ use crate::metrics as names;
 use crate::ports::{
     Capabilities, CapabilityProbe, Clock, GpuMonitor, GpuReading, PathCapability, Proof, Store, WorkerInfo,
 };
+use crate::versions::OwnVersions;
 
 /// A driver can go or come back while the worker runs; a probe takes seconds of CPU.
 const PROBE_INTERVAL: Duration = Duration::from_secs(300);
@@ -56,6 +57,8 @@ pub struct CapabilityPorts {
     pub clock: Arc<dyn Clock>,
     /// The devices of this worker.
     pub gpu: Gpu,
+    /// The versions of its encoders.
+    pub versions: OwnVersions,
     /// Name of this worker.
     pub worker: String,
     /// Encoders of its pool.
@@ -109,6 +112,7 @@ impl Capability {
                 }
                 seen.paths.iter().for_each(show_path);
                 self.ports.gpu.probed(&seen);
+                self.ports.versions.set(&seen.versions);
                 self.seen = Some(seen);
                 self.tell();
                 self.announce(ctx);
@@ -209,7 +213,7 @@ fn log(seen: &Capabilities) {
     if encoders.is_empty() {
         tracing::error!("no encoder works on this machine, it takes no work; run `doctor` to see what to install");
     } else {
-        tracing::info!(encoders = encoders.join(", "), "encoders that work");
+        tracing::info!(encoders = encoders.join(", "), versions = %seen.versions, "encoders that work");
     }
 }
 

@@ -117,6 +117,9 @@ pub struct Checkpoint {
     pub chunks_done: u32,
     /// Somebody asked to stop it.
     pub cancel_requested: bool,
+    /// What it waits for, where nobody can go on with it: a noun phrase such as `a worker with x264 164 r3095`.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
     /// Why it failed.
     pub error: Option<Failure>,
 }
@@ -132,6 +135,8 @@ pub struct Advance {
     pub plan: Option<(Fingerprint, u32)>,
     /// Asks every worker to stop the job.
     pub cancel: bool,
+    /// What the job waits for from now on, until it moves.
+    pub waiting_for: Option<String>,
     /// Take a sequence number for a report, unless one was taken in the last second.
     pub report: bool,
     /// The life of the job that the step belongs to: one of an earlier life changes nothing, one of a later life tells a
@@ -166,6 +171,7 @@ impl Checkpoint {
             chunks_total: 0,
             chunks_done: 0,
             cancel_requested: false,
+            waiting_for: None,
             error: None,
         }
     }
@@ -198,6 +204,7 @@ impl Checkpoint {
         if !self.takes(step) {
             return;
         }
+        let before = (self.status, self.progress, self.fingerprint.clone());
         // Never before there is a plan, see `awaits_split`.
         if self.fingerprint.is_some() {
             self.life = self.life.max(step.life.unwrap_or(0));
@@ -219,6 +226,12 @@ impl Checkpoint {
             self.chunks_total = *chunks;
         }
         self.cancel_requested |= step.cancel;
+        if before != (self.status, self.progress, self.fingerprint.clone()) {
+            self.waiting_for = None;
+        }
+        if step.waiting_for.is_some() {
+            self.waiting_for.clone_from(&step.waiting_for);
+        }
         self.updated_at = now;
     }
 
@@ -230,6 +243,7 @@ impl Checkpoint {
         self.status = outcome.status();
         self.updated_at = now;
         self.completed_at = Some(now);
+        self.waiting_for = None;
         match outcome {
             Outcome::Completed(_) => self.progress = 100.0,
             Outcome::Failed(failure) => self.error = Some(failure.clone()),
@@ -336,56 +350,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        DateTime::from_timestamp(seconds, 0).expect("an instant")
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_arrives_in_whatever_order_nothing_goes_back(
-            steps in proptest::collection::vec((0usize..7, -10.0f64..120.0, any::<bool>()), 0..40),
-        ) {
-            use JobStatus::{Assembling, Cancelled, Completed, Encoding, Failed, Queued, Splitting};
-            let all = [Queued, Splitting, Encoding, Assembling, Completed, Failed, Cancelled];
-            let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
-            for (now, (status, progress, cancel)) in steps.into_iter().enumerate() {
-                let before = checkpoint.clone();
-                let step = Advance { status: Some(all[status]), progress: Some(progress), cancel, ..Advance::default() };
-                checkpoint.advance(&step, at(now as i64));
-                prop_assert!(checkpoint.status.rank() >= before.status.rank());
-                prop_assert!(checkpoint.progress >= before.progress && checkpoint.progress <= 100.0);
-                prop_assert!(checkpoint.cancel_requested >= before.cancel_requested);
-                prop_assert!(!before.status.is_terminal() || checkpoint == before);
-            }
-        }
-
-        #[test]
-        fn sequence_numbers_grow_whatever_the_clock_does(clock in proptest::collection::vec(-10i64..4_000_000_000, 1..40)) {
-            let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
-            let mut last = 0;
-            for seconds in clock {
-                let number = checkpoint.next_sequence(at(seconds));
-                prop_assert!(number > last && number == checkpoint.sequence);
-                last = number;
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_end_of_a_job_is_the_last_word() {
-        let mut checkpoint = Checkpoint::queued("j".parse().expect("an id"), String::new(), at(0));
-        let failure = Failure::permanent("no video track");
-        assert!(checkpoint.finish(&Outcome::Failed(failure.clone()), at(5)));
-        let ended = checkpoint.clone();
-        assert_eq!(
-            (ended.status, ended.completed_at, ended.error.as_ref()),
-            (JobStatus::Failed, Some(at(5)), Some(&failure))
-        );
-        assert!(!checkpoint.finish(&Outcome::Completed(Vec::new()), at(6)));
-        assert_eq!(checkpoint, ended);
-    }
-}
+mod tests;

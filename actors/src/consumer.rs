@@ -208,6 +208,10 @@ impl Consumer {
             // Stopped for its job's sake, but the end of the job is not known yet: look again.
             End::Parked | End::Interrupted => Some(PARKED_DELAY),
             End::Paused => Some(Backoff::SPACE.jittered(self.desk.count_pause(number))),
+            End::Later(delay) => {
+                self.desk.count_pause(number);
+                Some(delay)
+            }
             End::Retry { attempts } => Some(Backoff::TASK.jittered(attempts)),
         };
         if let Some(delay) = delay {

@@ -100,7 +100,7 @@ impl Gpu {
             // It went away after it had been lost: that is no better.
             None => state.lost.take().filter(|_| self.settings.enabled),
         };
-        state.proven = Families(offers);
+        state.proven = Families::of_devices(offers);
         let failures = state.breaker.times_opened();
         state.breaker.tried(works, Instant::now(), Backoff::DEVICE.jittered(failures.saturating_add(1)));
         show_breaker(&state.breaker);
@@ -125,7 +125,7 @@ impl Gpu {
     /// What plans may be made for: nothing while the breaker is open or a device is lost.
     pub fn offers(&self) -> Vec<FamilyOffer> {
         let state = self.lock();
-        if state.refusal().is_none() { state.proven.0.clone() } else { Vec::new() }
+        if state.refusal().is_none() { state.proven.offers.clone() } else { Vec::new() }
     }
 
     /// `seen`, with devices only as far as this worker offers them at the moment.
@@ -153,12 +153,12 @@ impl Gpu {
             return Taken::Cannot(why);
         }
         let planned = plan.families();
-        if let Some(missing) = planned.0.iter().find(|offer| !state.proven.covers(offer)) {
+        if let Some(missing) = planned.offers.iter().find(|offer| !state.proven.covers(offer)) {
             let (family, codec) = (missing.family.as_str(), missing.codec.as_str());
             return Taken::Cannot(format!("this worker has no {family} that was seen to encode {codec} so"));
         }
         drop(state);
-        let wanted = u32::try_from(planned.0.len()).unwrap_or(u32::MAX);
+        let wanted = u32::try_from(planned.offers.len()).unwrap_or(u32::MAX);
         self.sessions.take(wanted)
     }
 

@@ -10,6 +10,7 @@
 //! * `assemble`: the parts, to the outputs
 //! * `recut`: the input is cut again for a source that was lost
 //! * `refuse`: what is not work, to the dead letters
+//! * `settle`: what the plans of a job are made with; `versions`: units that need another version of an encoder than this worker has
 //! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
 //! * `policy`: failures, by their class
 //! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
@@ -26,10 +27,12 @@ mod plans;
 mod policy;
 mod recut;
 mod refuse;
+mod settle;
 mod situation;
 mod split;
 mod tally;
 mod unit;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,7 @@ use crate::ports::{
     Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage,
 };
 use crate::task::{Task, WorkUnit};
+use crate::versions::OwnVersions;
 use crate::work::{End, RunWork, Work};
 
 use policy::Attempt;
@@ -65,6 +69,8 @@ pub struct TaskSettings {
     pub lease_ttl: Duration,
     /// For the origin in dead letters.
     pub topics: TopicNames,
+    /// How long a job waits for a worker that has the versions of its plan.
+    pub encoder_wait_timeout: Duration,
 }
 
 /// Everything that work needs.
@@ -90,6 +96,8 @@ pub struct Workbench {
     pub full_storage: FullStorage,
     /// The devices of this worker.
     pub gpu: Gpu,
+    /// The versions of the encoders of this worker.
+    pub versions: OwnVersions,
     /// How it is done.
     pub settings: TaskSettings,
 }
@@ -105,6 +113,10 @@ enum Step {
     Parked,
     /// It waits for a GPU.
     Waits,
+    /// Looked at again after this delay.
+    Later(Duration),
+    /// It is left to a worker that has the versions of its plan.
+    Left,
 }
 
 impl Workbench {
@@ -118,6 +130,8 @@ impl Workbench {
             Ok(Step::Nothing) => (End::Finished, TaskOutcome::Nothing),
             Ok(Step::Parked) => (End::Parked, TaskOutcome::Parked),
             Ok(Step::Waits) => (End::Paused, TaskOutcome::Parked),
+            Ok(Step::Later(delay)) => (End::Later(delay), TaskOutcome::Parked),
+            Ok(Step::Left) => (End::Finished, TaskOutcome::Left),
             Err(failure) => self.after_failure(asked, attempt, failure).await,
         };
         tally::task(asked.work.stage(), outcome, began.elapsed());
@@ -157,7 +171,7 @@ impl Workbench {
             .map_err(|error| Failure::permanent(format!("writing the task {} as JSON: {error}", task.key())))?;
         let record = Publication {
             queue: queue_for(plan, task),
-            key: task.key().into_bytes(),
+            key: task.record_key().into_bytes(),
             value: Some(value),
             headers: Vec::new(),
         };

@@ -26,6 +26,7 @@ pub mod status;
 pub mod supervisor;
 pub mod task;
 pub mod trace;
+pub mod versions;
 pub mod work;
 
 #[cfg(any(test, feature = "testing"))]

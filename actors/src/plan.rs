@@ -4,8 +4,10 @@
 
 mod cut;
 mod family;
+mod needs;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod versions;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -18,6 +20,7 @@ use crate::job::{
 
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
 pub use family::{EncoderFamily, Families, FamilyOffer};
+pub use versions::{AAC_ENCODER, EncoderVersions, GSTREAMER};
 
 /// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
 pub const PLAN_FORMAT: u32 = 1;
@@ -209,6 +212,9 @@ pub struct Plan {
     pub audio: Option<AudioPlan>,
     /// One for each output of the job, in its order.
     pub outputs: Vec<OutputPlan>,
+    /// The versions of what decides about its bytes. None in plans of workers that knew none: anybody carries those out.
+    #[serde(default, skip_serializing_if = "EncoderVersions::is_empty")]
+    pub versions: EncoderVersions,
 }
 
 /// Distance of key frames in seconds: what HLS and DASH packagers expect.
@@ -258,7 +264,7 @@ impl Plan {
             rates: rates.clone(),
         });
         let chunks = chunks.collect();
-        Ok(Self {
+        let mut plan = Self {
             format: PLAN_FORMAT,
             created_unix: source.modified_unix_ns / 1_000_000_000,
             job,
@@ -267,7 +273,10 @@ impl Plan {
             video: VideoPlan { facts: facts.video, chunks, renditions: video },
             audio: facts.audio.filter(|_| !audio.is_empty()).map(|facts| AudioPlan { facts, renditions: audio }),
             outputs,
-        })
+            versions: EncoderVersions::default(),
+        };
+        plan.versions = families.versions.only(plan.uses());
+        Ok(plan)
     }
 
     /// Hash of everything in the plan that affects the bytes.
@@ -306,7 +315,7 @@ impl Plan {
         outputs.filter(|(output, _)| output.container == Container::Mp4).map(|(_, planned)| planned.video)
     }
 
-    /// The devices that this plan uses, so that its input, when it is cut again, gives the same plan.
+    /// The devices and versions that this plan uses, so that its input, when it is cut again, gives the same plan.
     pub fn families(&self) -> Families {
         let devices = self.video.renditions.iter().filter(|rendition| rendition.encoder.is_device());
         let offer = |rendition: &VideoRendition| FamilyOffer {
@@ -315,7 +324,7 @@ impl Plan {
             family: rendition.encoder,
             max_size: Some((rendition.width, rendition.height)),
         };
-        Families(devices.map(offer).collect())
+        Families { offers: devices.map(offer).collect(), versions: self.versions.clone() }
     }
 
     /// Number of chunks.

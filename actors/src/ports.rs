@@ -241,7 +241,8 @@ pub enum Reopened {
 
 /// The results of the units of a job.
 pub trait PartStore: Send + Sync {
-    /// Records a part if none is recorded for its unit, and returns the one in force and how many units have one.
+    /// Records a part if none is recorded for its unit, and returns the one in force and how many units have one. The job
+    /// of a new one waits for nothing any more.
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded>;
     /// All recorded parts of a plan.
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>>;

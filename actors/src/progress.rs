@@ -31,6 +31,9 @@ pub struct Report {
     pub worker: String,
     /// When it was so.
     pub updated_at: Timestamp,
+    /// What the job waits for, where nobody can go on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
     /// In the last report of a completed job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Vec<OutputReport>>,
@@ -73,6 +76,7 @@ impl Report {
             chunks_total: checkpoint.chunks_total,
             worker: worker.into(),
             updated_at: now,
+            waiting_for: checkpoint.waiting_for.clone(),
             outputs: None,
             error: None,
         }
@@ -93,6 +97,7 @@ impl Report {
     pub fn ended(mut self, outcome: &Outcome) -> Self {
         self.status = outcome.status();
         self.eta_seconds = None;
+        self.waiting_for = None;
         match outcome {
             Outcome::Completed(outputs) => {
                 self.progress = 100.0;

@@ -42,6 +42,7 @@ use crate::pool::EncoderPool;
 use crate::ports::Store;
 use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
 use crate::status::StatusCell;
+use crate::versions::OwnVersions;
 use crate::work::RunWork;
 
 /// How often the arbiter shows that it is not stuck.
@@ -148,12 +149,14 @@ impl Supervisor {
             plans: Plans::default(),
             early_cancels: EarlyCancels::default(),
             full_storage: FullStorage::default(),
+            versions: OwnVersions::default(),
             gpu: Gpu::new(settings.gpu),
             settings: TaskSettings {
                 worker: settings.worker.clone(),
                 max_attempts: settings.max_attempts.max(1),
                 lease_ttl: settings.lease_ttl,
                 topics: settings.topics.clone(),
+                encoder_wait_timeout: settings.encoder_wait_timeout,
             },
         };
         Self {
@@ -218,6 +221,7 @@ impl Supervisor {
             store: self.store.clone(),
             clock: self.adapters.clock.clone(),
             gpu: self.workbench.gpu.clone(),
+            versions: self.workbench.versions.clone(),
             worker: self.settings.worker.clone(),
             slots: self.settings.pool.cpu,
             to,

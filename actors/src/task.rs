@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Timestamp;
 use crate::job::JobId;
 use crate::plan::{Fingerprint, Plan};
 
@@ -24,6 +25,9 @@ pub enum Task {
         /// By the CPU, whatever the plan says, because other parts of a rendition that must be of one family are so.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         on_cpu: bool,
+        /// That workers left it to others, where some did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passed_on: Option<PassedOn>,
     },
     /// Encode the audio track into all its renditions.
     Audio {
@@ -31,6 +35,9 @@ pub enum Task {
         job_id: JobId,
         /// The plan.
         fingerprint: Fingerprint,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passed_on: Option<PassedOn>,
     },
     /// Join the parts into the outputs, verify and publish them.
     Assemble {
@@ -39,6 +46,17 @@ pub enum Task {
         /// The plan.
         fingerprint: Fingerprint,
     },
+}
+
+/// What a task says of the workers that left it to others: those that have another version of an encoder than its plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedOn {
+    /// How many did.
+    pub times: u32,
+    /// Since when no living worker was seen that has the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_since: Option<Timestamp>,
 }
 
 /// The kinds of work, as named in metrics, logs and the checkpoint.
@@ -147,7 +165,7 @@ impl Task {
         }
     }
 
-    /// Key of the message: spreads the tasks of one job over all partitions.
+    /// Names the task: spreads those of one job over all partitions.
     pub fn key(&self) -> String {
         match self.unit() {
             Some(unit) => format!("{}/{unit}", self.job_id()),
@@ -169,12 +187,38 @@ impl Task {
         self
     }
 
+    /// How it was passed on so far.
+    pub fn passed_on(&self) -> PassedOn {
+        match self {
+            Self::Encode { passed_on, .. } | Self::Audio { passed_on, .. } => passed_on.unwrap_or_default(),
+            Self::Assemble { .. } => PassedOn::default(),
+        }
+    }
+
+    /// The same, passed on so. An assembly is for every worker.
+    #[must_use]
+    pub fn with_passed_on(mut self, passed: PassedOn) -> Self {
+        match &mut self {
+            Self::Encode { passed_on, .. } | Self::Audio { passed_on, .. } => *passed_on = Some(passed),
+            Self::Assemble { .. } => {}
+        }
+        self
+    }
+
+    /// Key of the record: one that was passed on lands in another partition, and so perhaps at another worker.
+    pub fn record_key(&self) -> String {
+        match self.passed_on().times {
+            0 => self.key(),
+            times => format!("{}#{times}", self.key()),
+        }
+    }
+
     /// The task for one unit of a plan.
     pub fn for_unit(job_id: &JobId, fingerprint: &Fingerprint, unit: WorkUnit) -> Self {
         let (job_id, fingerprint) = (job_id.clone(), fingerprint.clone());
         match unit {
-            WorkUnit::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk, on_cpu: false },
-            WorkUnit::Audio => Self::Audio { job_id, fingerprint },
+            WorkUnit::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk, on_cpu: false, passed_on: None },
+            WorkUnit::Audio => Self::Audio { job_id, fingerprint, passed_on: None },
         }
     }
 }
@@ -286,5 +330,19 @@ mod tests {
         let json = serde_json::to_string(&task).expect("json");
         assert_eq!(json, r#"{"task":"encode","job_id":"movie-42","fingerprint":"ab","chunk":3,"on_cpu":true}"#);
         assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), task);
+    }
+
+    #[test]
+    fn a_task_that_is_passed_on_goes_elsewhere_and_stays_the_same_task() {
+        let job_id: JobId = "movie-42".parse().expect("a job id");
+        let task = Task::for_unit(&job_id, &Fingerprint("ab".into()), WorkUnit::Chunk(3)).by_cpu(true);
+        let alone_since = chrono::DateTime::from_timestamp(1_700_000_000, 0);
+        let passed = task.clone().with_passed_on(PassedOn { times: 7, alone_since });
+        assert_eq!((passed.key(), passed.record_key()), (task.key(), "movie-42/v00003#7".into()));
+        assert_eq!(task.record_key(), task.key());
+        let json = serde_json::to_string(&passed).expect("json");
+        assert!(json.ends_with(r#""passed_on":{"times":7,"alone_since":"2023-11-14T22:13:20Z"}}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), passed);
+        assert!(passed.by_cpu(false).passed_on().times == 7);
     }
 }

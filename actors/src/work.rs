@@ -1,6 +1,7 @@
 //! What a delivery asks for, read once, and how the work on it can end. Travels between consumer, pool and encoder.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -68,6 +69,8 @@ pub struct RunWork {
     pub delivery: Arc<Delivery>,
     /// What it asks for.
     pub work: Work,
+    /// How often it lay here until a time that it had asked for.
+    pub pauses: u32,
     /// Cancelled when the worker stops or the job is cancelled.
     pub stop: CancellationToken,
 }
@@ -86,6 +89,8 @@ pub enum End {
     },
     /// A storage is full, or a GPU is missing: no attempt; looked at again after a delay that grows.
     Paused,
+    /// No attempt; looked at again after this delay.
+    Later(Duration),
     /// The worker stopped it: somebody else takes it up.
     Interrupted,
 }

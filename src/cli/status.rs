@@ -70,6 +70,7 @@ fn describe(checkpoint: &Checkpoint) -> String {
     ];
     lines.extend(checkpoint.started_at.map(|at| format!("started    {}", instant(at))));
     lines.extend(checkpoint.completed_at.map(|at| format!("ended      {}", instant(at))));
+    lines.extend(checkpoint.waiting_for.as_ref().map(|what| format!("waiting    for {what}")));
     if checkpoint.cancel_requested && !checkpoint.status.is_terminal() {
         lines.push("cancel     asked for".into());
     }
@@ -91,5 +92,13 @@ mod tests {
         assert!(text.contains("status     failed") && text.contains("error      permanent: no video track"), "{text}");
         assert!(text.contains("created    2023-11-14T22:13:20Z"), "{text}");
         assert_eq!(exit_of(checkpoint.status), Exit::Failed);
+    }
+
+    #[test]
+    fn a_job_that_waits_says_for_what() {
+        let mut checkpoint = Checkpoint::queued("movie-42".parse().expect("an id"), String::new(), Default::default());
+        checkpoint.waiting_for = Some("a worker with x264 164 r3095".into());
+        let text = describe(&checkpoint);
+        assert!(text.contains("\nwaiting    for a worker with x264 164 r3095"), "{text}");
     }
 }

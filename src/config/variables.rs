@@ -110,6 +110,13 @@ pub(super) const GPU_SESSIONS: Variable = optional(
 /// A node with a GPU that an autoscaler orders is there in five minutes.
 pub(super) const GPU_WAIT_TIMEOUT: Variable =
     with_default("GPU_WAIT_TIMEOUT", "10m", DURATION, "how long a job that requires a GPU waits for a worker with one");
+/// A rolling update of a fleet takes minutes; after half an hour somebody has to start a worker of the old image.
+pub(super) const ENCODER_WAIT_TIMEOUT: Variable = with_default(
+    "ENCODER_WAIT_TIMEOUT",
+    "30m",
+    DURATION,
+    "how long a job waits for a worker with the encoder versions that it was planned with",
+);
 /// Each encoder uses one thread (more would change the bytes), so that one per core fills the machine.
 pub(super) const ENCODER_POOL_SIZE: Variable = with_default(
     "ENCODER_POOL_SIZE",
@@ -179,6 +186,7 @@ pub const VARIABLES: &[Variable] = &[
     GPU_ENABLED,
     GPU_SESSIONS,
     GPU_WAIT_TIMEOUT,
+    ENCODER_WAIT_TIMEOUT,
     ENCODER_POOL_SIZE,
     JOB_PARALLELISM,
     CHUNK_SECONDS,
@@ -196,6 +204,7 @@ const LOCAL: &[Variable] = &[
     GPU_ENABLED,
     GPU_SESSIONS,
     GPU_WAIT_TIMEOUT,
+    ENCODER_WAIT_TIMEOUT,
     ENCODER_POOL_SIZE,
     JOB_PARALLELISM,
     CHUNK_SECONDS,

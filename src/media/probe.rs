@@ -1,28 +1,38 @@
-//! Finds out which encoders of the CPU really work here: each of them encodes a few frames. That an element is registered
-//! says little; a library can be missing, a licence too. Devices are looked at more closely, by [`super::trial`]; here only
-//! their elements are looked up.
+//! Finds out which encoders of the CPU really work here, and in which version: each of them encodes a few frames, and says in
+//! them what it is. That an element is registered says little; a library can be missing, a licence too. Devices are looked
+//! at more closely, by [`super::trial`]; here only their elements are looked up.
+
+mod ident;
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::failure::Failure;
+use actors::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::device;
+use super::encode::foreign;
 use super::pipeline::Pipeline;
 use crate::stage::protocol::StageResult;
 
 /// Frames or blocks of samples that each encoder is given.
 const BUFFERS: i32 = 5;
-/// The encoder of AAC.
-const AAC: &str = "avenc_aac";
-/// The encoders of pictures, with the format that they are given and the name of the row.
-const VIDEO: [(&str, &str, &str); 3] =
-    [("x264enc", "I420", "x264enc"), ("x265enc", "I420", "x265enc"), ("x265enc", "I420_10LE", "x265enc, 10 bits")];
+/// The most that is looked at of what an encoder made. Each says what it is in front of its first picture or block.
+const MAX_LOOK: usize = 64 * 1024;
+/// The encoders of pictures, with their family, the format that they are given and the name of the row.
+const VIDEO: [(&str, EncoderFamily, &str, &str); 3] = [
+    ("x264enc", EncoderFamily::X264, "I420", "x264enc"),
+    ("x265enc", EncoderFamily::X265, "I420", "x265enc"),
+    ("x265enc", EncoderFamily::X265, "I420_10LE", "x265enc, 10 bits"),
+];
+/// The version of an encoder that works and does not say what it is.
+const UNKNOWN: &str = "unknown";
+/// Plugins whose version stands for that of their encoders, which do not say in their streams what they are.
+const PLUGINS: [EncoderFamily; 2] = [EncoderFamily::Va, EncoderFamily::Openh264];
 /// Elements that pipelines on devices are made of.
 const OF_DEVICES: [&str; 9] = [
     "nvh264enc",
@@ -53,12 +63,48 @@ pub fn run() -> StageResult {
             .build()
     };
     let sound = gst::Caps::builder("audio/x-raw").field("rate", 48_000).field("channels", 2).build();
-    let mut elements = BTreeMap::new();
-    for (element, format, name) in VIDEO {
-        elements.insert(name.to_owned(), reason(encodes(element, &["videotestsrc"], &picture(format))));
+    let (mut elements, mut versions) = (BTreeMap::new(), of_plugins());
+    for (element, family, format, name) in VIDEO {
+        let made = encodes(element, &["videotestsrc"], &picture(format));
+        if let Ok(made) = &made {
+            versions.set(family.as_str(), &version(family, made));
+        }
+        elements.insert(name.to_owned(), reason(made));
     }
-    elements.insert(AAC.to_owned(), reason(encodes(AAC, &["audiotestsrc", "audioconvert"], &sound)));
-    StageResult::Probe { elements }
+    let made = encodes(AAC_ENCODER, &["audiotestsrc", "audioconvert"], &sound);
+    if let Ok(made) = &made {
+        versions.set(AAC_ENCODER, &ident::of_aac(made).unwrap_or_else(|| UNKNOWN.into()));
+    }
+    elements.insert(AAC_ENCODER.to_owned(), reason(made));
+    StageResult::Probe { elements, versions }
+}
+
+/// What an encoder says of itself in what it made.
+fn version(family: EncoderFamily, made: &[u8]) -> String {
+    let found = match family {
+        EncoderFamily::X264 => ident::of_x264(made),
+        EncoderFamily::X265 => ident::of_x265(made),
+        EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => None,
+    };
+    let found = found.unwrap_or_else(|| UNKNOWN.into());
+    match foreign::options().filter(|_| family == EncoderFamily::X264) {
+        Some(options) => format!("{found} with {options}"),
+        None => found,
+    }
+}
+
+/// GStreamer's version, and those of plugins.
+fn of_plugins() -> EncoderVersions {
+    let (major, minor, micro, nano) = gst::version();
+    let nano = if nano > 0 { format!(".{nano}") } else { String::new() };
+    let mut versions = EncoderVersions::default();
+    versions.set(GSTREAMER, &format!("{major}.{minor}.{micro}{nano}"));
+    for family in PLUGINS {
+        if let Some(plugin) = gst::Registry::get().find_plugin(family.as_str()) {
+            versions.set(family.as_str(), &plugin.version());
+        }
+    }
+    versions
 }
 
 /// Which elements of devices are registered, which libraries of NVIDIA's driver cannot be loaded, and which NVRTC can.
@@ -97,11 +143,12 @@ fn load(library: &str) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL) })
 }
 
-fn reason(tried: Result<(), Failure>) -> Option<String> {
+fn reason<T>(tried: Result<T, Failure>) -> Option<String> {
     tried.err().map(|failure| failure.message)
 }
 
-fn encodes(encoder: &str, source: &[&str], caps: &gst::Caps) -> Result<(), Failure> {
+/// Encodes a little; the beginning of what came out.
+fn encodes(encoder: &str, source: &[&str], caps: &gst::Caps) -> Result<Vec<u8>, Failure> {
     let pipeline = Pipeline::new("probe");
     let mut chain = source.iter().map(|factory| pipeline.add(factory)).collect::<Result<Vec<_>, _>>()?;
     chain[0].set_property("num-buffers", BUFFERS);
@@ -112,26 +159,34 @@ fn encodes(encoder: &str, source: &[&str], caps: &gst::Caps) -> Result<(), Failu
     let encoder = pipeline.add(encoder)?;
     chain.extend([form, encoder, sink.clone()]);
     pipeline.link(&chain.iter().collect::<Vec<_>>())?;
-    let arrived = count(&sink);
+    let made = keep(&sink);
     pipeline.start()?;
-    pipeline.wait(&|| arrived.load(Ordering::Relaxed), &mut || true, &mut |_| {})?;
-    match arrived.load(Ordering::Relaxed) {
-        0 => Err(Failure::permanent("it took frames and gave nothing")),
-        _ => Ok(()),
-    }
+    pipeline.wait(&|| lock(&made).len() as u64, &mut || true, &mut |_| {})?;
+    // Its thread holds on to what was kept.
+    drop(pipeline);
+    let made = std::mem::take(&mut *lock(&made));
+    if made.is_empty() { Err(Failure::permanent("it took frames and gave nothing")) } else { Ok(made) }
 }
 
-/// Counts what reaches a sink.
-fn count(sink: &gst::Element) -> Arc<AtomicU64> {
-    let arrived = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&arrived);
+/// Keeps the beginning of what reaches a sink.
+fn keep(sink: &gst::Element) -> Arc<Mutex<Vec<u8>>> {
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&made);
     if let Some(pad) = sink.static_pad("sink") {
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            counter.fetch_add(1, Ordering::Relaxed);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(map) = info.buffer().and_then(|buffer| buffer.map_readable().ok()) {
+                let mut kept = lock(&kept);
+                let room = MAX_LOOK.saturating_sub(kept.len());
+                kept.extend(map.iter().take(room));
+            }
             gst::PadProbeReturn::Ok
         });
     }
-    arrived
+    made
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -141,9 +196,13 @@ mod tests {
     #[test]
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
         crate::media::init().expect("GStreamer");
-        let StageResult::Probe { elements } = run() else { panic!("not the result of a probe") };
+        let StageResult::Probe { elements, versions } = run() else { panic!("not the result of a probe") };
         assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
         assert!(elements.values().all(Option::is_none), "{elements:?}");
+        let named: Vec<_> = versions.iter().filter(|(_, version)| *version != UNKNOWN).map(|(name, _)| name).collect();
+        for name in ["avenc_aac", "gstreamer", "x264", "x265"] {
+            assert!(named.contains(&name), "{versions}");
+        }
     }
 
     #[test]
@@ -158,7 +217,7 @@ mod tests {
     fn an_encoder_that_is_not_there_is_named_in_the_reason() {
         crate::media::init().expect("GStreamer");
         let caps = gst::Caps::builder("video/x-raw").build();
-        let failure = encodes("no264enc", &["videotestsrc"], &caps).expect_err("no such element");
+        let failure = encodes("no264enc", &["videotestsrc"], &caps).map(drop).expect_err("no such element");
         assert!(failure.message.contains("no264enc"), "{failure}");
         // An encoder that cannot take the frames is found out too.
         let caps = gst::Caps::builder("video/x-raw").field("format", "YVYU").build();

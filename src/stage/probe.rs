@@ -4,12 +4,12 @@
 
 mod devices;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actors::failure::Failure;
 use actors::job::VideoCodec;
-use actors::plan::EncoderFamily;
+use actors::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -49,10 +49,11 @@ impl CapabilityProbe for ProcessProbe {
         let this = self.clone();
         Box::pin(async move {
             let mut found = match run(&this.launcher, &StageSpec::Probe, PROBE_TIMEOUT).await? {
-                StageResult::Probe { elements } => capabilities(&elements),
+                StageResult::Probe { elements, versions } => capabilities(&elements, &versions),
                 _ => return Err(Failure::retryable("the probe stage answered with the result of another stage")),
             };
             this.devices.look(&this.launcher, &mut found).await;
+            found.versions = of_what_works(&found);
             Ok(found)
         })
     }
@@ -72,7 +73,7 @@ pub(super) async fn run(launcher: &Launcher, spec: &StageSpec, deadline: Duratio
 }
 
 /// What the encoders of the CPU that were tried say of the machine.
-fn capabilities(elements: &BTreeMap<String, Option<String>>) -> Capabilities {
+fn capabilities(elements: &BTreeMap<String, Option<String>>, versions: &EncoderVersions) -> Capabilities {
     let path = |(name, codec, bit_depth, family): &(&str, VideoCodec, u8, EncoderFamily)| PathCapability {
         codec: *codec,
         direction: Direction::Encode,
@@ -93,7 +94,19 @@ fn capabilities(elements: &BTreeMap<String, Option<String>>) -> Capabilities {
         devices: Vec::new(),
         paths: ENCODERS.iter().map(path).collect(),
         findings: elements.iter().filter_map(finding).collect(),
+        versions: versions.clone(),
     }
+}
+
+/// Of the versions, those of encoders that work; with that of NVIDIA's, which is its driver on its GPUs.
+fn of_what_works(found: &Capabilities) -> EncoderVersions {
+    let mut all = found.versions.clone();
+    let gpus: BTreeSet<_> = found.devices.iter().map(|gpu| (gpu.driver.as_str(), gpu.name.as_str())).collect();
+    let gpus: Vec<String> = gpus.into_iter().map(|(driver, name)| format!("{driver} on {name}")).collect();
+    let gpus = if gpus.is_empty() { "unknown".into() } else { gpus.join(", ") };
+    all.set(EncoderFamily::Nvcodec.as_str(), &gpus);
+    let works = found.encoders().map(|path| path.family.as_str());
+    all.only(works.chain([AAC_ENCODER, GSTREAMER]))
 }
 
 #[cfg(test)]
@@ -107,10 +120,31 @@ mod tests {
             ("x265enc".to_owned(), Some("is not installed".to_owned())),
             ("avenc_aac".to_owned(), None),
         ]);
-        let found = capabilities(&elements);
+        let found = capabilities(&elements, &EncoderVersions::default());
         let working: Vec<_> = found.encoders().map(|path| (path.codec, path.bit_depth, path.family)).collect();
         assert_eq!(working, [(VideoCodec::H264, 8, EncoderFamily::X264)]);
         assert_eq!(found.findings[0].what, "x265enc: is not installed");
         assert!(!found.findings[0].advice.is_empty());
+    }
+
+    #[test]
+    fn only_what_works_has_a_version_and_a_gpu_that_of_its_driver() {
+        let elements = BTreeMap::from([("x264enc".to_owned(), None), ("x265enc".to_owned(), Some("no".to_owned()))]);
+        let told =
+            [("x264", "164"), ("x265", "215"), ("va", "1.26.2"), ("gstreamer", "1.26.2"), ("avenc_aac", "Lavc61")];
+        let mut found = capabilities(&elements, &told.into_iter().collect());
+        assert_eq!(of_what_works(&found).to_string(), "avenc_aac Lavc61, gstreamer 1.26.2, x264 164");
+        let path = PathCapability { family: EncoderFamily::Nvcodec, ..found.paths[0].clone() };
+        found.paths.push(path);
+        let gpu = |index| actors::ports::Device {
+            index,
+            name: "NVIDIA L4".into(),
+            driver: "570.86".into(),
+            memory_bytes: 1,
+            max_sessions: None,
+            lost: None,
+        };
+        found.devices = vec![gpu(0), gpu(1)];
+        assert_eq!(of_what_works(&found).get("nvcodec"), Some("570.86 on NVIDIA L4"));
     }
 }

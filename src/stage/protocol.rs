@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use actors::checkpoint::{PartFile, Verification};
 use actors::failure::Failure;
 use actors::job::{Container, VideoCodec};
-use actors::plan::{AudioPlan, Chunk, EncoderFamily, Plan, SourceFacts, VideoFacts, VideoRendition};
+use actors::plan::{AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition};
 
 /// What a child has to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -241,6 +241,9 @@ pub enum StageResult {
     Probe {
         /// Element name to reason; `None` where it works.
         elements: BTreeMap<String, Option<String>>,
+        /// What is known of versions, also of plugins that were not tried.
+        #[serde(default)]
+        versions: EncoderVersions,
     },
     /// Elements of devices that are registered, and libraries of the driver that cannot be loaded.
     Devices {

@@ -140,6 +140,7 @@ pub(super) fn settings(config: &Config, worker: &str) -> Settings {
             sessions: config.gpu_sessions.map(NonZeroU32::get),
             wait_timeout: config.gpu_wait_timeout,
         },
+        encoder_wait_timeout: config.encoder_wait_timeout,
     }
 }
 

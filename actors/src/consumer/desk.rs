@@ -58,7 +58,8 @@ impl Desk {
         let item = self.items.get_mut(&number)?;
         let stop = CancellationToken::new();
         item.state = State::Running { stop: stop.clone(), kept: true };
-        Some((number, RunWork { delivery: item.delivery.clone(), work: item.work.clone(), stop }))
+        let (delivery, work, pauses) = (item.delivery.clone(), item.work.clone(), item.pauses);
+        Some((number, RunWork { delivery, work, pauses, stop }))
     }
 
     fn may_start(&self, item: &Item, now: Instant) -> bool {

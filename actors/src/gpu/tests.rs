@@ -8,7 +8,7 @@ use crate::testing::service::encoder_path;
 fn machine(device: Option<Device>, works: bool) -> Capabilities {
     let path = encoder_path(VideoCodec::H264, EncoderFamily::Nvcodec);
     let paths = if works { vec![path] } else { Vec::new() };
-    Capabilities { devices: device.into_iter().collect(), paths, findings: Vec::new() }
+    Capabilities { devices: device.into_iter().collect(), paths, ..Capabilities::default() }
 }
 
 fn device(max_sessions: Option<u32>, lost: Option<&str>) -> Device {

@@ -3,23 +3,27 @@
 //! | what happens | `gpu: auto` | `gpu: require` |
 //! |---|---|---|
 //! | this worker cannot (no such device, breaker open, device lost) | the CPU, at once | waits here for `GPU_WAIT_TIMEOUT`, then the job fails |
+//! | its device has another version than the plan | a worker that has it, or the CPU, at once | a worker that has it, see `versions` |
 //! | all sessions are in use | looked at again in a moment | the same |
 //! | the device fails | the CPU, at once and in the same attempt | an attempt; tried again |
 //! | it says that the input is at fault | the CPU, at once; if that says so too the job fails | the job fails |
 //! | something else fails in the last attempt | the CPU, at once | the job fails |
+//!
+//! "The CPU" is that of this worker where its encoder has the version of the plan, otherwise that of one which has it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::lease::Lease;
 use super::policy::Attempt;
+use super::settle::{Maker, settle};
 use super::{Step, Workbench, tally};
 use crate::board::Entry;
 use crate::checkpoint::Checkpoint;
 use crate::failure::{DeviceFault, Failure, FailureClass};
 use crate::gpu::{Session, Taken, count_fallback};
 use crate::job::{GpuMode, JobId, JobSpec, VideoCodec};
-use crate::plan::{Families, Plan};
+use crate::plan::{EncoderVersions, Families, Plan};
 use crate::ports::{StageOutcome, StageRequest};
 use crate::task::{Task, WorkUnit};
 use crate::work::RunWork;
@@ -32,20 +36,39 @@ pub(super) enum Place {
     Device(Session),
     /// By the CPU, whatever the plan says.
     Cpu,
+    /// By a worker that has these versions.
+    Elsewhere {
+        /// By its CPU, whatever the plan says.
+        on_cpu: bool,
+        /// What it has.
+        needed: EncoderVersions,
+    },
     /// Nowhere yet.
     Later(Step),
 }
 
 impl Workbench {
-    /// Where `task` is worked on here and now.
-    pub(super) fn place(&self, plan: &Plan, task: &Task) -> Result<Place, Failure> {
-        let by_device = matches!(task, Task::Encode { .. }) && plan.uses_device();
+    /// Where `unit` of `task` is worked on here and now.
+    pub(super) async fn place(
+        &self,
+        seen: &Checkpoint,
+        plan: &Plan,
+        task: &Task,
+        unit: WorkUnit,
+    ) -> Result<Place, Failure> {
+        let (own, needed) = (self.versions.get(), plan.needs(unit, false));
+        let by_device = unit != WorkUnit::Audio && plan.uses_device();
         if !by_device {
-            return Ok(Place::Planned);
+            return Ok(if own.cover(&needed) { Place::Planned } else { Place::Elsewhere { on_cpu: false, needed } });
         }
         let (job_id, required) = (&plan.job.job_id, plan.job.gpu == GpuMode::Require);
         if task.is_on_cpu() && !required {
-            return Ok(Place::Cpu);
+            return Ok(self.by_cpu(plan, unit));
+        }
+        let has_devices = needed.devices().all(|family| own.get(family.as_str()).is_some());
+        if !own.cover(&needed) && has_devices {
+            let elsewhere = required || self.others().await?.iter().any(|other| other.capabilities.makes(&needed));
+            return Ok(if elsewhere { Place::Elsewhere { on_cpu: false, needed } } else { self.by_cpu(plan, unit) });
         }
         match self.gpu.take(plan) {
             Taken::Session(session) => {
@@ -55,16 +78,25 @@ impl Workbench {
             Taken::Full => Ok(Place::Later(Step::Parked)),
             Taken::Cannot(why) if required => {
                 let waited = self.gpu.waited(job_id);
-                self.wait(job_id, waited, &why).map(Place::Later)
+                let step = self.wait(job_id, waited, &why)?;
+                self.tell_wait(seen, "a worker with a GPU that can make it".into()).await?;
+                Ok(Place::Later(step))
             }
             Taken::Cannot(why) => {
                 tracing::info!(%job_id, task = task.key(), why, "chunk was planned for a device, the CPU makes it");
-                Ok(Place::Cpu)
+                Ok(self.by_cpu(plan, unit))
             }
         }
     }
 
-    /// Runs a unit at `place`, and once more by the CPU where a device fails that is not required.
+    /// By the CPU of this worker, or of one that has the versions of the plan.
+    fn by_cpu(&self, plan: &Plan, unit: WorkUnit) -> Place {
+        let needed = plan.needs(unit, true);
+        if self.versions.get().cover(&needed) { Place::Cpu } else { Place::Elsewhere { on_cpu: true, needed } }
+    }
+
+    /// Runs a unit at `place`, and once more by the CPU where a device fails that is not required. `None` where that has to
+    /// be the CPU of another worker.
     #[allow(clippy::too_many_arguments)] // What the attempt consists of.
     pub(super) async fn run_unit(
         &self,
@@ -75,7 +107,7 @@ impl Workbench {
         lease: &Lease,
         entry: &Entry,
         attempt: &Attempt,
-    ) -> Result<StageOutcome, Failure> {
+    ) -> Result<Option<StageOutcome>, Failure> {
         let job_id = &plan.job.job_id;
         let required = plan.job.gpu == GpuMode::Require;
         let request = |on_cpu| StageRequest::Unit { plan: plan.clone(), unit, on_cpu };
@@ -84,18 +116,22 @@ impl Workbench {
             Place::Device(_) if !required && self.is_last(attempt) && attempt.is_again() => None,
             Place::Device(session) => Some(session),
             Place::Planned => {
-                return self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+                let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+                return outcome.map(Some);
             }
-            Place::Cpu | Place::Later(_) => None,
+            Place::Cpu | Place::Later(_) | Place::Elsewhere { .. } => None,
         };
         if let Some(session) = session {
             let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
             drop(session);
             if let Some(outcome) = self.after_device(plan, unit, entry, attempt, outcome) {
-                return outcome;
+                return outcome.map(Some);
             }
         }
-        self.run_stage(job_id, lease, request(true), entry.on_progress(), &asked.stop).await
+        if !self.versions.get().cover(&plan.needs(unit, true)) {
+            return Ok(None);
+        }
+        self.run_stage(job_id, lease, request(true), entry.on_progress(), &asked.stop).await.map(Some)
     }
 
     /// What came of a device; `None` where the CPU has to do it.
@@ -138,26 +174,21 @@ impl Workbench {
         None
     }
 
-    /// The devices that the plan of `job` may use; `None` while it waits for one that it requires.
+    /// What the plan of `job` is made with; `None` while it waits for a device that it requires.
     pub(super) async fn families(&self, job: &JobSpec, seen: &Checkpoint) -> Result<Option<Families>, Failure> {
-        if job.gpu == GpuMode::Off {
-            return Ok(Some(Families::default()));
-        }
         // What this worker has it may not have announced yet.
-        let mut offers = self.gpu.offers();
-        let others = self.store.workers().await?.into_iter().filter(|other| other.worker != self.settings.worker);
-        offers.extend(others.flat_map(|other| other.capabilities.offers().collect::<Vec<_>>()));
-        offers.sort_unstable();
-        offers.dedup();
-        let is_missing = |codec: &VideoCodec| !offers.iter().any(|offer| offer.codec == *codec);
+        let own = Maker { versions: self.versions.get(), offers: self.gpu.offers() };
+        let others: Vec<Maker> = self.others().await?.iter().map(Maker::from).collect();
+        let families = settle(job, &own, &others);
+        let is_missing = |codec: &VideoCodec| !families.offers.iter().any(|offer| offer.codec == *codec);
         let missing = job.outputs.iter().map(|output| output.video.codec).find(is_missing);
         if let (GpuMode::Require, Some(codec)) = (job.gpu, missing) {
-            let waited = (self.now() - seen.created_at).to_std().unwrap_or_default();
-            self.wait(&job.job_id, waited, &format!("no living worker has a GPU that encodes {}", codec.as_str()))?;
-            self.board.waits(seen);
+            let (waited, codec) = ((self.now() - seen.created_at).to_std().unwrap_or_default(), codec.as_str());
+            self.wait(&job.job_id, waited, &format!("no living worker has a GPU that encodes {codec}"))?;
+            self.tell_wait(seen, format!("a worker with a GPU that encodes {codec}")).await?;
             return Ok(None);
         }
-        Ok(Some(Families(offers)))
+        Ok(Some(families))
     }
 
     /// Work of a job that requires a GPU waits, unless it has done so for too long.

@@ -71,7 +71,7 @@ mod tests {
     use EncoderFamily::{Nvcodec, X264};
 
     fn plan(containers: &[Container]) -> Plan {
-        let families = Families(vec![offer(Nvcodec)]);
+        let families = Families::of_devices(vec![offer(Nvcodec)]);
         Plan::build(job_into("movie", containers), identity(), facts_of(3, true), 2, &families).expect("a plan")
     }
 

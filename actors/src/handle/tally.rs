@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Nothing,
     /// Another worker does it.
     Parked,
+    /// It was left to a worker that has the versions of its plan.
+    Left,
     /// It is tried again.
     Retried,
     /// Its job failed.
@@ -35,6 +37,7 @@ impl Outcome {
             Self::Done => "done",
             Self::Nothing => "nothing_to_do",
             Self::Parked => "parked",
+            Self::Left => "left",
             Self::Retried => "retried",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -46,7 +49,7 @@ impl Outcome {
     const fn is_attempt(self) -> bool {
         match self {
             Self::Done | Self::Retried | Self::Failed | Self::Cancelled | Self::Interrupted => true,
-            Self::Nothing | Self::Parked => false,
+            Self::Nothing | Self::Parked | Self::Left => false,
         }
     }
 }

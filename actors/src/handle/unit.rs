@@ -44,10 +44,15 @@ impl Workbench {
             self.publish_successors(&plan, unit, u32::try_from(parts.len()).unwrap_or(u32::MAX), on_cpu).await?;
             return Ok(Step::Nothing);
         }
-        let place = match self.place(&plan, task)? {
+        let place = match self.place(&checkpoint, &plan, task, unit).await? {
             Place::Later(step) => {
                 lease.release().await;
                 return Ok(step);
+            }
+            Place::Elsewhere { on_cpu, needed } => {
+                lease.release().await;
+                let task = if on_cpu { task.clone().by_cpu(true) } else { task.clone() };
+                return self.leave(asked.pauses, &checkpoint, &plan, task, &needed).await;
             }
             place => place,
         };
@@ -57,6 +62,10 @@ impl Workbench {
         }
         let entry = self.board.unit(&plan, unit, &checkpoint);
         let outcome = self.run_unit(asked, &plan, unit, place, &lease, &entry, attempt).await;
+        let Some(outcome) = outcome.transpose() else {
+            lease.release().await;
+            return self.leave_to_cpu(&checkpoint, &plan, task, unit, attempt).await;
+        };
         if !matches!(outcome, Ok(StageOutcome::Unit(_))) {
             attempt.ended_after(&plan, unit, entry.done_ns());
         }
@@ -73,6 +82,20 @@ impl Workbench {
         };
         lease.release().await;
         step
+    }
+
+    /// A device has failed here, and the CPU that takes over is that of another worker. That is no attempt.
+    async fn leave_to_cpu(
+        &self,
+        seen: &Checkpoint,
+        plan: &Plan,
+        task: &Task,
+        unit: WorkUnit,
+        attempt: &Attempt,
+    ) -> Result<Step, Failure> {
+        self.give_attempt_back(&seen.job_id, attempt).await;
+        // At once: here it would be tried by the device again.
+        self.leave(1, seen, plan, task.clone().by_cpu(true), &plan.needs(unit, true)).await
     }
 
     /// Records a part and publishes what follows.

@@ -76,7 +76,7 @@ pub fn offer(family: EncoderFamily) -> FamilyOffer {
 
 /// A plan of `chunks` chunks for a device.
 pub fn device_plan(chunks: u32, family: EncoderFamily) -> Plan {
-    Plan::build(job("movie-42"), identity(), facts_of(chunks, false), 2, &Families(vec![offer(family)]))
+    Plan::build(job("movie-42"), identity(), facts_of(chunks, false), 2, &Families::of_devices(vec![offer(family)]))
         .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::job::VideoCodec;
-use crate::plan::{EncoderFamily, FamilyOffer};
+use crate::plan::{EncoderFamily, EncoderVersions, FamilyOffer};
 
 /// What a machine was seen to do: a table and no flag, as a GPU can have a decoder and no encoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Capabilities {
     pub paths: Vec<PathCapability>,
     /// What is missing.
     pub findings: Vec<CapabilityFinding>,
+    /// The versions of the encoders that work, and of what else decides about bytes.
+    pub versions: EncoderVersions,
 }
 
 /// A GPU.
@@ -119,6 +121,14 @@ impl Capabilities {
             family: path.family,
             max_size: path.max_size,
         })
+    }
+}
+
+impl Capabilities {
+    /// Whether it makes what needs these versions: of devices, it also has to offer them.
+    pub fn makes(&self, needed: &EncoderVersions) -> bool {
+        let offered = |family| self.offers().any(|offer| offer.family == family);
+        self.versions.cover(needed) && needed.devices().all(offered)
     }
 }
 

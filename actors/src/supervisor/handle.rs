@@ -56,6 +56,8 @@ pub struct Settings {
     pub topics: TopicNames,
     /// How GPUs are used.
     pub gpu: GpuSettings,
+    /// How long a job waits for a worker that has the versions of its plan.
+    pub encoder_wait_timeout: Duration,
 }
 
 /// How a worker ended.

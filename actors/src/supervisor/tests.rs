@@ -15,3 +15,4 @@ mod measures;
 mod refused;
 mod restart;
 mod sources;
+mod versions;

@@ -129,6 +129,7 @@ pub fn settings(worker: &str) -> Settings {
         drain_timeout: Duration::from_secs(30),
         topics: TopicNames::after("transcoding"),
         gpu: GpuSettings::default(),
+        encoder_wait_timeout: Duration::from_secs(1800),
     }
 }
 

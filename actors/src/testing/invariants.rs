@@ -4,6 +4,7 @@
 //! * `chains`: what is finished was done, and what follows it was acknowledged before
 //! * `parts`: a part is recorded once, and only a lost one is forgotten
 //! * `ends`: nothing is completed that was not verified and published; every end is told
+//! * `versions`: what is made was made by the versions of its plan
 //! * `reports`: progress and status never go back
 
 mod chains;
@@ -11,6 +12,7 @@ mod commits;
 mod ends;
 mod parts;
 mod reports;
+mod versions;
 
 use super::chronicle::Event;
 use super::fleet::Fleet;
@@ -38,6 +40,7 @@ pub fn check_after_loss(fleet: &Fleet) {
         chains::check(events, &fleet.log);
         parts::check(events);
         ends::check(events);
+        versions::check(events, &fleet.machine);
         reports::check(events);
         reports::are_remembered(events);
     });

@@ -11,7 +11,7 @@ use super::chronicle::{Chronicle, Event};
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::job::{JobId, VideoCodec};
-use crate::plan::EncoderFamily;
+use crate::plan::{EncoderFamily, EncoderVersions};
 use crate::ports::{
     Answer, Capabilities, CapabilityProbe, Clock, Direction, GpuMonitor, GpuReading, PathCapability, Proof, StatusSink,
 };
@@ -151,6 +151,7 @@ pub struct FakeMachine {
 struct Machines {
     all: Result<Capabilities, Failure>,
     of_worker: BTreeMap<String, Capabilities>,
+    versions: BTreeMap<String, EncoderVersions>,
     probes: usize,
 }
 
@@ -159,7 +160,7 @@ impl Default for FakeMachine {
         let cpu = [VideoCodec::H264, VideoCodec::H265];
         let paths = cpu.map(|codec| encoder_path(codec, EncoderFamily::cpu_family(codec))).to_vec();
         let all = Ok(Capabilities { paths, ..Capabilities::default() });
-        let machines = Machines { all, of_worker: BTreeMap::new(), probes: 0 };
+        let machines = Machines { all, of_worker: BTreeMap::new(), versions: BTreeMap::new(), probes: 0 };
         Self { answers: Arc::new(Mutex::new(machines)), worker: String::new() }
     }
 }
@@ -194,6 +195,16 @@ impl FakeMachine {
         self.lock().of_worker.insert(worker.into(), seen);
     }
 
+    /// From now on the encoders of `worker` have these versions. Those of devices count where it has the device.
+    pub fn set_versions(&self, worker: &str, versions: &EncoderVersions) {
+        self.lock().versions.insert(worker.into(), versions.clone());
+    }
+
+    /// The versions of `worker`, also of devices that it does not have at the moment.
+    pub fn versions(&self, worker: &str) -> EncoderVersions {
+        self.lock().versions.get(worker).cloned().unwrap_or_default()
+    }
+
     /// What a probe of `worker` sees now, unless it fails.
     pub fn seen(&self, worker: &str) -> Capabilities {
         let machines = self.lock();
@@ -208,6 +219,19 @@ impl FakeMachine {
 
     fn lock(&self) -> MutexGuard<'_, Machines> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Machines {
+    fn with_versions(&self, mut seen: Capabilities, worker: &str) -> Capabilities {
+        let Some(versions) = self.versions.get(worker) else { return seen };
+        let gone = |name: &str| {
+            versions
+                .devices()
+                .any(|family| family.as_str() == name && !seen.offers().any(|offer| offer.family == family))
+        };
+        seen.versions = versions.iter().filter(|(name, _)| !gone(name)).collect();
+        seen
     }
 }
 
@@ -236,7 +260,8 @@ impl CapabilityProbe for FakeMachine {
         let answer = {
             let mut machines = self.lock();
             machines.probes += 1;
-            machines.of_worker.get(&self.worker).cloned().map_or_else(|| machines.all.clone(), Ok)
+            let seen = machines.of_worker.get(&self.worker).cloned().map_or_else(|| machines.all.clone(), Ok);
+            seen.map(|seen| machines.with_versions(seen, &self.worker))
         };
         Box::pin(std::future::ready(answer))
     }

@@ -217,6 +217,7 @@ impl PartStore for FakeStore {
             let chunks_done = job.chunks(&fingerprint);
             if let Some(checkpoint) = job.live(&fingerprint).filter(|_| news) {
                 checkpoint.chunks_done = chunks_done;
+                checkpoint.waiting_for = None;
                 checkpoint.updated_at = now;
             }
             let recorded = Recorded { first: in_force == part, part: in_force.clone(), units_done };

@@ -62,6 +62,7 @@ fn lasting() -> Vec<Case> {
         jobs::a_job_opened_twice_keeps_its_first_content,
         jobs::status_and_progress_never_go_back,
         jobs::a_plan_is_put_in_force_with_its_chunks,
+        jobs::a_job_waits_until_it_moves,
         jobs::a_request_to_cancel_stays,
         jobs::sequence_numbers_grow_and_come_at_most_once_a_second,
         jobs::of_many_workers_that_report_at_once_one_gets_a_number,

@@ -22,6 +22,7 @@ pub(super) fn judge(probed: Result<Capabilities, Failure>, gpu: Gpu, visible: bo
         findings.push(Finding::fail(check, "none made a picture", advice));
     }
     findings.extend(capabilities.paths.iter().map(row));
+    findings.extend(capabilities.versions.iter().map(version));
     findings.extend(capabilities.devices.iter().map(device));
     findings.extend(capabilities.findings.into_iter().map(missing));
     findings.push(expectation(gpu, visible));
@@ -40,6 +41,11 @@ fn row(path: &PathCapability) -> Finding {
     };
     finding.path = Some(path.clone());
     finding
+}
+
+/// Jobs that were planned with another version of it go to other workers.
+fn version((name, version): (&str, &str)) -> Finding {
+    Finding { version: Some(version.into()), ..Finding::ok("version", format!("{name} {version}")) }
 }
 
 fn device(device: &Device) -> Finding {
@@ -119,14 +125,22 @@ mod tests {
                 path(EncoderFamily::Nvcodec, Proof::Fails("no more sessions".into())),
             ],
             findings: vec![CapabilityFinding { what: "it is busy".into(), advice: String::new() }],
+            versions: [("x264", "164 r3108")].into_iter().collect(),
         };
         let findings = judge(Ok(capabilities), Gpu::Auto, true);
-        assert_eq!(verdicts(&findings), [Verdict::Ok, Verdict::Warn, Verdict::Ok, Verdict::Warn, Verdict::Ok]);
+        assert_eq!(
+            verdicts(&findings),
+            [Verdict::Ok, Verdict::Warn, Verdict::Ok, Verdict::Ok, Verdict::Warn, Verdict::Ok]
+        );
         assert!(findings[1].detail.contains("h264 encode  8 bits by nvcodec: no more sessions"), "{:?}", findings[1]);
         assert!(
-            findings[2].detail.contains("Tesla T4") && findings[2].detail.contains("16.00 GiB"),
+            findings[3].detail.contains("Tesla T4") && findings[3].detail.contains("16.00 GiB"),
             "{:?}",
-            findings[2]
+            findings[3]
+        );
+        assert_eq!(
+            (findings[2].detail.as_str(), findings[2].version.as_deref()),
+            ("x264 164 r3108", Some("164 r3108"))
         );
         let json = serde_json::to_value(&findings[1]).expect("json");
         assert_eq!(json["path"]["family"], "nvcodec");

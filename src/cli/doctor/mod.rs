@@ -47,11 +47,21 @@ struct Finding {
     /// The row of the table of capabilities that this is.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathCapability>,
+    /// What version was found, where that is what was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
 }
 
 impl Finding {
     fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict: Verdict::Ok, detail: detail.into(), advice: None, path: None }
+        Self {
+            check: check.into(),
+            verdict: Verdict::Ok,
+            detail: detail.into(),
+            advice: None,
+            path: None,
+            version: None,
+        }
     }
 
     fn warn(check: impl Into<String>, detail: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -61,6 +71,7 @@ impl Finding {
             detail: detail.into(),
             advice: Some(advice.into()),
             path: None,
+            version: None,
         }
     }
 

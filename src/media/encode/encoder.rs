@@ -6,6 +6,7 @@ use actors::plan::{EncoderFamily, VideoRendition};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
+use super::foreign;
 use super::table::{Property, Settings};
 use crate::media::pipeline::element;
 
@@ -16,6 +17,10 @@ use crate::media::pipeline::element;
 pub fn encoder(settings: &Settings) -> Result<gst::Element, Failure> {
     let encoder = element(settings.element)?;
     settings.properties.iter().try_for_each(|property| set(&encoder, property))?;
+    if let Some(options) = foreign::options().filter(|_| settings.element == "x264enc") {
+        let told: String = encoder.property("option-string");
+        encoder.set_property("option-string", format!("{told}:{options}"));
+    }
     Ok(encoder)
 }
 

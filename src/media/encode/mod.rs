@@ -6,6 +6,7 @@
 //! ```
 //!
 //! * [`table`], [`encoder`]: settings of the encoders
+//! * [`foreign`]: an encoder of another version, for tests
 //! * [`layout`]: what runs on a GPU, and where the pictures cross to it
 //! * [`source`]: the chunk source, the decoder, the window
 //! * [`build`]: the pipeline
@@ -19,6 +20,7 @@
 
 mod build;
 pub mod encoder;
+pub mod foreign;
 mod headers;
 pub mod layout;
 mod output;

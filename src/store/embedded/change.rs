@@ -154,6 +154,7 @@ impl Change<'_> {
         let count = self.count(job_id, Some(plan))?;
         if let Some(checkpoint) = live(&mut row, plan).filter(|_| in_force.is_none()) {
             checkpoint.chunks_done = count.chunks;
+            checkpoint.waiting_for = None;
             checkpoint.updated_at = now;
         }
         self.keep_side(job_id, row)?;

@@ -33,6 +33,7 @@ pub(super) fn checkpoint(job_id: JobId, fields: &HashMap<String, String>) -> Res
         chunks_total: field(fields, "chunks_total")?,
         chunks_done: field(fields, "chunks_done")?,
         cancel_requested: field::<u8>(fields, "cancel_requested")? != 0,
+        waiting_for: fields.get("waiting_for").cloned(),
         error: error.transpose().map_err(|error| format!("its field `error` is no failure ({error})"))?,
         job_id,
     })

@@ -115,7 +115,7 @@ return redis.call('HGETALL', job)
     /// `{number or nothing, checkpoint}` otherwise. Empty arguments mean "stays as it is".
     ADVANCE = r#"
 local job = KEYS[1]
-local now, status, progress, fingerprint, chunks, cancel, report, interval, ttl, life = unpack(ARGV)
+local now, status, progress, fingerprint, chunks, cancel, report, interval, ttl, life, waiting_for = unpack(ARGV)
 if redis.call('EXISTS', job) == 0 then
   return false
 end
@@ -130,8 +130,10 @@ end
 if life ~= '' and tonumber(life) > lives and redis.call('HEXISTS', job, 'fingerprint') == 1 then
   redis.call('HSET', job, 'life', life)
 end
+local moves = false
 if status ~= '' and RANK[status] > rank then
   rank = RANK[status]
+  moves = true
   redis.call('HSET', job, 'status', status)
   if STAGE[status] then
     redis.call('HSET', job, 'stage', STAGE[status])
@@ -143,15 +145,22 @@ end
 -- Compared as numbers, kept as the text that was given: it reads back as the same number.
 if progress ~= '' and tonumber(progress) > (tonumber(redis.call('HGET', job, 'progress') or '') or 0) then
   redis.call('HSET', job, 'progress', progress)
+  moves = true
 end
 if chunks ~= '' then
   if redis.call('HGET', job, 'fingerprint') ~= fingerprint then
     redis.call('HSET', job, 'fingerprint', fingerprint, 'chunks_done', chunks_in(job .. ':parts:' .. fingerprint))
+    moves = true
   end
   redis.call('HSET', job, 'chunks_total', chunks)
 end
 if cancel == '1' then
   redis.call('HSET', job, 'cancel_requested', '1')
+end
+if waiting_for ~= '' then
+  redis.call('HSET', job, 'waiting_for', waiting_for)
+elseif moves then
+  redis.call('HDEL', job, 'waiting_for')
 end
 redis.call('HSET', job, 'updated_at', now)
 if rank == ENDED then
@@ -187,6 +196,7 @@ if rank == ENDED then
   return 0
 end
 redis.call('HSET', job, 'status', status, 'updated_at', now, 'completed_at', now)
+redis.call('HDEL', job, 'waiting_for')
 if status == 'completed' then
   redis.call('HSET', job, 'progress', '100')
 end
@@ -237,6 +247,7 @@ bind(job, parts, ttl)
 bind(job, job .. ':fingerprints', ttl)
 if new and follows(job, fingerprint) then
   redis.call('HSET', job, 'chunks_done', chunks_in(parts), 'updated_at', now)
+  redis.call('HDEL', job, 'waiting_for')
 end
 return {redis.call('HGET', parts, unit), redis.call('HLEN', parts)}
 "#;

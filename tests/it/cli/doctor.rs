@@ -13,6 +13,7 @@ use openssl::x509::{X509, X509NameBuilder};
 use serde_json::Value;
 
 use super::binary::{out, run};
+use crate::support::clip::Clip;
 
 /// The findings of a check, as `(verdict, detail)`.
 fn findings<'a>(all: &'a Value, check: &str) -> Vec<(&'a str, &'a str)> {
@@ -88,6 +89,35 @@ fn the_table_has_every_encoder_of_the_cpu_and_a_device_where_a_test_offers_one()
     let of_gpus = found.iter().filter(|(.., family, _)| family == "nvcodec" || family == "va").count();
     assert_eq!(found.len() - of_gpus, 4, "{found:?}");
     assert!(cpu.iter().all(|row| found.contains(row)) && found.contains(&row("h264", 8, "openh264")), "{found:?}");
+}
+
+#[test]
+fn the_versions_are_those_that_the_encoders_write_into_their_streams() {
+    let (_, all) = doctor(&[("GPU_ENABLED", "false")]);
+    let found: Vec<&str> = findings(&all, "version").into_iter().map(|(_, detail)| detail).collect();
+    let version = |name: &str| {
+        let line = found.iter().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("no version of {name}: {found:?}")).to_owned()
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    for (encoder, said) in [
+        ("x264enc speed-preset=ultrafast ! h264parse", format!("x264 - core {} - H.264", version("x264"))),
+        (
+            "x265enc speed-preset=ultrafast ! h265parse",
+            format!("x265 (build {}:", version("x265").replacen(' ', ") - ", 1)),
+        ),
+    ] {
+        let clip = Clip { frames: 25, ..Clip::new("clip.mkv", encoder, "", "matroskamux") };
+        let bytes = std::fs::read(clip.write(directory.path())).expect("a clip");
+        assert!(bytes.windows(said.len()).any(|window| window == said.as_bytes()), "{said} is not there: {encoder}");
+    }
+    let package = |name: &str| {
+        let output = std::process::Command::new("dpkg-query").args(["-W", "-f", "${Version}", name]).output();
+        String::from_utf8(output.expect("dpkg-query").stdout).expect("text")
+    };
+    assert!(package("libgstreamer1.0-0").starts_with(&format!("{}-", version("gstreamer"))), "{found:?}");
+    let aac = version("avenc_aac");
+    assert!(aac.strip_prefix("Lavc61.").is_some_and(|rest| rest.split('.').count() == 2), "{aac}");
 }
 
 #[test]

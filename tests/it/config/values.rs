@@ -19,6 +19,7 @@ fn the_least_that_a_pod_needs_is_the_cluster_and_redis() {
     assert_eq!(config.pool_size, std::thread::available_parallelism().expect("cores"));
     assert_eq!(config.drain_timeout, Duration::from_secs(25));
     assert_eq!((config.gpu_sessions, config.gpu_wait_timeout), (None, Duration::from_secs(600)));
+    assert_eq!(config.encoder_wait_timeout, Duration::from_secs(1800));
     assert_eq!(config.checkpoint_ttl, Duration::from_secs(7 * 24 * 3600));
 }
 
@@ -103,5 +104,6 @@ fn a_local_job_reads_what_tunes_the_work_and_nothing_of_a_pod() {
     assert_eq!(config.work_url.as_str(), "file:///tmp/my%20work/");
     assert_eq!((config.stall_timeout.as_secs(), config.pool_size.get(), config.chunk_seconds.get()), (7, 3, 2));
     assert_eq!(config.gpu_wait_timeout, Duration::ZERO, "nobody else can bring a GPU");
+    assert_eq!(config.encoder_wait_timeout, Duration::ZERO, "nor another version of an encoder");
     assert_eq!(config.drain_timeout, Duration::from_secs(1), "who presses ctrl-c does not want to wait");
 }

@@ -6,3 +6,4 @@ mod cluster;
 mod film;
 mod letters;
 mod logs;
+mod versions;

@@ -42,10 +42,11 @@ pub fn every_kind() -> Vec<Report> {
         Failure::device("gpu"),
         Failure::interrupted("stop"),
     ];
+    let waiting = Report { waiting_for: Some("a worker with x264 164 r3095".into()), ..report(7, Encoding, 41.7) };
     [Queued, Splitting, Encoding, Assembling]
         .into_iter()
         .map(|status| report(7, status, 41.7))
-        .chain([last(8, &completed()), last(8, &Outcome::Cancelled)])
+        .chain([waiting, last(8, &completed()), last(8, &Outcome::Cancelled)])
         .chain(failures.map(|failure| last(8, &Outcome::Failed(failure))))
         .collect()
 }

@@ -35,7 +35,7 @@ pub fn launcher(mode: &str) -> Launcher {
 
 /// Result of the doubles that have nothing else to say.
 pub fn small_result() -> StageResult {
-    StageResult::Probe { elements: BTreeMap::from([("x264enc".into(), None)]) }
+    StageResult::Probe { elements: BTreeMap::from([("x264enc".into(), None)]), versions: Default::default() }
 }
 
 fn run(mode: &str, argument: Option<String>) -> i32 {
@@ -105,7 +105,7 @@ fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<Stage
         }
         "environment" => {
             let names = std::env::vars().map(|(name, _)| (name, None));
-            return Ok(StageResult::Probe { elements: names.collect() });
+            return Ok(StageResult::Probe { elements: names.collect(), versions: Default::default() });
         }
         "lingers" => {
             // A result is told, then native code hangs on the way out.
@@ -118,7 +118,10 @@ fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<Stage
         "nice" => {
             // SAFETY: a call without pointers.
             let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-            return Ok(StageResult::Probe { elements: BTreeMap::from([(nice.to_string(), None)]) });
+            return Ok(StageResult::Probe {
+                elements: BTreeMap::from([(nice.to_string(), None)]),
+                versions: Default::default(),
+            });
         }
         "film" | "film-altered-input" | "film-cut-short" => return film::stage(mode, spec, emit),
         other => return Err(Failure::permanent(format!("there is no double `{other}`"))),

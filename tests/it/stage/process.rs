@@ -42,7 +42,7 @@ async fn retryable(mode: &str, stall_timeout: Duration, reason: &str) -> String 
 
 fn names(result: StageResult) -> Vec<String> {
     match result {
-        StageResult::Probe { elements } => elements.into_keys().collect(),
+        StageResult::Probe { elements, .. } => elements.into_keys().collect(),
         other => panic!("another result: {other:?}"),
     }
 }

@@ -103,7 +103,7 @@ async fn the_first_choice_of_devices_stays_until_the_job_is_removed() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage = open(directory.path());
     let job_id: JobId = "movie-42".parse().expect("an id");
-    let device = Families(vec![offer(EncoderFamily::Nvcodec)]);
+    let device = Families::of_devices(vec![offer(EncoderFamily::Nvcodec)]);
     let settle = |families: &Families| storage.settle(job_id.clone(), families.clone());
     assert_eq!(settle(&device).await.expect("settled"), device);
     assert_eq!(settle(&Families::default()).await.expect("settled"), device);

@@ -65,11 +65,15 @@ fn advance() -> impl Strategy<Value = Advance> {
     let progress = proptest::option::of(prop_oneof![5 => -10.0f64..120.0, 1 => odd]);
     // A life begins with a number of the clock, much later than 2.
     let life = proptest::option::weighted(0.3, 0u64..3);
-    (status, progress, proptest::bool::weighted(0.1), life).prop_map(|(status, progress, cancel, life)| Advance {
+    let cancel = proptest::bool::weighted(0.1);
+    let things = ["a worker with x264 164 r3095", "space for 1 %", "a \"GPU\" für H.264"].map(str::to_owned);
+    let waiting_for = proptest::option::weighted(0.2, proptest::sample::select(things.to_vec()));
+    (status, progress, cancel, life, waiting_for).prop_map(|(status, progress, cancel, life, waiting_for)| Advance {
         status,
         progress,
         cancel,
         life,
+        waiting_for,
         ..Advance::default()
     })
 }

@@ -135,6 +135,12 @@ impl Fleet {
         self.workers.pop().expect("a worker").stop()
     }
 
+    /// SIGTERM to the worker of that name in the fleet; its exit code.
+    pub fn stop(&mut self, name: &str) -> Option<i32> {
+        let index = self.workers.iter().position(|worker| worker.fleet_name() == name);
+        self.workers.remove(index.unwrap_or_else(|| panic!("no worker {name}"))).stop()
+    }
+
     /// SIGTERM to all; their exit codes.
     pub fn stop_all(mut self) -> Vec<Option<i32>> {
         self.workers.drain(..).map(Worker::stop).collect()

@@ -21,6 +21,8 @@ struct Chains {
     in_force: HashMap<JobId, Fingerprint>,
     ended: HashSet<JobId>,
     published: HashSet<TaskName>,
+    /// Tasks that were passed on, with how often.
+    passed_on: HashSet<(TaskName, u32)>,
     /// Ever: what is forgotten later is somebody else's work.
     recorded: HashSet<(JobId, Fingerprint, WorkUnit)>,
     finished: HashMap<PlanName, HashSet<WorkUnit>>,
@@ -72,6 +74,7 @@ impl Chains {
             }
         }
         self.published.insert(name_of(task));
+        self.passed_on.insert((name_of(task), task.passed_on().times));
     }
 
     fn finished(&mut self, tag: DeliveryTag, log: &FakeLog) {
@@ -103,6 +106,10 @@ impl Chains {
             return;
         }
         let (Some(plan), Some(unit)) = (self.plans.get(&name).cloned(), task.unit()) else { return };
+        // It was left to others: there it is done.
+        if self.passed_on.contains(&(name_of(task), task.passed_on().times + 1)) {
+            return;
+        }
         let part = (job_id.clone(), fingerprint.clone(), unit);
         assert!(self.recorded.contains(&part), "{tag:?} was finished before the part of {} was recorded", task.key());
         if let Some(next) = after_unit(&plan, unit) {

@@ -68,6 +68,28 @@ pub(super) async fn a_plan_is_put_in_force_with_its_chunks(store: Subject) {
     assert_eq!((checkpoint.chunks_done, checkpoint.chunks_total), (0, 9));
 }
 
+pub(super) async fn a_job_waits_until_it_moves(store: Subject) {
+    let wait = |what: &str| Advance { waiting_for: Some(what.into()), ..Advance::default() };
+    let mut checkpoint = done(store.open(job("j"), "c".into(), at(0)).await);
+    let encoding = Advance { plan: Some((plan("p"), 3)), progress: Some(5.0), ..to(JobStatus::Encoding) };
+    for (second, moves) in [(10, to(JobStatus::Splitting)), (20, encoding), (30, progress(6.0))] {
+        checkpoint = step(&store, checkpoint, wait("a GPU"), second).await;
+        checkpoint = step(&store, checkpoint, wait("a worker with x264 164 r3095"), second + 1).await;
+        checkpoint = step(&store, checkpoint, progress(0.0), second + 2).await;
+        assert_eq!(checkpoint.waiting_for.as_deref(), Some("a worker with x264 164 r3095"), "a GPU came, that did not");
+        checkpoint = step(&store, checkpoint, moves, second + 3).await;
+        assert_eq!(checkpoint.waiting_for, None);
+    }
+    for (second, again) in [(40, false), (50, true)] {
+        step(&store, checkpoint.clone(), wait("a GPU"), second).await;
+        done(store.record(job("j"), plan("p"), part(WorkUnit::Chunk(0), "w"), at(second + 1)).await);
+        checkpoint = checkpoint_of(&store, &job("j")).await;
+        assert_eq!(checkpoint.waiting_for.is_some(), again, "a part that is there moves nothing");
+    }
+    done(store.finish(job("j"), Outcome::Cancelled, last_report(&checkpoint, &Outcome::Cancelled), at(60)).await);
+    assert_eq!(checkpoint_of(&store, &job("j")).await.waiting_for, None);
+}
+
 pub(super) async fn a_request_to_cancel_stays(store: Subject) {
     let mut checkpoint = done(store.open(job("j"), "c".into(), at(0)).await);
     checkpoint = step(&store, checkpoint, Advance { cancel: true, ..Advance::default() }, 1).await;

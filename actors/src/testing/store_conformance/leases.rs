@@ -29,7 +29,9 @@ fn worker(name: &str, slots: usize) -> WorkerInfo {
         lost: Some("it fell off the bus".into()),
     };
     let finding = CapabilityFinding { what: "no \"driver\"".into(), advice: "install one".into() };
-    let capabilities = Capabilities { devices: vec![device], paths: vec![works, fails], findings: vec![finding] };
+    let versions = [("x264", "164 r3108 \"31e19f9\"")].into_iter().collect();
+    let capabilities =
+        Capabilities { devices: vec![device], paths: vec![works, fails], findings: vec![finding], versions };
     WorkerInfo { worker: name.into(), slots, capabilities, updated_at: at(0) }
 }
 

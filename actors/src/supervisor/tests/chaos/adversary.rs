@@ -26,6 +26,8 @@ struct Worker {
     /// Which one it is: a name can have several lives.
     number: usize,
     name: String,
+    /// The number of its versions.
+    versions: usize,
     life: Life,
     handle: WorkerHandle,
 }
@@ -60,14 +62,14 @@ impl Adversary {
             deaths: mpsc::unbounded_channel(),
             raging: true,
         };
-        for _ in 0..this.world.num_workers {
-            this.give_birth(None);
+        for number in 0..this.world.num_workers {
+            this.give_birth(None, number % this.world.num_versions);
         }
         this
     }
 
     /// Starts a worker, with the name of one that is gone or a new one.
-    fn give_birth(&mut self, name: Option<String>) {
+    fn give_birth(&mut self, name: Option<String>, versions: usize) {
         let number = self.born;
         self.born += 1;
         let name = name.unwrap_or_else(|| format!("w{number}"));
@@ -82,8 +84,9 @@ impl Adversary {
         if self.world.may_have_devices && self.dice.one_in(2) {
             self.fleet.machine.set_device(&name, Some(EncoderFamily::Nvcodec));
         }
+        self.fleet.machine.set_versions(&name, &World::versions(versions));
         let handle = self.fleet.mortal(self.world.settings(&name), &life);
-        self.workers.push(Worker { number, name, life, handle });
+        self.workers.push(Worker { number, name, versions, life, handle });
     }
 
     /// Time passes; who dies meanwhile is replaced.
@@ -107,7 +110,7 @@ impl Adversary {
         self.fleet.chronicle.note(Event::Died(worker.name.clone()));
         self.fleet.crash(&worker.name, &worker.handle);
         let same_machine = self.dice.one_in(3);
-        self.give_birth(same_machine.then_some(worker.name));
+        self.give_birth(same_machine.then_some(worker.name), worker.versions);
     }
 
     fn submit_next(&mut self) {

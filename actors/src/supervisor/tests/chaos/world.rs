@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::gpu::GpuSettings;
 use crate::job::Container;
+use crate::plan::EncoderVersions;
 use crate::supervisor::Settings;
 use crate::task::Stage;
 use crate::testing::fleet::{Fleet, settings};
@@ -57,6 +58,8 @@ pub(super) struct World {
     /// Encoding sessions of a device.
     sessions: Option<u32>,
     pub num_workers: usize,
+    /// Versions of encoders in the fleet: workers have them by turns, and whoever replaces one has the same.
+    pub num_versions: usize,
     /// How many things the adversary does.
     pub num_acts: u64,
     /// The longest time between two of them.
@@ -88,6 +91,7 @@ impl World {
             may_have_devices: dice.one_in(2),
             sessions: dice.one_in(3).then_some(1),
             num_workers: 1 + dice.index(4),
+            num_versions: 1 + dice.index(2),
             num_acts: 3 + dice.roll(14),
             pause: Duration::from_millis(200 + dice.roll(5000)),
             weather: weather(dice),
@@ -113,6 +117,13 @@ impl World {
             gpu: GpuSettings { sessions: self.sessions, ..GpuSettings::default() },
             ..settings(worker)
         }
+    }
+
+    /// The versions of that number.
+    pub fn versions(number: usize) -> EncoderVersions {
+        let number = number.to_string();
+        let names = ["x264", "x265", "nvcodec"].map(|name| (name, number.as_str()));
+        names.into_iter().chain([("avenc_aac", "61"), ("gstreamer", "1.26.2")]).collect()
     }
 
     /// The name of a job.

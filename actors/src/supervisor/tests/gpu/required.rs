@@ -16,6 +16,7 @@ async fn a_job_that_requires_a_device_waits_for_one_where_everybody_can_see_it()
     until("reports", || fleet.service.taken_of(&job_id).len() >= 3).await;
     for report in fleet.service.taken_of(&job_id) {
         assert_eq!((report.status, report.progress), (JobStatus::Queued, 0.0));
+        assert_eq!(report.waiting_for.as_deref(), Some("a worker with a GPU that encodes h264"));
     }
     let other = fleet.submit(&job("other"));
     assert_eq!(fleet.last_report(&other).await.status, JobStatus::Completed, "others do not wait with it");
@@ -93,6 +94,8 @@ async fn chunks_wait_for_a_device_that_went_and_the_job_fails_when_none_comes() 
         until("a chunk", || fleet.stages.done("movie/v00000") == 1).await;
         fleet.crash("gpu", &gpu);
         gpu.ended().await;
+        let waits = || fleet.service.taken_of(&job_id).iter().any(|report| report.waiting_for.is_some());
+        until("a report of the wait", waits).await;
         let _again = comes_back.then(|| gpu_worker(&fleet, "gpu"));
         let last = fleet.last_report(&job_id).await;
         assert_eq!(last.status, if comes_back { JobStatus::Completed } else { JobStatus::Failed });

@@ -85,7 +85,7 @@ impl Adversary {
         let index = self.dice.index(self.workers.len());
         let worker = self.workers.swap_remove(index);
         worker.handle.drain();
-        self.give_birth(None);
+        self.give_birth(None, worker.versions);
         if self.dice.one_in(2) {
             self.pass_a_while().await;
         }

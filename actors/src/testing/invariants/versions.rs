@@ -1,0 +1,29 @@
+//! Versions of encoders.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::plan::{EncoderFamily, Fingerprint, Plan};
+use crate::testing::chronicle::Event;
+use crate::testing::service::FakeMachine;
+
+/// Every part was made by a worker that has the versions of its plan. So no job has parts of two.
+pub(super) fn check(events: &[Event], machine: &FakeMachine) {
+    let mut plans = HashMap::<&Fingerprint, &Arc<Plan>>::new();
+    let mut printed = Vec::new();
+    for event in events {
+        if let Event::Split(plan) = event {
+            printed.push((plan.fingerprint(), plan));
+        }
+    }
+    plans.extend(printed.iter().map(|(fingerprint, plan)| (fingerprint, *plan)));
+    for event in events {
+        let Event::Recorded { job_id, fingerprint, in_force, .. } = event else { continue };
+        let Some(plan) = plans.get(fingerprint) else { continue };
+        let planned = plan.video.renditions.iter().map(|rendition| rendition.encoder);
+        let took_over = |(made, planned): (&EncoderFamily, EncoderFamily)| *made != planned;
+        let on_cpu = in_force.encoders.iter().zip(planned).any(took_over);
+        let lacks = machine.versions(&in_force.worker).lacks(&plan.needs(in_force.unit, on_cpu));
+        assert!(lacks.is_empty(), "{job_id}: {} of {} was not made with {lacks}", in_force.unit, in_force.worker);
+    }
+}
