@@ -48,7 +48,7 @@ pub(super) struct Adversary {
 impl Adversary {
     fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let world = World::new(&mut dice);
+        let world = World::new(&mut dice, 1 + (seed % 2) as usize);
         let fleet = Fleet::default();
         world.prepare(&fleet, &mut dice);
         let mut this = Self {

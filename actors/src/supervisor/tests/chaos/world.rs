@@ -79,7 +79,7 @@ pub(super) struct World {
 const ENOUGH: u32 = 1000;
 
 impl World {
-    pub fn new(dice: &mut Dice) -> Self {
+    pub fn new(dice: &mut Dice, num_versions: usize) -> Self {
         let num_jobs = 1 + dice.index(3);
         let films: Vec<Film> = (0..num_jobs).map(|_| film(dice)).collect();
         let max_attempts = if dice.one_in(3) { 3 } else { ENOUGH };
@@ -91,7 +91,7 @@ impl World {
             may_have_devices: dice.one_in(2),
             sessions: dice.one_in(3).then_some(1),
             num_workers: 1 + dice.index(4),
-            num_versions: 1 + dice.index(2),
+            num_versions,
             num_acts: 3 + dice.roll(14),
             pause: Duration::from_millis(200 + dice.roll(5000)),
             weather: weather(dice),
