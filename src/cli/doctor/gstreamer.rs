@@ -5,8 +5,10 @@ use gstreamer as gst;
 
 use super::Finding;
 
-/// The version whose behaviour the pipelines were written for.
-const NEEDED_VERSION: (u32, u32) = (1, 22);
+/// What everything is tested on: that of Debian 13.
+const PLATFORM: (u32, u32) = (1, 26);
+/// What is tried where nothing newer can be had.
+const OLDEST: (u32, u32) = (1, 22);
 
 /// A plugin without elements.
 const PBTYPES: &str = "pbtypes";
@@ -72,18 +74,28 @@ pub(super) fn check() -> Vec<Finding> {
     if let Err(error) = gst::init() {
         return vec![Finding::fail("gstreamer", format!("does not start: {error}"), "install libgstreamer1.0-0")];
     }
-    let (major, minor, micro, _) = gst::version();
-    let version = format!("GStreamer {major}.{minor}.{micro}");
-    let found = match (major, minor) >= NEEDED_VERSION {
-        true => Finding::ok("gstreamer", version),
-        false => Finding::fail("gstreamer", format!("{version} is too old"), "install version 1.22 or newer"),
-    };
+    let found = judge_version(gst::version());
     let registry = gst::Registry::get();
     let has = |name: &str| match name {
         PBTYPES => registry.find_plugin(name).is_some(),
         element => registry.find_feature(element, gst::ElementFactory::static_type()).is_some(),
     };
     std::iter::once(found).chain(PACKAGES.iter().map(|package| package.judge(&has))).collect()
+}
+
+fn judge_version((major, minor, micro, _): (u32, u32, u32, u32)) -> Finding {
+    let version = format!("GStreamer {major}.{minor}.{micro}");
+    let at = (major, minor);
+    if at >= PLATFORM {
+        return Finding::ok("gstreamer", version);
+    }
+    let advice = "use the image, Debian 13 or Ubuntu 26.04, which have 1.26 or newer";
+    if at < OLDEST {
+        return Finding::fail("gstreamer", format!("{version} is too old"), advice);
+    }
+    let wrong = "stereo in AAC collapses, PCM sound of QuickTime films is lost, mirrored films come out turned, NVENC is \
+                 refused by drivers from 550 on";
+    Finding::warn("gstreamer", format!("{version} is older than 1.26: {wrong}"), advice)
 }
 
 impl Package {
@@ -102,6 +114,14 @@ impl Package {
 mod tests {
     use super::super::Verdict;
     use super::*;
+
+    #[test]
+    fn a_gstreamer_that_is_too_old_fails_and_an_older_one_says_what_it_does_wrong() {
+        let verdict = |major, minor| judge_version((major, minor, 0, 0)).verdict;
+        assert_eq!([verdict(1, 20), verdict(1, 22), verdict(1, 24)], [Verdict::Fail, Verdict::Warn, Verdict::Warn]);
+        assert_eq!([verdict(1, 26), verdict(1, 28), verdict(2, 0)], [Verdict::Ok; 3]);
+        assert!(judge_version((1, 22, 0, 0)).detail.contains("stereo"));
+    }
 
     #[test]
     fn a_missing_element_names_its_package() {
