@@ -5,6 +5,8 @@ mod audio;
 mod clips;
 mod encode;
 mod families;
+mod levels;
+mod orientation;
 mod parts;
 mod sources;
 mod split;
