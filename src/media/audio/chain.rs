@@ -20,6 +20,12 @@ const QUEUE_BYTES: u64 = 512 * 1024;
 /// Where the channels of an encoder's input stand, by their number: the layouts of AAC's channel configurations 1 to 6
 /// as masks of GStreamer (front left 1, right 2, centre 4, LFE 8, rear left 16, right 32, centre 256).
 const LAYOUTS: [u64; 6] = [0x4, 0x3, 0x7, 0x107, 0x37, 0x3f];
+/// Left and right beside the listener, and behind; those in front and the LFE.
+const SIDES: u64 = 0xc00;
+const REARS: u64 = 0x30;
+const FRONTS: u64 = 0xf;
+/// What `qtdemux` calls the second pair of surrounds, as a bitmap and as labels have it. A mix would leave them out.
+const FURTHER: [u64; 2] = [0xc00_0000, 0x3_0000];
 
 /// `appsrc ─ avenc_aac ─ appsink`; gives the source.
 ///
@@ -99,6 +105,7 @@ pub fn decoder(
     let caps = source.caps().unwrap_or_else(gst::Caps::new_empty);
     let decoder = decoder_for(&caps)?;
     let (convert, resample) = (pipeline.add("audioconvert")?, pipeline.add("audioresample")?);
+    seat(&convert)?;
     pipeline.put(&decoder)?;
     pipeline.link(&[source.upcast_ref(), &decoder, &convert, &resample, sink.upcast_ref()])
 }
@@ -107,7 +114,7 @@ pub fn decoder(
 fn source(first: gst::Sample, mut reader: GdpReader, shared: &Arc<Shared>) -> Result<AppSrc, Failure> {
     let caps = first.caps_owned();
     let caps = caps.ok_or_else(|| Failure::retryable("the audio source does not say what it holds, split it again"))?;
-    let source = AppSrc::builder().name("source").caps(&positioned(caps)).format(gst::Format::Time).build();
+    let source = AppSrc::builder().name("source").caps(&caps).format(gst::Format::Time).build();
     let shared = Arc::clone(shared);
     let mut first = Some(first);
     let need_data = move |source: &AppSrc, _| {
@@ -131,7 +138,8 @@ fn source(first: gst::Sample, mut reader: GdpReader, shared: &Arc<Shared>) -> Re
     Ok(source)
 }
 
-/// The decoder of highest rank that runs on the CPU; of two with the same rank the first by name.
+/// The decoder of highest rank that runs on the CPU; of two with the same rank the first by name. `flacdec`, which does not
+/// know 32 bits and mistakes the places of 7.1, comes last.
 fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     if caps.structure(0).is_some_and(|structure| structure.name() == "audio/x-raw") {
         return element("identity");
@@ -141,7 +149,7 @@ fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     let best = known
         .iter()
         .filter(|factory| factory.can_sink_any_caps(caps) && !factory.klass().contains("Hardware"))
-        .min_by_key(|factory| (std::cmp::Reverse(factory.rank()), factory.name()));
+        .min_by_key(|factory| (factory.name() == "flacdec", std::cmp::Reverse(factory.rank()), factory.name()));
     let Some(best) = best else {
         return Err(Failure::permanent(format!("no decoder for the audio track ({caps}), install its plugin")));
     };
@@ -199,15 +207,87 @@ fn raw_caps(rendition: &AudioRendition) -> Result<gst::Caps, Failure> {
     })
 }
 
-/// Raw audio that does not say where its channels stand, with the usual places for their number: such audio
-/// could not be mixed.
-fn positioned(mut caps: gst::Caps) -> gst::Caps {
-    let Some(structure) = caps.structure(0) else { return caps };
-    let channels = structure.get::<i32>("channels").ok().and_then(|count| u32::try_from(count).ok());
-    let unknown = structure.get::<gst::Bitmask>("channel-mask").is_ok_and(|mask| mask.0 == 0);
-    if let Some(channels) = channels.filter(|count| unknown && *count > 1) {
-        let mask = gst_audio::AudioChannelPosition::fallback_mask(channels);
-        caps.make_mut().set("channel-mask", gst::Bitmask::new(mask));
+/// Says to a converter where the channels of what it is given stand.
+fn seat(convert: &gst::Element) -> Result<(), Failure> {
+    let pad = convert.static_pad("sink").ok_or_else(|| Failure::permanent("the converter of samples has no pad"))?;
+    let moved = Mutex::new(None::<gst_audio::AudioInfo>);
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::BUFFER, move |_, info| {
+        match &mut info.data {
+            Some(gst::PadProbeData::Event(event)) => {
+                if let gst::EventView::Caps(caps) = event.view() {
+                    let seated = seated(caps.caps());
+                    *lock(&moved) = seated.as_ref().and_then(|caps| gst_audio::AudioInfo::from_caps(caps).ok());
+                    *event = seated.map_or_else(|| event.clone(), |caps| gst::event::Caps::new(&caps));
+                }
+            }
+            Some(gst::PadProbeData::Buffer(block)) => {
+                if let Some(info) = lock(&moved).as_ref() {
+                    say_again(block.make_mut(), info);
+                }
+            }
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// Some decoders say with each block what the caps say, which has to be the same.
+fn say_again(block: &mut gst::BufferRef, info: &gst_audio::AudioInfo) {
+    let Some(said) = block.meta_mut::<gst_audio::AudioMeta>() else { return };
+    let (samples, offsets) = (said.samples(), said.offsets().to_vec());
+    // Neither can fail for what was there before, with other places for the same channels.
+    let _ = said.remove();
+    let _ = gst_audio::AudioMeta::add(block, info, samples, &offsets);
+}
+
+/// Samples with their channels where the encoder has them, if they are to be moved there: such whose places are not known
+/// to those that are usual for their number, since they could not be mixed.
+fn seated(caps: &gst::CapsRef) -> Option<gst::Caps> {
+    let structure = caps.structure(0)?;
+    let channels = structure.get::<i32>("channels").ok().and_then(|count| u32::try_from(count).ok())?;
+    let said = structure.get::<gst::Bitmask>("channel-mask").map_or(0, |mask| mask.0);
+    let mask = match said {
+        0 if channels > 1 => gst_audio::AudioChannelPosition::fallback_mask(channels),
+        said => usual(said),
+    };
+    let mut caps = caps.to_owned();
+    caps.make_mut().set("channel-mask", gst::Bitmask::new(mask));
+    (mask != said).then_some(caps)
+}
+
+/// Surrounds where AAC has them. 5.1 with sides (all of AC-3) is what AAC calls 5.1: a mix would take 6 dB of the surrounds and
+/// 2 dB of all others. No channel overtakes another one, so that the order of the samples stays.
+fn usual(mask: u64) -> u64 {
+    let aside = |mask: u64| {
+        let pair = FURTHER.into_iter().find(|pair| mask & pair == *pair && mask & SIDES == 0);
+        pair.map_or(mask, |pair| mask ^ pair | SIDES)
+    };
+    let mask = aside(mask);
+    let others = mask & !(FRONTS | SIDES | FURTHER[0] | FURTHER[1]);
+    aside(if mask & SIDES == SIDES && others == 0 { mask ^ SIDES | REARS } else { mask })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surrounds_are_where_aac_has_them_and_keep_their_order() {
+        for (said, right) in [
+            (0x3f, 0x3f),
+            (0xc0f, 0x3f),
+            (0xc07, 0x37),
+            (0xc03, 0x33),
+            (0xc3f, 0xc3f),
+            (0xd0f, 0xd0f),
+            (0xc00_0c0f, 0xc3f),
+            (0xc00_010f, 0xd0f),
+            (0x3_003f, 0xc3f),
+            (0x107, 0x107),
+            (0x3, 0x3),
+        ] {
+            assert_eq!(usual(said), right, "{said:x}");
+        }
     }
-    caps
 }

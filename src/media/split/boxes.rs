@@ -1,15 +1,21 @@
 //! What the boxes of an MP4 or QuickTime file tell before it is demuxed: whether the file is whole, how long it says it
-//! is, and a patch that keeps `qtdemux` from losing the end.
+//! is, and patches that keep `qtdemux` from mistakes: the end lost, pictures turned wrongly ([`turn`]), channels in each
+//! other's place ([`seats`]).
 //!
 //! `qtdemux` ends every stream at the length of the movie, but compares it with times that still contain what the edit
 //! list skips: of a track whose first second is edited away the last second would be lost. It is shown a movie that
 //! claims to be as long as its longest track is before edits; where tracks end is decided by their edit lists and samples.
 //! Not longer than that, because `qtdemux` leaves out tracks of less than a fifth of the movie.
 
+mod seats;
+mod turn;
+
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use gstreamer as gst;
+
+use turn::Matrix;
 
 /// Files have a handful of boxes; fragmented ones have two a fragment.
 const MAX_BOXES: u32 = 4_000_000;
@@ -93,11 +99,19 @@ impl Boxes {
 
     fn movie(&mut self, file: &mut File, from: u64, to: u64) -> io::Result<()> {
         let mut movie = None;
+        let mut display = None;
         let mut tracks = Vec::new();
         for header in children(file, from, to)? {
             match (&header.kind, &movie) {
-                (b"mvhd", _) => movie = length(file, header.body)?,
-                (b"trak", _) => tracks.extend(track(file, header.body, header.end)?.filter(|track| track.ticks > 0)),
+                (b"mvhd", _) => {
+                    movie = length(file, header.body)?;
+                    display = Matrix::of_movie(file, header.body)?;
+                }
+                (b"trak", _) => {
+                    tracks.extend(track(file, header.body, header.end)?.filter(|track| track.ticks > 0));
+                    self.patches.extend(turn::patches(file, &header, display.as_ref())?);
+                    self.patches.extend(seats::patch(file, header)?);
+                }
                 (b"mvex", Some(movie)) => self.patches.extend(fragments(file, &header, movie)?),
                 _ => {}
             }

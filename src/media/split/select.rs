@@ -12,7 +12,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::demux::{Kind, Receiver};
-use super::sound::AudioTrack;
+use super::sound::{self, AudioTrack};
 use super::stream::Timeline;
 use super::video::{VideoTrack, orientation};
 use crate::media::codec::has_decoder;
@@ -160,7 +160,7 @@ impl Splitter {
         }
         self.choose(state, id, pad)?;
         let Some(stream) = state.streams.get_mut(id) else { return Ok(()) };
-        let unit = stream.timeline.unit(buffer);
+        let unit = stream.timeline.unit(sound::lasting(buffer, &stream.caps));
         if let Some((_, track)) = state.video.as_mut().filter(|(chosen, _)| *chosen == id) {
             self.media_ns.fetch_max(u64::try_from(unit.time).unwrap_or(0), Ordering::Relaxed);
             return track.push(&unit);

@@ -5,6 +5,7 @@ use std::path::Path;
 use actors::failure::Failure;
 use actors::plan::AudioFacts;
 use gstreamer as gst;
+use gstreamer_audio as gst_audio;
 
 use super::stream::Unit;
 use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
@@ -12,11 +13,21 @@ use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 /// File name of the audio source.
 const SOURCE: &str = "audio.gdp";
 
+/// Packets follow one another where their times say so but for rounding to milliseconds: the end of the last one counts from
+/// the end of the one before. Times that are nearer than the first of these are not rounded.
+const EXACT_NS: u64 = 1_000;
+const ROUNDED_NS: u64 = 1_000_001;
+
+/// Samples per second of SMPTE 302M, the only rate that it has.
+const AES3_RATE: u32 = 48_000;
+
 /// An audio track that is being written.
 pub struct AudioTrack {
     caps: gst::Caps,
     writer: GdpWriter,
     heard: Option<(i64, i64)>,
+    // Rate and channels, where the packets say them and the caps do not.
+    form: Option<(u32, u32)>,
 }
 
 impl AudioTrack {
@@ -26,7 +37,7 @@ impl AudioTrack {
     /// `retryable` where the source cannot be written.
     pub fn new(directory: &Path, caps: gst::Caps) -> Result<Self, Failure> {
         let writer = GdpWriter::source(&directory.join(SOURCE), &caps)?;
-        Ok(Self { caps, writer, heard: None })
+        Ok(Self { caps, writer, heard: None, form: None })
     }
 
     /// Takes the next packet.
@@ -42,10 +53,15 @@ impl AudioTrack {
             return Ok(());
         }
         if !silent {
-            let (start, end) = self.heard.unwrap_or((from, to));
+            let (start, end) = self.heard.unwrap_or((from, from));
+            let rounded = (EXACT_NS..ROUNDED_NS).contains(&from.abs_diff(end));
+            let to = if rounded { end.saturating_add(to - from) } else { to };
             self.heard = Some((start.min(from), end.max(to)));
         }
         let mut buffer = unit.buffer.copy();
+        if let Some(block) = Aes3::of(&buffer, &self.caps) {
+            self.form.get_or_insert((AES3_RATE, block.channels));
+        }
         {
             let fields = buffer.make_mut();
             fields.set_pts(to_file_time(unit.at));
@@ -66,7 +82,7 @@ impl AudioTrack {
         let Some((start, end)) = self.heard.filter(|(start, end)| start < end) else { return Ok(None) };
         let structure = self.caps.structure(0);
         let number = |name| structure.and_then(|s| s.get::<i32>(name).ok()).and_then(|n| u32::try_from(n).ok());
-        let (Some(sample_rate), Some(channels)) = (number("rate"), number("channels")) else {
+        let Some((sample_rate, channels)) = number("rate").zip(number("channels")).or(self.form) else {
             return Err(Failure::permanent(format!("the audio track says no rate or channels: {}", self.caps)));
         };
         Ok(Some(AudioFacts {
@@ -77,5 +93,56 @@ impl AudioTrack {
             start_ns: u64::try_from(start).unwrap_or(0),
             end_ns: u64::try_from(end).unwrap_or(0),
         }))
+    }
+}
+
+/// A packet that says how long it lasts, where that is known: Matroska's of uncompressed sound do not, nor those of SMPTE 302M.
+pub fn lasting(mut packet: gst::Buffer, caps: &gst::Caps) -> gst::Buffer {
+    if packet.duration().is_some() {
+        return packet;
+    }
+    let raw = gst_audio::AudioInfo::from_caps(caps).ok();
+    let raw = raw.and_then(|sound| Some((packet.size().checked_div(sound.bpf() as usize)?, sound.rate())));
+    let known = raw.or_else(|| Aes3::of(&packet, caps).map(|block| (block.samples, AES3_RATE)));
+    if let Some((samples, rate)) = known.filter(|(_, rate)| *rate > 0) {
+        let length = samples as u64 * 1_000_000_000 / u64::from(rate);
+        packet.make_mut().set_duration(gst::ClockTime::from_nseconds(length));
+    }
+    packet
+}
+
+/// What a packet of uncompressed sound in MPEG-TS says of itself (SMPTE 302M, 5.3).
+#[derive(Debug, PartialEq, Eq)]
+struct Aes3 {
+    channels: u32,
+    samples: usize,
+}
+
+impl Aes3 {
+    fn of(packet: &gst::BufferRef, caps: &gst::Caps) -> Option<Self> {
+        let is_aes3 = caps.structure(0)?.name() == "audio/x-smpte-302m";
+        let mut header = [0; 4];
+        (is_aes3 && packet.copy_to_slice(0, &mut header).is_ok()).then(|| Self::read(header))
+    }
+
+    /// Bytes of the packet in 16 bits, pairs of channels in 2, a number in 8, and bits of a sample in 2; each sample has
+    /// four bits more.
+    fn read(header: [u8; 4]) -> Self {
+        let bytes = usize::from(header[0]) << 8 | usize::from(header[1]);
+        let channels = 2 * (usize::from(header[2] >> 6) + 1);
+        let bits = 16 + 4 * usize::from(header[3] >> 4 & 3);
+        Self { channels: channels as u32, samples: bytes * 8 / (channels * (bits + 4)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_of_smpte_302m_says_its_channels_and_its_length() {
+        // 1024 samples: six channels of 24 bits, two of 16.
+        assert_eq!(Aes3::read([0x54, 0x00, 0x80, 0x20]), Aes3 { channels: 6, samples: 1024 });
+        assert_eq!(Aes3::read([0x14, 0x00, 0x00, 0x00]), Aes3 { channels: 2, samples: 1024 });
     }
 }

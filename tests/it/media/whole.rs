@@ -18,16 +18,26 @@ use crate::support::media::{film, judge, text, warnings};
 
 /// Runs all stages of a job with one rendition and gives an MP4 file and a transport stream of it.
 fn transcode(input: &Path, directory: &Path, codec: &str, height: u32) -> (Plan, [(PathBuf, Assembled); 2]) {
+    let made = [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")];
+    carry_out(input, directory, job(codec, height), made)
+}
+
+/// Runs all stages of a job with one output and gives it in containers, each under a name in `directory`.
+pub fn carry_out<const N: usize>(
+    input: &Path,
+    directory: &Path,
+    job: JobSpec,
+    made: [(Container, &str); N],
+) -> (Plan, [(PathBuf, Assembled); N]) {
     let sources = directory.join("sources");
-    std::fs::create_dir(&sources).expect("a directory");
-    let plan =
-        Plan::build(job(codec, height), identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
+    std::fs::create_dir_all(&sources).expect("a directory");
+    let plan = Plan::build(job, identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
     let video: Vec<_> = (0..plan.video.chunks.len()).map(|index| encode(&plan, index, &sources)).collect();
     let audio = plan
         .audio
         .as_ref()
         .map(|audio| encode_audio(&sources, &sources.join(&audio.facts.source), audio).expect("audio").remove(0));
-    let made = [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")].map(|(container, name)| {
+    let made = made.map(|(container, name)| {
         let target = directory.join(name);
         let (video, audio) = (video.clone(), audio.clone());
         let spec = AssembleSpec { plan: plan.clone(), output: 0, container, video, audio, target: target.clone() };
