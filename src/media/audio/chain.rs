@@ -165,7 +165,7 @@ fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
 }
 
 /// Gives what a decoder of libav decodes the time of its packet. These decoders answer each packet at once, and some packets
-/// with nothing: the first of many AAC tracks holds no sound. GStreamer 1.22 then takes what comes next for the answer
+/// with nothing: the first of many AAC tracks holds no sound. GStreamer (1.22 and 1.26) then takes what comes next for the answer
 /// to that packet, and the whole track is heard one packet early.
 fn keep_times(decoder: &gst::Element) -> Result<(), Failure> {
     let pad =
@@ -257,7 +257,7 @@ fn seated(caps: &gst::CapsRef) -> Option<gst::Caps> {
 }
 
 /// Surrounds where AAC has them. 5.1 with sides (all of AC-3) is what AAC calls 5.1: a mix would take 6 dB of the surrounds and
-/// 2 dB of all others. No channel overtakes another one, so that the order of the samples stays.
+/// 2.6 dB of all others. No channel overtakes another one, so that the order of the samples stays.
 fn usual(mask: u64) -> u64 {
     let aside = |mask: u64| {
         let pair = FURTHER.into_iter().find(|pair| mask & pair == *pair && mask & SIDES == 0);

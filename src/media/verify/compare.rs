@@ -205,8 +205,8 @@ impl Comparison {
         })
     }
 
-    /// Packets at the end that the demuxer may leave out: `qtdemux` (1.22) compares their place in the track, which
-    /// the priming makes later, with the end of the movie. With it there is at most one.
+    /// Packets at the end that the demuxer may leave out: `qtdemux` of 1.22 compares their place in the track, which
+    /// the priming makes later, with the end of the movie; that of 1.26 was not seen to do it. With it there is at most one.
     fn hidden_tail(&self, audio: &AudioTrack) -> usize {
         let end_ns = to_ns(self.times.end, self.times.timescale).max(audio.end_ns());
         let in_track = |packet: usize| packet_ns(audio.start_ns, audio.rate, 0, packet as u64);

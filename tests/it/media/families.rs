@@ -91,7 +91,7 @@ impl Planned {
         }
     }
 
-    /// The pictures of a file as one lossless stream. OpenH264 of GStreamer 1.22 does not say which colours it has, and where
+    /// The pictures of a file as one lossless stream. OpenH264 of GStreamer (1.22 and 1.26) does not say which colours it has, and where
     /// that changes the judge begins its comparison anew.
     fn flat(&self, path: &Path) -> PathBuf {
         let flat = self.directory.path().join("flat.mkv");

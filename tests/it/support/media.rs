@@ -191,7 +191,7 @@ fn likeness(a: &[f64], b: &[f64]) -> f64 {
     both / (in_a * in_b).sqrt().max(1.0)
 }
 
-/// What GStreamer 1.22 says of every file, word for word the same of what the judge writes: `decodebin` starts a file source
+/// What GStreamer says of every file, word for word the same of what the judge writes: `decodebin` starts a file source
 /// twice, and the MP4 demuxer knows no sample groups and looks for fragments in films that have none.
 const OF_GSTREAMER_ITSELF: [&str; 5] = [
     "gst_base_src_start_complete:<filesrc0> pad not activated yet",

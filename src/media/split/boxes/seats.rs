@@ -13,7 +13,7 @@ const BY_BITS: u32 = 1 << 16;
 const SWAPPED: [(u32, u32); 2] = [(121 << 16 | 6, 0x3f), (125 << 16 | 7, 0x13f)];
 
 /// The patch that says with bits what the tag of a layout says, where `qtdemux` (1.26) has centre and LFE of it in each
-/// other's place. The first of these tags is what most programs write for 5.1.
+/// other's place.
 pub fn patch(file: &mut File, track: Header) -> io::Result<Option<Patch>> {
     let mut found = Some(track);
     for kind in [b"mdia", b"minf", b"stbl", b"stsd"] {
