@@ -8,9 +8,8 @@ DEMO   := target/demo
 INPUT  ?= $(DEMO)/sample.mp4
 BUNDLE := target/bundle/gstreamer-worker
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-KILLS  ?= 200
-SEEDS  ?= 100000
-export INPUT KILLS SEEDS
+# Its folder is to be seen in the root.
+export INPUT
 
 COMMANDS := deps test-deps demo test soak lint bench manifests autoscaling bundle
 .PHONY: help test-packages $(COMMANDS)
@@ -108,6 +107,9 @@ demo: deps ## Transcodes a sample film, or INPUT=FILE, with the whole worker in 
 
 test: test-deps ## All tests: real Kafka, real Redis, real film.
 	tests/run --locked --workspace --no-fail-fast
+
+KILLS ?= 200
+SEEDS ?= 100000
 
 soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
