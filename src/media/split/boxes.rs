@@ -1,12 +1,8 @@
 //! What the boxes of an MP4 or QuickTime file tell before it is demuxed: whether the file is whole, how long it says it
 //! is, and patches that keep `qtdemux` from mistakes: the end lost, pictures turned wrongly ([`turn`]), channels in each
 //! other's place ([`seats`]).
-//!
-//! `qtdemux` ends every stream at the length of the movie, but compares it with times that still contain what the edit
-//! list skips: of a track whose first second is edited away the last second would be lost. It is shown a movie that
-//! claims to be as long as its longest track is before edits; where tracks end is decided by their edit lists and samples.
-//! Not longer than that, because `qtdemux` leaves out tracks of less than a fifth of the movie.
 
+mod length;
 mod seats;
 mod turn;
 
@@ -15,6 +11,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use gstreamer as gst;
 
+use length::Length;
 use turn::Matrix;
 
 /// Files have a handful of boxes; fragmented ones have two a fragment.
@@ -104,96 +101,39 @@ impl Boxes {
         for header in children(file, from, to)? {
             match (&header.kind, &movie) {
                 (b"mvhd", _) => {
-                    movie = length(file, header.body)?;
+                    movie = Length::read(file, header.body)?;
                     display = Matrix::of_movie(file, header.body)?;
                 }
                 (b"trak", _) => {
-                    tracks.extend(track(file, header.body, header.end)?.filter(|track| track.ticks > 0));
+                    if let Some((media, patch)) = length::track(file, &header)? {
+                        self.patches.extend(patch);
+                        tracks.push(media);
+                    }
                     self.patches.extend(turn::patches(file, &header, display.as_ref())?);
                     self.patches.extend(seats::patch(file, header)?);
                 }
-                (b"mvex", Some(movie)) => self.patches.extend(fragments(file, &header, movie)?),
+                (b"mvex", Some(movie)) => self.patches.extend(length::fragments(file, &header, movie)?),
                 _ => {}
             }
         }
-        if let Some(movie) = movie.filter(|movie| movie.ticks > 0) {
-            self.duration_ns = u64::try_from(u128::from(movie.ticks) * 1_000_000_000 / u128::from(movie.scale)).ok();
-            self.patches.extend(longer(&movie, &tracks));
+        if let Some(movie) = movie.filter(Length::is_known) {
+            self.duration_ns = movie.ns();
+            self.patches.extend(length::longer(&movie, &tracks));
         }
         Ok(())
     }
 }
 
-/// The length in a movie or media header.
-#[derive(Debug)]
-struct Length {
-    offset: u64,
-    width: usize,
-    scale: u64,
-    ticks: u64,
-}
-
-/// The patch that makes a fragmented movie a second longer than it says (ISO/IEC 14496-12, 8.8.2): its length is that of
-/// the decoding, and with B-frames the last frames are shown after it.
-fn fragments(file: &mut File, extends: &Header, movie: &Length) -> io::Result<Option<Patch>> {
-    let Some(header) = children(file, extends.body, extends.end)?.into_iter().find(|child| &child.kind == b"mehd")
-    else {
-        return Ok(None);
-    };
-    let mut bytes = [0; 12];
-    file.seek(SeekFrom::Start(header.body))?;
-    file.read_exact(&mut bytes[..8])?;
-    let width = if bytes[0] == 1 { 8 } else { 4 };
-    if width == 8 {
-        file.read_exact(&mut bytes[8..])?;
-    }
-    let ticks = number(&bytes[4..4 + width]).checked_add(movie.scale);
-    let ticks = ticks.filter(|ticks| width == 8 || *ticks < u64::from(u32::MAX));
-    Ok(ticks.map(|ticks| Patch { offset: header.body + 4, bytes: ticks.to_be_bytes()[8 - width..].to_vec() }))
-}
-
-/// The patch that makes the movie longer than every track, if it is not.
-fn longer(movie: &Length, tracks: &[Length]) -> Option<Patch> {
-    let ticks = |track: &Length| {
-        let ticks = u128::from(track.ticks) * u128::from(movie.scale) / u128::from(track.scale);
-        u64::try_from(ticks).unwrap_or(u64::MAX)
-    };
-    let longest = tracks.iter().map(ticks).max()?.saturating_add(movie.scale);
-    // Tracks that are left out anyway set no limit.
-    let shortest =
-        tracks.iter().map(|track| ticks(track).saturating_mul(5)).filter(|limit| *limit >= movie.ticks).min()?;
-    let largest = if movie.width == 8 { u64::MAX >> 1 } else { u64::from(u32::MAX) - 1 };
-    let wanted = longest.min(shortest).min(largest);
-    (wanted > movie.ticks)
-        .then(|| Patch { offset: movie.offset, bytes: wanted.to_be_bytes()[8 - movie.width..].to_vec() })
-}
-
-/// The length of the media of a track.
-fn track(file: &mut File, from: u64, to: u64) -> io::Result<Option<Length>> {
-    for media in children(file, from, to)?.into_iter().filter(|child| &child.kind == b"mdia") {
-        if let Some(header) = children(file, media.body, media.end)?.into_iter().find(|child| &child.kind == b"mdhd") {
-            return length(file, header.body);
+/// The first box at the end of a `path` of kinds.
+fn find(file: &mut File, within: &Header, path: &[&[u8; 4]]) -> io::Result<Option<Header>> {
+    let mut found = Header { ..*within };
+    for kind in path {
+        match children(file, found.body, found.end)?.into_iter().find(|child| &&child.kind == kind) {
+            Some(child) => found = child,
+            None => return Ok(None),
         }
     }
-    Ok(None)
-}
-
-/// ISO/IEC 14496-12, 8.2.2 and 8.4.2: version, two times, timescale, length; 0 where the length is not known.
-fn length(file: &mut File, body: u64) -> io::Result<Option<Length>> {
-    let mut bytes = [0; 32];
-    file.seek(SeekFrom::Start(body))?;
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..])? {
-            0 => return Ok(None),
-            more => filled += more,
-        }
-    }
-    let (at, width) = if bytes[0] == 1 { (20, 8) } else { (12, 4) };
-    let (scale, ticks) = (number(&bytes[at..at + 4]), number(&bytes[at + 4..at + 4 + width]));
-    let unknown = if width == 8 { u64::MAX } else { u64::from(u32::MAX) };
-    let ticks = if ticks == unknown { 0 } else { ticks };
-    Ok((scale > 0).then_some(Length { offset: body + at as u64 + 4, width, scale, ticks }))
+    Ok(Some(found))
 }
 
 fn children(file: &mut File, from: u64, to: u64) -> io::Result<Vec<Header>> {

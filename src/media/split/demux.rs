@@ -158,9 +158,8 @@ impl Plugger {
     }
 }
 
-/// FLV has no negative times, so that the first decoding times of a film with B-frames repeat. Parsers of GStreamer 1.22
-/// count on from them and move the presentation times behind, those of 1.26 give decoding times that go back; without
-/// decoding times they let presentation times alone.
+/// FLV has no negative times, so that the first decoding times of a film with B-frames repeat. The parser of GStreamer
+/// (1.22 and 1.26) counts on from them and moves the presentation times behind; without decoding times it lets them alone.
 fn forget_repeated_decoding_times(pad: &gst::Pad, kind: Kind) {
     let demuxer = pad.parent_element().and_then(|element| element.factory());
     if kind != Kind::Video || demuxer.is_none_or(|factory| factory.name() != "flvdemux") {

@@ -163,6 +163,26 @@ fn an_edit_list_hides_pictures_and_sound_and_nothing_of_the_end_is_lost() {
 }
 
 #[test]
+fn without_an_edit_list_no_header_that_says_less_than_there_is_hides_anything() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = make(directory.path(), "short.mp4", &format!("{PICTURE} {TONE} {H264} -c:a aac -use_editlist 0"));
+    // Its last pictures are shown after the length of its media.
+    check_every_frame_once(&path, 1_000);
+    let mut bytes = std::fs::read(&path).expect("a film");
+    // ISO/IEC 14496-12, 8.2.2: four bytes of version and flags, two times, the timescale, the length.
+    let header = bytes.windows(4).position(|kind| kind == b"mvhd").expect("a movie header");
+    let (timescale, length) = (header + 16..header + 20, header + 20..header + 24);
+    let three_seconds = 3 * u32::from_be_bytes(bytes[timescale].try_into().expect("four bytes"));
+    bytes[length].copy_from_slice(&three_seconds.to_be_bytes());
+    std::fs::write(&path, bytes).expect("written");
+    check_every_frame_once(&path, 1_000);
+    let facts = split(&path, &directory.path().join("sources"), 60).expect("a film");
+    let audio = facts.audio.expect("audio");
+    // Without an edit list the priming is heard too.
+    assert!((8_000_000_000..8_100_000_000).contains(&audio.end_ns), "{audio:?}");
+}
+
+#[test]
 fn the_real_film_is_cut_at_its_five_access_points_and_a_long_gop_is_shared() {
     let directory = tempfile::tempdir().expect("a directory");
     let events = RefCell::new(Vec::new());
