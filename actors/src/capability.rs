@@ -4,6 +4,7 @@
 //!
 //! Who reads the tasks for GPUs: a worker that offers a device, and **every** worker as long as it sees none in the fleet
 //! that does. So they are never left to nobody: without a GPU they are done by the CPU, or fail where one is required.
+//! Nobody has to move tasks from one topic to another.
 
 use std::sync::Arc;
 use std::time::Duration;

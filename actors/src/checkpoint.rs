@@ -1,4 +1,6 @@
 //! What is remembered of a job, and what it may become: the status only moves forward, progress never goes back.
+//! A failed job that is sent back gets another *life*, named by a sequence number: tasks, reports and steps of an
+//! earlier one are told by it and change nothing.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Trace context (W3C): whoever publishes a job may give it the header `traceparent`. It goes on with every record that
 //! follows, and its trace id is in every line of the log about the job. Never changes what is done: a header that cannot
-//! be read counts as none.
+//! be read counts as none. It travels in a task-local, so that handlers publish without knowing of it.
 
 use std::future::Future;
 

@@ -86,8 +86,8 @@ impl Member {
         }
     }
 
-    /// Sends a commit whose answer comes to [`GroupContext`] by a later poll. The safe call gives no answer: librdkafka
-    /// drops it where, as here, callbacks are replaced by events and no queue is named.
+    /// Sends a commit whose answer comes to [`GroupContext`] by a later poll. The safe call of rdkafka 0.39 gives no
+    /// answer: librdkafka drops it where, as here, callbacks are replaced by events and no queue is named.
     pub(super) fn commit(&self, commits: &[Commit]) -> RDKafkaRespErr {
         let offsets = commits.iter().map(|commit| (commit.place, Offset::Offset(commit.offset)));
         let list: TopicPartitionList = self.shared.list(offsets);

@@ -6,9 +6,10 @@
 //! write ─► pad ─► gdppay ─► pad ─► file, SHA-256        file ─► pad ─► gdpdepay ─► pad ─► next
 //! ```
 //!
-//! `gdppay` does not write the end of the stream, so a whole file ends with a `segment-done` event that holds the number
-//! of buffers: a file without it was cut. Headers have checksums, payloads of sources as well. Time stamps are shifted by [`BASE_NS`],
-//! because frames in front of the first one that is shown have negative times.
+//! `gdppay` does not write the end of the stream, so a whole file ends with a `segment-done` event that holds the
+//! number of buffers: a file without it was cut. Headers have checksums, payloads of sources as well: a source is read
+//! up to its window, a part only after its SHA-256 was compared. Time stamps are shifted by [`BASE_NS`], because frames
+//! in front of the first one that is shown have negative times.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -1,6 +1,7 @@
-//! Tries one way through a device: a generated film goes through the encode stage as a chunk does, and once more through
-//! the CPU alone; what came out of both is decoded by the CPU and compared picture by picture. That an element is
-//! registered says little, and that it gave something not much more.
+//! Tries one way through a device: a generated film goes through the encode stage as a chunk does, and once more
+//! through the CPU alone; what came out of both is decoded by the CPU and compared picture by picture. That an element
+//! is registered says little, and that it gave something not much more: a driver can give green pictures without an
+//! error. What is decoded has to be the same bytes, what is encoded alike (`LEAST_PSNR_DB`).
 //!
 //! * [`film`]: the film
 //! * [`compare`]: the pictures of two parts

@@ -1,5 +1,6 @@
-//! The circuit breaker of the devices: closed, they are used; open, they are not; half-open, one trial decides.
-//! The trial is a probe and no chunk of a job. Pure.
+//! The circuit breaker of the devices: closed, they are used; open, they are not; half-open, one trial decides. The
+//! trial is a probe and no chunk of a job: with an open breaker no chunk is planned for a device, so that none would
+//! ever come. Pure.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Since when jobs wait for a GPU on this worker. In memory only: a worker that starts again begins to count anew.
-//! Bounded: the oldest leave.
+//! (The wait before the split is counted from the checkpoint.) Bounded: the oldest leave.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

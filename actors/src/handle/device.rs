@@ -10,6 +10,8 @@
 //! | something else fails in the last attempt | the CPU, at once | the job fails |
 //!
 //! "The CPU" is that of this worker where its encoder has the version of the plan, otherwise that of one which has it.
+//! A GPU must never fail a job that the CPU can do. The last attempt goes by the CPU whatever failed before, because a
+//! driver that crashes often takes its process along without a word.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,6 +4,10 @@
 //! They come from one worker as far as that goes, the one whose plan most can be made of: this one, or one that has the
 //! devices that the job may use, or the encoders that this one lacks. Devices of workers with another GStreamer do not
 //! count: they could not carry the plan out.
+//! A version for each encoder from whoever has one would be a mixture that nobody has as a whole, and the plan would
+//! wait for ever. What was chosen first is kept in the work storage before the first split: workers come and go, and
+//! two splits of one job that chose anew would make the tasks of each plan stale for the other (the model lost jobs so,
+//! in 4 of 10,000 histories).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! What is counted of the work.
+//! What is counted of the work. Media that are encoded again are counted when an attempt begins that is not the first:
+//! the attempt that died cannot count anything.
 
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Where chunks begin and end. The split stage cuts the track into *chunk sources* at random access
 //! points; a source that spans much more than the target is read by several chunks, each of which
 //! keeps the frames of its own window.
+//! So no picture is written twice. Decoding is about a seventh of the CPU time of a film, and what is decoded in front
+//! of a window is decoded in vain: that is why long GOPs are shared by few windows and rarely cut.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,7 @@
 //! Times of frames in the ticks of a container: which timescale represents them, and when they have to be decoded.
 //! Pure arithmetic on integers: nothing is added up, so nothing drifts however long a film is.
+//! Decoding times are computed anew over the joined stream: each chunk's encoder invents its own, and at the seams of
+//! films with a variable rate they would overlap.
 
 /// Ticks per second of PES time stamps (ISO/IEC 13818-1), and a timescale that most MP4 readers know.
 pub const CLOCK_90K: u32 = 90_000;

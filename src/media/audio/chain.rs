@@ -166,7 +166,7 @@ fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
 
 /// Gives what a decoder of libav decodes the time of its packet. These decoders answer each packet at once, and some packets
 /// with nothing: the first of many AAC tracks holds no sound. GStreamer (1.22 and 1.26) then takes what comes next for the answer
-/// to that packet, and the whole track is heard one packet early.
+/// to that packet, and the whole track is heard one packet (21 ms) early.
 fn keep_times(decoder: &gst::Element) -> Result<(), Failure> {
     let pad =
         |name| decoder.static_pad(name).ok_or_else(|| Failure::permanent(format!("the decoder has no {name} pad")));

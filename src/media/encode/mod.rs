@@ -17,6 +17,7 @@
 //!
 //! One thread decodes, one scales and one encodes each rendition, so that the last chunk of a film uses more than one core;
 //! nothing else holds frames than a few in each queue and the lookahead of the encoders. The same spec gives the same bytes.
+//! A number of frames that is not the planned one fails the job: correct media come before finished jobs.
 
 mod build;
 pub mod encoder;

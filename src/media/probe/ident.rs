@@ -1,4 +1,5 @@
-//! What encoders say of themselves in their streams. Pure.
+//! What encoders say of themselves in their streams. A library says as what it was compiled, not which one was loaded,
+//! and the options of a build show in the stream alone. Pure.
 
 /// x264's, as `164 r3108 31e19f9`: between two marks of a SEI message.
 pub(super) fn of_x264(made: &[u8]) -> Option<String> {

@@ -2,6 +2,7 @@
 //! normal form (H.264 and H.265 as byte-stream). The flags of the parsers are not enough: `h264parse` calls every
 //! I-frame a key frame, and decoding from one that is no IDR gives slightly different pictures; `mpegvideoparse` can call
 //! the first I-frame of a track a delta unit.
+//! Chunk sources are cut at IDR pictures (H.264) and at IRAP pictures (H.265) only.
 
 /// The codec of a video track, as far as it matters for cutting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,9 @@ use crate::media::codec::has_decoder;
 use crate::media::pipeline::Nudge;
 use crate::stage::protocol::SplitSpec;
 
-/// Containers without edit lists, whose demuxer sends segments that say nothing.
+/// Containers without edit lists, whose demuxer sends segments that say nothing: they are read by the times of the file
+/// alone. That of FLV sends a second one where the first sound lies in front of the first picture, and the pictures
+/// before it got other times (21 ms).
 const UNEDITED: [&str; 5] = ["video/x-matroska", "video/webm", "audio/x-matroska", "audio/webm", "video/x-flv"];
 /// A file whose first time is later than this was cut out of something longer.
 const LATE_NS: u64 = 1_000_000_000;
