@@ -1,5 +1,5 @@
-# The README's commands. Everything that they need is installed first, with apt, npm, pip and Maven. On a system that is
-# older than the platform they run in a Debian 13 root: docker/platform.
+# The commands of README.md and docs/. Everything that they need is installed first, with apt, npm, pip and Maven. On a
+# system that is older than the platform they run in a Debian 13 root: docker/platform.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the image as the README says and runs jobs through it: docker/test.py says which. Needs root, the Rust of this
-# machine, and `make test-deps`; no image registry: the base images are made here with debootstrap.
-# An engine that answers is used; otherwise one is started and ended here. TEST_DIR= keeps base and layers between runs.
+# Builds the image as docs/operations.md says and runs jobs through it: docker/test.py says which. Needs root, the Rust
+# of this machine, and `make test-deps`; no image registry: the base images are made here with debootstrap. An engine
+# that answers is used; otherwise one is started and ended here. TEST_DIR= keeps base and layers between runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -n "${ON_PLATFORM:-}" ] || exec docker/platform "$0" "$@"
@@ -37,7 +37,7 @@ docker image inspect test-rust >/dev/null 2>&1 ||
     tar -c --exclude=./usr/local/bin --exclude=./usr/local/lib -C "$directory/base" . --transform='s,^\(bin\|lib\)\(/\|$\),usr/local/\1\2,S' -C "$(rustc --print sysroot)" bin lib |
     docker import - test-rust >/dev/null
 
-# As in the README, with the base images of this machine, and its network.
+# As in docs/operations.md, with the base images of this machine, and its network.
 docker build --network host --build-arg RUST=test-rust --build-arg DEBIAN=test-debian \
     -t gstreamer-worker -f docker/Dockerfile .
 python3 docker/test.py gstreamer-worker

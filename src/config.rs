@@ -1,8 +1,8 @@
 //! Configuration from the environment: read once, turned into domain types, all errors reported together.
 //!
-//! [`VARIABLES`] is the only place that knows names, defaults and meanings; the README's table and `doctor` are made
-//! from it. Nothing else in the project reads an environment variable of this list. Secrets never appear in errors,
-//! logs or `Debug`.
+//! [`VARIABLES`] is the only place that knows names, defaults and meanings; the table in `docs/configuration.md` and
+//! `doctor` are made from it. Nothing else in the project reads an environment variable of this list. Secrets never
+//! appear in errors, logs or `Debug`.
 
 mod read;
 mod values;

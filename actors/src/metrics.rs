@@ -110,7 +110,7 @@ use Kind::{Counter, Gauge, Histogram};
 
 const ENCODE: &[&str] = &["codec", "encoder"];
 
-/// All metrics, in the order of the README's table.
+/// All metrics, in the order of the table in `docs/metrics.md`.
 pub const METRICS: &[Metric] = &[
     Metric::new(Histogram, ENCODE_FPS, Unit::CountPerSecond, ENCODE, "Frames per second that one task encodes."),
     Metric::new(
@@ -250,7 +250,7 @@ pub fn describe() {
     }
 }
 
-/// The table of the README.
+/// The table of `docs/metrics.md`.
 pub fn markdown_table() -> String {
     let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
     for Metric { name, kind, labels, help, .. } in METRICS {

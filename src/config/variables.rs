@@ -172,7 +172,7 @@ pub(super) const CHECKPOINT_TTL: Variable = with_default(
 pub(super) const LOG_FORMAT: Variable =
     with_default("LOG_FORMAT", "text", "`text` or `json`", "form of the log on standard error");
 
-/// All variables, in the order of the README's table.
+/// All variables, in the order of the table in `docs/configuration.md`.
 pub const VARIABLES: &[Variable] = &[
     KAFKA_BROKERS,
     KAFKA_TOPIC,
@@ -226,7 +226,7 @@ impl Variable {
     }
 }
 
-/// The table of the README.
+/// The table of `docs/configuration.md`.
 pub fn markdown_table() -> String {
     let mut table = String::from("| variable | default | accepted | meaning |\n|---|---|---|---|\n");
     for variable in VARIABLES {

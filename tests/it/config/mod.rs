@@ -21,9 +21,9 @@ pub fn pod(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
 }
 
 #[test]
-fn the_table_of_the_readme_is_the_table_of_the_code() {
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(&markdown_table()), "put this table into README.md:\n\n{}", markdown_table());
+fn the_table_of_the_docs_is_the_table_of_the_code() {
+    let page = include_str!("../../../docs/configuration.md");
+    assert!(page.contains(&markdown_table()), "put this table into docs/configuration.md:\n\n{}", markdown_table());
 }
 
 #[test]

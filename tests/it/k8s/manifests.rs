@@ -85,7 +85,7 @@ fn every_variable_is_known_and_accepted_and_none_is_missing() {
     assert_eq!(
         needed,
         ["KAFKA_BROKERS", "REDIS_HOST"],
-        "the README, section In a cluster, names what has to be changed"
+        "docs/operations.md, section Before the first apply, names what has to be changed"
     );
 }
 

@@ -16,8 +16,9 @@ use crate::support::transcode::uri;
 const OF_GPUS: &str = "transcode_gpu_";
 
 #[test]
-fn the_table_of_the_readme_is_the_table_of_the_code() {
-    assert!(text("README.md").contains(&markdown_table()), "put this table into README.md:\n\n{}", markdown_table());
+fn the_table_of_the_docs_is_the_table_of_the_code() {
+    let page = "docs/metrics.md";
+    assert!(text(page).contains(&markdown_table()), "put this table into {page}:\n\n{}", markdown_table());
 }
 
 #[test]
