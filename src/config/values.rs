@@ -143,10 +143,11 @@ pub(super) fn service_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
+/// The work storage is a file system that all workers mount: sources and parts are published by renaming.
 pub(super) fn work_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok().filter(|_| text.contains("://"))?;
-    let good = if url.scheme() == "file" { url.to_file_path().is_ok() } else { url.has_host() };
-    good.then_some(url)
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "file" && text.contains("://"))?;
+    let is_path = url.to_file_path().is_ok() && url.query().is_none() && url.fragment().is_none();
+    is_path.then_some(url)
 }
 
 pub(super) fn gpu(text: &str) -> Option<Gpu> {

@@ -142,7 +142,7 @@ pub(super) const CHUNK_SECONDS: Variable = with_default(
 pub(super) const WORK_URL: Variable = with_default(
     "WORK_URL",
     "file:///var/lib/gstreamer-worker",
-    "an absolute URL such as `file:///mnt/work` or `s3://bucket/prefix`",
+    "a `file://` URL of an absolute path without `?` and `#`, such as `file:///mnt/work`",
     "storage for chunks and parts; all workers of one fleet must see the same",
 );
 /// The port that Prometheus tutorials and charts expect first.

@@ -74,6 +74,23 @@ fn what_has_to_be_set_is_said_with_the_reason() {
 }
 
 #[test]
+fn a_work_storage_that_no_worker_can_use_is_refused_at_the_start() {
+    let accepted = "a `file://` URL of an absolute path without `?` and `#`, such as `file:///mnt/work`";
+    for (url, shown) in [
+        ("s3://bucket/prefix", "s3://bucket/prefix"),
+        ("file://host/mnt/work", "file://host/mnt/work"),
+        ("file:///mnt/work#x", "file:///mnt/work#x"),
+        ("file:///mnt/work?x", "file:///mnt/work"),
+    ] {
+        let problem = format!("`{shown}` is not accepted, it takes {accepted}");
+        assert_eq!(refused(&[("WORK_URL", url)]), [("WORK_URL".to_owned(), problem)]);
+    }
+    for url in ["file:///mnt/work", "file:///mnt/my%20work/", "file://localhost/mnt/work"] {
+        pod(&[("WORK_URL", url)]).unwrap_or_else(|errors| panic!("{url}: {errors}"));
+    }
+}
+
+#[test]
 fn a_slip_of_the_fingers_is_not_passed_over() {
     for (slip, meant) in [
         ("KAFKA_BROKER", "KAFKA_BROKERS"),
