@@ -53,6 +53,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(STOP_GRACE.as_secs() + 2);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Last reports may take this long at the end; other workers deliver the rest.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a worker may need after its drain timeout: the three steps above, and some time for the process to end. The grace
+/// period of a pod is the drain timeout and this.
+pub const AFTER_DRAIN: Duration = Duration::from_secs(25);
+const _: () = assert!(
+    STOP_TIMEOUT.as_secs() + LEAVE_TIMEOUT.as_secs() + FLUSH_TIMEOUT.as_secs() < AFTER_DRAIN.as_secs(),
+    "a drain that takes all of its time would be killed"
+);
 
 /// The children, by the name in their exit guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

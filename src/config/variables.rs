@@ -158,7 +158,9 @@ pub(super) const STALL_TIMEOUT: Variable =
 /// Two for bad luck of the machine, one for a second machine; more only delays the answer.
 pub(super) const MAX_ATTEMPTS: Variable =
     with_default("MAX_ATTEMPTS", "3", "a number, 1 to 100", "tries of a task before its job fails");
-/// Leaves five of the thirty seconds that Kubernetes gives a pod by default.
+/// A chunk takes seconds, so most of them end in it. Of the thirty seconds that Kubernetes gives a pod by default five are
+/// left to take leave, which is enough where Kafka and the service answer at once; [`actors::supervisor::AFTER_DRAIN`] is
+/// what it can take.
 pub(super) const DRAIN_TIMEOUT: Variable =
     with_default("DRAIN_TIMEOUT", "25s", DURATION, "how long running chunks may go on after SIGTERM");
 /// A week: long enough to be asked on Monday about a job of Friday.

@@ -1,8 +1,8 @@
 //! The image and the compose file agree with the worker and the manifests.
 
 use std::process::Command;
-use std::time::Duration;
 
+use actors::supervisor::AFTER_DRAIN;
 use gstreamer_worker::config::{Config, variable};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ fn the_variables_of_the_compose_file_are_known_and_accepted() {
     variables.keys().for_each(|name| assert!(variable(name).is_some(), "{name}"));
     let config = Config::from_vars(variables.iter().map(pair)).unwrap_or_else(|errors| panic!("{errors}"));
     let grace = humantime::parse_duration(worker["stop_grace_period"].as_str().expect("text")).expect("a duration");
-    assert!(grace >= config.drain_timeout + Duration::from_secs(25));
+    assert_eq!(grace, config.drain_timeout + AFTER_DRAIN);
     for (variable, service) in
         [("KAFKA_BROKERS", "kafka"), ("REDIS_HOST", "redis"), ("TRANSCODING_SERVICE_URL", "transcoding-service")]
     {

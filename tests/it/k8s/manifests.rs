@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
+use actors::supervisor::AFTER_DRAIN;
 use gstreamer_worker::config::{Config, KAFKA_CONFIG_PREFIX, Need, VARIABLES, variable};
 use serde_json::{Value, json};
 
@@ -13,8 +14,6 @@ const BASE: &str = "k8s/base";
 const KUSTOMIZATIONS: [&str; 4] = [BASE, "k8s/overlays/gpu", "k8s/overlays/keda", "k8s/monitoring"];
 /// The oldest that is looked at, and the newest that the schemas know.
 const KUBERNETES: [&str; 2] = ["1.27.0", "1.37.0"];
-/// What the worker needs after `DRAIN_TIMEOUT` to give its leases back and to leave the group, as the README says.
-const AFTER_DRAIN: Duration = Duration::from_secs(25);
 
 /// What the schemas of Kubernetes say against a file. Kinds that it does not have itself are not looked at.
 fn objections(file: &std::path::Path, version: &str) -> Option<String> {
@@ -144,7 +143,17 @@ fn a_pod_is_given_the_time_to_drain() {
         let objects = Objects::of(kustomization);
         let drain = humantime::parse_duration(objects.setting("DRAIN_TIMEOUT")).expect("a duration");
         let grace = objects.pod()["terminationGracePeriodSeconds"].as_u64().expect("a number");
-        assert!(Duration::from_secs(grace) >= drain + AFTER_DRAIN, "{kustomization}: {grace} s for {drain:?}");
+        assert_eq!(Duration::from_secs(grace), drain + AFTER_DRAIN, "{kustomization}: for {drain:?}");
+    }
+}
+
+#[test]
+fn everybody_names_the_same_grace_period() {
+    let rule = format!("DRAIN_TIMEOUT and {} s more", AFTER_DRAIN.as_secs());
+    for name in ["docs/operations.md", "k8s/base/config.yaml", "k8s/monitoring/alerts.yaml", "docker/compose.yaml"] {
+        let words = text(name).replace(['`', '#', '\n'], " ");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&rule), "{name} does not say `{rule}`");
     }
 }
 
