@@ -3,6 +3,7 @@
 mod chaos;
 mod cli;
 mod config;
+mod docs;
 mod gpu;
 mod jobs;
 mod k8s;
