@@ -98,7 +98,7 @@ impl Wiring for Worker {
     }
 
     fn stage(&self) -> ExitCode {
-        child_main(media::run)
+        child_main(media::dispatch)
     }
 }
 

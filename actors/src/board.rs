@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::checkpoint::{Checkpoint, JobStatus};
 use crate::job::JobId;
-use crate::plan::Plan;
+use crate::plan::{PinnedPlan, Plan};
 use crate::ports::OnProgress;
 use crate::progress::MediaLength;
 use crate::task::{Stage, WorkUnit};
@@ -45,7 +45,7 @@ struct Shared {
 struct Running {
     job_id: JobId,
     stage: Stage,
-    plan: Option<Arc<Plan>>,
+    plan: Option<Arc<PinnedPlan>>,
     chunks_done: u32,
     life: u64,
     done_ns: Arc<AtomicU64>,
@@ -115,7 +115,7 @@ impl Board {
     }
 
     /// Puts a unit on the board.
-    pub fn unit(&self, plan: &Arc<Plan>, unit: WorkUnit, seen: &Checkpoint) -> Entry {
+    pub fn unit(&self, plan: &Arc<PinnedPlan>, unit: WorkUnit, seen: &Checkpoint) -> Entry {
         let (stage, total_ns) = match unit {
             WorkUnit::Chunk(index) => {
                 let window = plan.video.chunks.get(index as usize).map(|chunk| chunk.window);
@@ -127,7 +127,7 @@ impl Board {
     }
 
     /// Puts the assembly of a job on the board.
-    pub fn assembly(&self, plan: &Arc<Plan>, seen: &Checkpoint) -> Entry {
+    pub fn assembly(&self, plan: &Arc<PinnedPlan>, seen: &Checkpoint) -> Entry {
         self.add(seen, Stage::Assemble, Some(plan), plan.duration_ns())
     }
 
@@ -140,7 +140,7 @@ impl Board {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, seen: &Checkpoint, stage: Stage, plan: Option<&Arc<Plan>>, total_ns: u64) -> Entry {
+    fn add(&self, seen: &Checkpoint, stage: Stage, plan: Option<&Arc<PinnedPlan>>, total_ns: u64) -> Entry {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let done_ns = Arc::<AtomicU64>::default();
         let chunks_done = match (stage, plan) {

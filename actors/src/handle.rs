@@ -47,10 +47,8 @@ use crate::board::Board;
 use crate::checkpoint::Timestamp;
 use crate::failure::Failure;
 use crate::gpu::Gpu;
-use crate::plan::Plan;
-use crate::ports::{
-    Clock, Publication, Queue, StageOutcome, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage,
-};
+use crate::plan::{PinnedPlan, Plan};
+use crate::ports::{Clock, Publication, Queue, StageRunner, Store, TaskPublisher, TopicNames, WorkStorage};
 use crate::task::{Task, WorkUnit};
 use crate::versions::OwnVersions;
 use crate::work::{End, RunWork, Work};
@@ -155,13 +153,12 @@ impl Workbench {
     /// Publishes the tasks of `units`, with `on_cpu` for the CPU; returns when all are acknowledged.
     async fn publish_units(
         &self,
-        plan: &Plan,
+        plan: &PinnedPlan,
         units: impl IntoIterator<Item = WorkUnit>,
         on_cpu: bool,
     ) -> Result<(), Failure> {
-        let fingerprint = plan.fingerprint();
         for unit in units {
-            self.publish(plan, &Task::for_unit(&plan.job.job_id, &fingerprint, unit).by_cpu(on_cpu)).await?;
+            self.publish(plan, &Task::for_unit(&plan.job.job_id, plan.fingerprint(), unit).by_cpu(on_cpu)).await?;
         }
         Ok(())
     }
@@ -187,16 +184,4 @@ impl Workbench {
 fn queue_for(plan: &Plan, task: &Task) -> Queue {
     let by_device = matches!(task, Task::Encode { on_cpu: false, .. }) && plan.uses_device();
     if by_device { Queue::Gpu } else { Queue::Cpu }
-}
-
-/// A stage gave something else than its request asks for.
-fn unexpected(outcome: &StageOutcome) -> Failure {
-    let name = match outcome {
-        StageOutcome::Split(_) => "a plan",
-        StageOutcome::Unit(_) => "a part",
-        StageOutcome::Assembled(_) => "outputs",
-        StageOutcome::PartsLost(_) => "lost parts",
-        StageOutcome::SourceLost(_) => "a lost source",
-    };
-    Failure::retryable(format!("the stage gave {name}, which was not asked for; the worker's versions may be mixed"))
 }

@@ -2,24 +2,25 @@
 //! Times are nanoseconds on the presentation timeline (running time after edit lists).
 //! Must never depend on the worker that reads it: two workers with different settings do the same work.
 
+mod chains;
 mod cut;
 mod family;
 mod needs;
+mod pinned;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod versions;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 use crate::geometry::{Orientation, display_size, rendition_size};
-use crate::job::{
-    AudioCodec, AudioSpec, Bitrate, Container, GpuMode, JobSpec, Preset, Rate, VideoCodec, VideoSpec, hex,
-};
+use crate::job::{AudioCodec, AudioSpec, Bitrate, Container, GpuMode, JobSpec, Preset, Rate, VideoCodec, VideoSpec};
+use crate::task::WorkUnit;
 
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
 pub use family::{EncoderFamily, Families, FamilyOffer};
+pub use pinned::PinnedPlan;
 pub use versions::{AAC_ENCODER, EncoderVersions, GSTREAMER};
 
 /// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
@@ -279,14 +280,6 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Hash of everything in the plan that affects the bytes.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let plan = Self { parallelism: 0, ..self.clone() };
-        // Serialising plain structs to memory cannot fail.
-        let json = serde_json::to_vec(&plan).unwrap_or_default();
-        Fingerprint(hex(&Sha256::digest(json)[..16]))
-    }
-
     /// Frames of the whole video.
     pub fn frames(&self) -> u64 {
         self.video.chunks.iter().map(|chunk| u64::from(chunk.window.frames)).sum()
@@ -298,8 +291,14 @@ impl Plan {
         self.video.facts.end_ns.max(audio)
     }
 
-    /// Units of work that need a part: the chunks, and the audio track if there is one.
-    pub fn units(&self) -> u32 {
+    /// The units of work, each of which needs a part: the audio track if there is one, and the chunks.
+    pub fn units(&self) -> impl Iterator<Item = WorkUnit> + use<> {
+        let audio = self.audio.is_some().then_some(WorkUnit::Audio);
+        audio.into_iter().chain((0..self.num_chunks()).map(WorkUnit::Chunk))
+    }
+
+    /// How many units there are.
+    pub fn num_units(&self) -> u32 {
         self.num_chunks() + u32::from(self.audio.is_some())
     }
 

@@ -2,6 +2,7 @@
 //! Every error is a [`Failure`] with its class; every call has an end (adapters set their own timeouts).
 
 mod capability;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,18 +10,21 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, OutputReport, PartRecord, Timestamp};
+use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
-use crate::job::{JobId, JobSpec, MediaUri};
+use crate::job::{JobId, MediaUri};
 use crate::letter::{DeadLetter, LetterId};
-use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, PinnedPlan, SourceIdentity};
 use crate::progress::Report;
 use crate::task::WorkUnit;
 
 pub use capability::{
     Capabilities, CapabilityFinding, CapabilityProbe, Device, Direction, GpuMonitor, GpuReading, PathCapability, Proof,
+};
+pub use stages::{
+    AssembleOutcome, AssembleRequest, OnProgress, RunStage, SplitRequest, StageRequest, StageRunner, UnitOutcome,
+    UnitRequest,
 };
 
 /// Answer of a port.
@@ -244,6 +248,8 @@ pub trait PartStore: Send + Sync {
     /// Records a part if none is recorded for its unit, and returns the one in force and how many units have one. The job
     /// of a new one waits for nothing any more.
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded>;
+    /// The recorded part of a unit. Takes the same time for any number of parts.
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>>;
     /// All recorded parts of a plan.
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>>;
     /// Forgets the part of a unit, because its file is missing or damaged.
@@ -305,7 +311,7 @@ pub trait Outbox: Send + Sync {
 pub trait Store: JobStore + PartStore + LeaseStore + Outbox {}
 impl<T: JobStore + PartStore + LeaseStore + Outbox> Store for T {}
 
-// ---------------------------------------------------------------------------------------------- storage and stages
+// ---------------------------------------------------------------------------------------------- storage
 
 /// The work storage of jobs, and the identity of inputs.
 pub trait WorkStorage: Send + Sync {
@@ -315,7 +321,7 @@ pub trait WorkStorage: Send + Sync {
     /// its input gives the same plan however often it is cut, and whoever has a device then.
     fn settle(&self, job_id: JobId, families: Families) -> Answer<Families>;
     /// The plan of a job, if it is there.
-    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>>;
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>>;
     /// The parts that lie in the work storage, by their records: what is needed where the store was emptied.
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>>;
     /// Forgets the part of a unit that is there and cannot be used: it is not among the [recorded
@@ -323,61 +329,6 @@ pub trait WorkStorage: Send + Sync {
     fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()>;
     /// Removes everything of a job from the work storage. Outputs stay.
     fn remove(&self, job_id: JobId) -> Answer<()>;
-}
-
-/// A pipeline to run.
-#[derive(Clone, Debug)]
-pub enum StageRequest {
-    /// Cut the input, write chunk sources and the plan.
-    Split {
-        /// The job.
-        job: Arc<JobSpec>,
-        /// The input as it was when the task began; a change in between fails as `retryable`.
-        source: SourceIdentity,
-        /// The devices that the plan may use.
-        families: Families,
-    },
-    /// Encode a unit into all its renditions.
-    Unit {
-        /// The plan.
-        plan: Arc<Plan>,
-        /// The unit.
-        unit: WorkUnit,
-        /// Renditions that are planned for a device are made with the CPU's family of their codec.
-        on_cpu: bool,
-    },
-    /// Join the parts, verify and publish the outputs.
-    Assemble {
-        /// The plan.
-        plan: Arc<Plan>,
-        /// A part for each unit of the plan.
-        parts: BTreeMap<WorkUnit, PartRecord>,
-    },
-}
-
-/// What a pipeline gave.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StageOutcome {
-    /// The plan, durable in the work storage with all its chunk sources.
-    Split(Arc<Plan>),
-    /// The part, durable in the work storage with all its files.
-    Unit(PartRecord),
-    /// The outputs, published.
-    Assembled(Vec<OutputReport>),
-    /// Files of these units are missing or damaged: they have to be encoded again.
-    PartsLost(Vec<WorkUnit>),
-    /// The source of the unit is damaged or missing, as this sentence says: the input has to be cut again.
-    SourceLost(String),
-}
-
-/// Called with the media time that a running stage has done, in nanoseconds.
-pub type OnProgress = Box<dyn Fn(u64) + Send>;
-
-/// Runs pipelines, each in a child process.
-pub trait StageRunner: Send + Sync {
-    /// Runs one to its end. Cancelling `stop` ends the child and gives `interrupted`. A stage whose media time does not
-    /// move is killed by the runner and classified. Dropping the future kills the child.
-    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome>;
 }
 
 // ---------------------------------------------------------------------------------------------- the rest

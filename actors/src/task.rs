@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Timestamp;
 use crate::job::JobId;
-use crate::plan::{Fingerprint, Plan};
+use crate::plan::Fingerprint;
 
 /// A task as it travels on the tasks topics. (Split has no task message: the job itself is it.)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,9 +127,6 @@ impl TryFrom<String> for WorkUnit {
     }
 }
 
-/// What encoding a frame costs, in frames that are decoded only, those in front of a window.
-const ENCODE_COST: u64 = 6;
-
 impl Task {
     /// The job that the task belongs to.
     pub fn job_id(&self) -> &JobId {
@@ -223,100 +220,17 @@ impl Task {
     }
 }
 
-/// What follows a split: the audio track first (one long task), then the heads of the chunk chains.
-pub fn after_split(plan: &Plan) -> Vec<WorkUnit> {
-    let audio = plan.audio.is_some().then_some(WorkUnit::Audio);
-    let heads = order(plan).into_iter().take(plan.parallelism as usize);
-    audio.into_iter().chain(heads.map(WorkUnit::Chunk)).collect()
-}
-
-/// What follows a finished unit in its chain: the chunk `parallelism` further on, if there is one.
-pub fn after_unit(plan: &Plan, unit: WorkUnit) -> Option<WorkUnit> {
-    match unit {
-        WorkUnit::Chunk(index) => {
-            let order = order(plan);
-            let place = order.iter().position(|other| *other == index)?;
-            order.get(place.checked_add(plan.parallelism as usize)?).copied().map(WorkUnit::Chunk)
-        }
-        WorkUnit::Audio => None,
-    }
-}
-
-/// The first unit of each chain that has no part: from there on the chains reach all units that have none.
-pub fn frontier(plan: &Plan, has_part: impl Fn(WorkUnit) -> bool) -> Vec<WorkUnit> {
-    let first_without =
-        |head| std::iter::successors(Some(head), |unit| after_unit(plan, *unit)).find(|unit| !has_part(*unit));
-    after_split(plan).into_iter().filter_map(first_without).collect()
-}
-
-/// The chunks in the order of their tasks: the longest first, so that no encoder is left with a long one at the end while
-/// the others have nothing to do.
-fn order(plan: &Plan) -> Vec<u32> {
-    let mut in_front = 0;
-    let mut source = "";
-    let mut order: Vec<(u64, u32)> = Vec::with_capacity(plan.video.chunks.len());
-    for chunk in &plan.video.chunks {
-        if chunk.source != source {
-            (source, in_front) = (&chunk.source, 0);
-        }
-        let frames = u64::from(chunk.window.frames);
-        order.push((frames * ENCODE_COST + in_front, chunk.index));
-        in_front += frames;
-    }
-    order.sort_by_key(|(cost, index)| (std::cmp::Reverse(*cost), *index));
-    order.into_iter().map(|(_, index)| index).collect()
-}
-
-/// All units of a plan.
-pub fn units(plan: &Plan) -> impl Iterator<Item = WorkUnit> {
-    plan.audio.is_some().then_some(WorkUnit::Audio).into_iter().chain((0..plan.num_chunks()).map(WorkUnit::Chunk))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing::plan_of;
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn the_chains_reach_every_unit_once_and_never_have_more_than_parallelism_chunks_open(
-            chunks in 1u32..60, parallelism in 1u32..20, audio: bool,
-        ) {
-            let plan = plan_of(chunks, parallelism, audio);
-            let mut open = after_split(&plan);
-            let mut seen = Vec::new();
-            while let Some(unit) = open.pop() {
-                let open_chunks = open.iter().filter(|unit| **unit != WorkUnit::Audio).count();
-                prop_assert!(open_chunks < parallelism as usize);
-                seen.push(unit);
-                open.extend(after_unit(&plan, unit));
-            }
-            seen.sort();
-            let mut all: Vec<_> = units(&plan).collect();
-            all.sort();
-            prop_assert_eq!(seen, all);
-        }
-
         #[test]
         fn a_unit_reads_back_from_its_text(index: u32) {
             let unit = WorkUnit::Chunk(index);
             prop_assert_eq!(WorkUnit::try_from(unit.to_string()), Ok(unit));
         }
-    }
-
-    #[test]
-    fn the_longest_chunks_come_first_and_equal_ones_in_their_order() {
-        let mut plan = plan_of(5, 2, true);
-        for (chunk, frames) in plan.video.chunks.iter_mut().zip([70, 175, 125, 175, 168]) {
-            chunk.window.frames = frames;
-        }
-        // The second reads the source of the first, and decodes what is in front of it.
-        plan.video.chunks[1].source = plan.video.chunks[0].source.clone();
-        assert_eq!(order(&plan), [1, 3, 4, 2, 0]);
-        assert_eq!(after_split(&plan), [WorkUnit::Audio, WorkUnit::Chunk(1), WorkUnit::Chunk(3)]);
-        assert_eq!(after_unit(&plan, WorkUnit::Chunk(3)), Some(WorkUnit::Chunk(2)));
-        assert_eq!(after_unit(&plan, WorkUnit::Chunk(2)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Joins the parts of one output, without decoding, and reads the result back before it calls it done.
 //!
-//! 1. every part is compared with its record; what is missing or damaged is the result ([`StageResult::PartsLost`])
+//! 1. every part is compared with its record; what is missing or damaged is the result ([`Joined::PartsLost`])
 //! 2. a first pass over the parts makes tables of times and sizes ([`tracks`], [`timing`])
 //! 3. a second pass copies the access units ([`to_mp4`], [`to_ts`])
 //! 4. the file is made durable, read back and compared ([`super::verify`]); one that differs is removed
@@ -26,7 +26,8 @@ use actors::job::Container;
 
 use super::gdp::write_failure;
 use super::verify;
-use crate::stage::protocol::{AssembleSpec, Assembled, StageEvent, StageResult};
+use crate::stage::Progress;
+use crate::stage::protocol::{AssembleSpec, Assembled, Joined};
 use timing::{CLOCK_90K, FrameTimes, choose_timescale};
 use tracks::{AudioTrack, VideoTrack};
 
@@ -51,19 +52,19 @@ pub struct Source<'a> {
 /// # Errors
 /// `retryable` where a file cannot be read or written, where parts and plan do not belong together, and where the
 /// output is not what it should be. The target is removed then.
-pub fn run(spec: &AssembleSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+pub fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
     let names = parts::lost(spec.video.iter().chain(&spec.audio))?;
     if !names.is_empty() {
-        return Ok(StageResult::PartsLost { names });
+        return Ok(Joined::PartsLost(names));
     }
     let source = Source::scan(spec)?;
-    emit(StageEvent::Progress { media_ns: 0 });
-    let assembled = write(&source, emit).and_then(|()| finish(&source));
+    progress(0);
+    let assembled = write(&source, progress).and_then(|()| finish(&source));
     if assembled.is_err() {
         // What is left of it must not be taken for an output; where it cannot be removed its name still says temporary.
         let _ = std::fs::remove_file(&spec.target);
     }
-    assembled.map(StageResult::Assemble)
+    assembled.map(Joined::Assembled)
 }
 
 impl<'a> Source<'a> {
@@ -105,12 +106,12 @@ impl<'a> Source<'a> {
     }
 }
 
-fn write(source: &Source, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
+fn write(source: &Source, progress: Progress<'_>) -> Result<(), Failure> {
     let told = Cell::new(0);
     let progress = |media_ns: u64| {
         if media_ns >= told.get() + PROGRESS_NS {
             told.set(media_ns);
-            emit(StageEvent::Progress { media_ns });
+            progress(media_ns);
         }
     };
     match source.spec.container {

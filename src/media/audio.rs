@@ -23,7 +23,8 @@ use actors::plan::{AudioFacts, AudioRendition};
 
 use super::gdp::GdpReader;
 use super::pipeline::{Gate, Pipeline, Wait};
-use crate::stage::protocol::{AudioSpec, StageEvent, StageResult};
+use crate::stage::Progress;
+use crate::stage::protocol::AudioSpec;
 use grid::Grid;
 use sinks::{Decoded, Packets};
 
@@ -34,7 +35,7 @@ pub const PRIMING_SAMPLES: u32 = 1024;
 ///
 /// # Errors
 /// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
-pub fn run(spec: &AudioSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+pub fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
     let renditions = &spec.plan.renditions;
     if renditions.len() != spec.targets.len() {
         let (targets, renditions) = (spec.targets.len(), renditions.len());
@@ -44,10 +45,10 @@ pub fn run(spec: &AudioSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
     for (index, (rendition, target)) in (0u64..).zip(renditions.iter().zip(&spec.targets)) {
         // Media time of all renditions together, as one track.
         let share = |media_ns: u64| (index * length_ns(&spec.plan.facts) + media_ns) / renditions.len() as u64;
-        let progress = |media_ns| emit(StageEvent::Progress { media_ns: share(media_ns) });
+        let progress = |media_ns| progress(share(media_ns));
         files.push(encode(&spec.source, &spec.plan.facts, rendition, target, &progress)?);
     }
-    Ok(StageResult::Audio { files })
+    Ok(files)
 }
 
 /// Length of what is heard, in nanoseconds.

@@ -22,11 +22,17 @@ pub mod trial;
 pub mod verify;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use actors::failure::{Failure, FailureClass};
+use actors::plan::SourceFacts;
 use gstreamer as gst;
 
-use crate::stage::protocol::{StageEvent, StageResult, StageSpec};
+use crate::stage::protocol::{
+    AssembleSpec, AudioSpec, DeviceElements, DevicesSpec, EncodeSpec, Encoded, Joined, ProbeSpec, Probed, SplitSpec,
+    Stage, StageSpec, TrialSpec, Tried,
+};
+use crate::stage::{Child, Progress};
 
 /// Prepares GStreamer; calling it again does nothing.
 ///
@@ -37,30 +43,85 @@ pub fn init() -> Result<(), Failure> {
         .map_err(|error| Failure::retryable(format!("GStreamer does not start: {error}; check its installation")))
 }
 
-/// Runs one stage to its end in this process. `emit` is called with progress only, from this thread;
-/// the result or the failure is what is returned.
+/// Carries out a stage to its end in this process, which is one of its own.
+pub trait CarryOut: Stage {
+    /// `progress` is called from this thread.
+    ///
+    /// # Errors
+    /// What the stage fails with, classified.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Self::Output, Failure>;
+}
+
+/// Starts GStreamer and carries out `spec`.
 ///
 /// # Errors
-/// What the stage fails with, classified.
-pub fn run(spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+/// As [`CarryOut::carry_out`], and [`init`].
+pub fn run<S: CarryOut>(spec: &S, progress: Progress<'_>) -> Result<S::Output, Failure> {
     init()?;
+    spec.carry_out(progress)
+}
+
+/// Carries out the stage that a stage process is for.
+pub fn dispatch(spec: StageSpec, child: &Child) -> ExitCode {
     match spec {
-        StageSpec::Split(spec) => split::run(&spec, emit).map(StageResult::Split),
-        StageSpec::Encode(spec) => encode::run(&spec, emit).or_else(|failure| blame(&spec.source, failure)),
-        StageSpec::Audio(spec) => audio::run(&spec, emit).or_else(|failure| blame(&spec.source, failure)),
-        StageSpec::Assemble(spec) => assemble::run(&spec, emit),
-        StageSpec::Probe => Ok(probe::run()),
-        StageSpec::Devices => Ok(probe::devices()),
-        StageSpec::Trial(spec) => trial::run(&spec, emit),
+        StageSpec::Split(spec) => child.run(&spec, run),
+        StageSpec::Encode(spec) => child.run(&*spec, run),
+        StageSpec::Audio(spec) => child.run(&*spec, run),
+        StageSpec::Assemble(spec) => child.run(&*spec, run),
+        StageSpec::Probe(spec) => child.run(&spec, run),
+        StageSpec::Devices(spec) => child.run(&spec, run),
+        StageSpec::Trial(spec) => child.run(&spec, run),
+    }
+}
+
+impl CarryOut for SplitSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
+        split::run(self, progress)
+    }
+}
+
+impl CarryOut for EncodeSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+        encode::run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
+    }
+}
+
+impl CarryOut for AudioSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+        audio::run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
+    }
+}
+
+impl CarryOut for AssembleSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Joined, Failure> {
+        assemble::run(self, progress)
+    }
+}
+
+impl CarryOut for ProbeSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<Probed, Failure> {
+        Ok(probe::run())
+    }
+}
+
+impl CarryOut for DevicesSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<DeviceElements, Failure> {
+        Ok(probe::devices())
+    }
+}
+
+impl CarryOut for TrialSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Tried, Failure> {
+        trial::run(self, progress)
     }
 }
 
 /// Whose fault a failed encode is: `source` is read once more from end to end, with its checksums. Whatever came of one
 /// that is not whole says nothing of the input.
-fn blame(source: &Path, failure: Failure) -> Result<StageResult, Failure> {
+fn blame(source: &Path, failure: Failure) -> Result<Encoded, Failure> {
     match failure.class {
         FailureClass::Retryable | FailureClass::Permanent => match gdp::check(source) {
-            Err(found) if found.class == FailureClass::Retryable => Ok(StageResult::SourceLost { how: found.message }),
+            Err(found) if found.class == FailureClass::Retryable => Ok(Encoded::SourceLost(found.message)),
             Ok(()) | Err(_) => Err(failure),
         },
         FailureClass::Device | FailureClass::Interrupted => Err(failure),

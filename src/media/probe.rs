@@ -17,7 +17,7 @@ use gstreamer::prelude::*;
 use super::device;
 use super::encode::foreign;
 use super::pipeline::Pipeline;
-use crate::stage::protocol::StageResult;
+use crate::stage::protocol::{DeviceElements, Probed};
 
 /// Frames or blocks of samples that each encoder is given.
 const BUFFERS: i32 = 5;
@@ -53,7 +53,7 @@ const NVRTC_VARIABLE: &str = "GST_CUDA_NVRTC_LIBNAME";
 const NVRTC: &str = "libnvrtc.so";
 
 /// Tries every encoder of the CPU that a plan can ask for. Never fails: what does not work is part of the answer.
-pub fn run() -> StageResult {
+pub fn run() -> Probed {
     let picture = |format| {
         gst::Caps::builder("video/x-raw")
             .field("format", format)
@@ -76,7 +76,7 @@ pub fn run() -> StageResult {
         versions.set(AAC_ENCODER, &ident::of_aac(made).unwrap_or_else(|| UNKNOWN.into()));
     }
     elements.insert(AAC_ENCODER.to_owned(), reason(made));
-    StageResult::Probe { elements, versions }
+    Probed { elements, versions }
 }
 
 /// What an encoder says of itself in what it made.
@@ -108,11 +108,11 @@ fn of_plugins() -> EncoderVersions {
 }
 
 /// Which elements of devices are registered, which libraries of NVIDIA's driver cannot be loaded, and which NVRTC can.
-pub fn devices() -> StageResult {
+pub fn devices() -> DeviceElements {
     device::wake();
     let there = OF_DEVICES.iter().filter(|name| gst::ElementFactory::find(name).is_some());
     let missing = OF_DRIVER.iter().filter(|name| load(name).is_none());
-    StageResult::Devices {
+    DeviceElements {
         elements: there.map(ToString::to_string).collect(),
         missing_libraries: missing.map(ToString::to_string).collect(),
         nvrtc: nvrtc(),
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
         crate::media::init().expect("GStreamer");
-        let StageResult::Probe { elements, versions } = run() else { panic!("not the result of a probe") };
+        let Probed { elements, versions } = run();
         assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
         assert!(elements.values().all(Option::is_none), "{elements:?}");
         let named: Vec<_> = versions.iter().filter(|(_, version)| *version != UNKNOWN).map(|(name, _)| name).collect();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_machine_without_a_gpu_has_no_element_of_one() {
         crate::media::init().expect("GStreamer");
-        let StageResult::Devices { elements, missing_libraries, .. } = devices() else { panic!("not the devices") };
+        let DeviceElements { elements, missing_libraries, .. } = devices();
         assert!(elements.iter().all(|name| OF_DEVICES.contains(&name.as_str())));
         assert_eq!(elements.iter().any(|name| name.starts_with("nv")), missing_libraries.is_empty());
     }

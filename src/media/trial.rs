@@ -18,7 +18,8 @@ use actors::job::{Preset, Rate};
 use actors::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 
 use super::encode;
-use crate::stage::protocol::{DeviceWork, EncodeSpec, Scaling, StageEvent, StageResult, TrialSpec, Tried};
+use crate::stage::Progress;
+use crate::stage::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
 use compare::Likeness;
 
 /// Quality at which both encode.
@@ -32,7 +33,7 @@ const KEYFRAME_INTERVAL: u32 = 25;
 ///
 /// # Errors
 /// `device` where the pictures are not those of the CPU, and whatever the encode stage fails with.
-pub fn run(spec: &TrialSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
+pub fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
     let directory = tempfile::tempdir()
         .map_err(|error| Failure::retryable(format!("a trial has no place for its film: {error}; check TMPDIR")))?;
     let source = directory.path().join("film.gdp");
@@ -49,19 +50,19 @@ pub fn run(spec: &TrialSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, F
             device,
         })
     };
-    let tried = encoded(&way("tried.gdp", spec.encoder, spec.device)?, emit)?;
+    let tried = encoded(&way("tried.gdp", spec.encoder, spec.device)?, progress)?;
     let cpu = way("cpu.gdp", EncoderFamily::cpu_family(spec.codec), DeviceWork::default())?;
-    let usual = encoded(&cpu, emit)?;
+    let usual = encoded(&cpu, progress)?;
     let same_bytes = tried.file.sha256 == usual.file.sha256;
     let likeness = compare::parts(&tried.path, &usual.path)?;
     judge(spec, &likeness, same_bytes)?;
-    Ok(StageResult::Trial(Tried {
+    Ok(Tried {
         fps: tried.fps.unwrap_or_default(),
         worst_psnr_db: likeness.worst_db,
         mean_psnr_db: likeness.mean_db(),
         same_bytes,
         bytes: tried.file.bytes,
-    }))
+    })
 }
 
 /// What one way gave.
@@ -71,9 +72,8 @@ struct Encoded {
     fps: Option<f64>,
 }
 
-fn encoded(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<Encoded, Failure> {
-    let (result, fps) = encode::timed(spec, emit)?;
-    let StageResult::Encode { mut files } = result else { return Err(Failure::retryable("an encode gave no part")) };
+fn encoded(spec: &EncodeSpec, progress: Progress<'_>) -> Result<Encoded, Failure> {
+    let (mut files, fps) = encode::timed(spec, progress)?;
     let file = files.pop().ok_or_else(|| Failure::retryable("an encode gave no part"))?;
     Ok(Encoded { path: Path::to_owned(&spec.targets[0]), file, fps })
 }

@@ -11,7 +11,7 @@ use actors::ports::{Capabilities, CapabilityProbe as _, Direction};
 use serde::Serialize;
 
 use super::probe::run;
-use super::protocol::{DeviceWork, Scaling, StageResult, StageSpec, TrialSpec, Tried};
+use super::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
 use super::{Launcher, ProcessProbe};
 
 /// A way that does not end is given up: ten minutes of slow HEVC are enough.
@@ -80,9 +80,8 @@ pub async fn check(probe: &ProcessProbe, launcher: &Launcher, order: &CheckOrder
     let capabilities = probe.probe().await?;
     let mut ways = Vec::new();
     for spec in specs(&capabilities, order) {
-        let outcome = match run(launcher, &StageSpec::Trial(spec), WAY_TIMEOUT).await {
-            Ok(StageResult::Trial(tried)) => Outcome::Works(tried),
-            Ok(_) => Outcome::Fails { error: "the stage answered for another one".into(), fault: None },
+        let outcome = match run(launcher, &spec, WAY_TIMEOUT).await {
+            Ok(tried) => Outcome::Works(tried),
             Err(failure) => Outcome::Fails { fault: failure.fault(), error: failure.message },
         };
         let way = way(&spec, outcome);

@@ -10,9 +10,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use actors::failure::Failure;
+use serde::Serialize;
 
 use super::isolation;
-use super::protocol::{StageEvent, StageResult, StageSpec};
+use super::protocol::{Stage, StageEvent, StageSpec};
 
 /// The largest spec that is read. A plan with 10,000 chunks has about 5 MB.
 const MAX_SPEC_BYTES: u64 = 256 << 20;
@@ -26,14 +27,29 @@ const STATUS_SETUP: u8 = 3;
 /// The worker is gone or wants no result any more.
 const STATUS_ABANDONED: u8 = 4;
 
-/// Runs the stage that standard input asks for. `run` is given the spec and what to call with events on the way; its
-/// last event is made here from its result. A panic in it is told as a failure.
+/// Called with the media time that is done, in nanoseconds from the beginning of the work of a stage.
+pub type Progress<'a> = &'a dyn Fn(u64);
+
+/// A stage process that knows what to do.
+pub struct Child(EventPipe);
+
+impl Child {
+    /// Runs its stage and tells the worker what came of it. A panic is told as a failure.
+    pub fn run<S: Stage>(
+        &self,
+        spec: &S,
+        stage: impl FnOnce(&S, Progress<'_>) -> Result<S::Output, Failure>,
+    ) -> ExitCode {
+        let progress = |media_ns| self.0.send::<()>(&StageEvent::Progress(media_ns));
+        let result = catch_unwind(AssertUnwindSafe(|| stage(spec, &progress)));
+        self.0.finish(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
+    }
+}
+
+/// Runs the stage that standard input asks for: `dispatch` hands it to [`Child::run`].
 ///
 /// The process belongs to the stage: standard output is taken, the process ends with its parent.
-pub fn child_main<F>(run: F) -> ExitCode
-where
-    F: FnOnce(StageSpec, &dyn Fn(StageEvent)) -> Result<StageResult, Failure>,
-{
+pub fn child_main(dispatch: impl FnOnce(StageSpec, &Child) -> ExitCode) -> ExitCode {
     let events = match isolation::take_stdout().and_then(|events| isolation::die_with_parent().map(|()| events)) {
         Ok(events) => EventPipe::new(events),
         Err(error) => return give_up(&format!("a stage process cannot be set up: {error}")),
@@ -42,29 +58,15 @@ where
     let spec = match read_spec() {
         Ok(Some(spec)) => spec,
         Ok(None) => return ExitCode::from(STATUS_ABANDONED),
-        Err(failure) => return finish(&events, Err(failure)),
+        Err(failure) => return events.finish::<()>(Err(failure)),
     };
     watch_stdin();
-    let result = catch_unwind(AssertUnwindSafe(|| run(spec, &|event| events.send(&event))));
-    finish(&events, result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))))
+    dispatch(spec, &Child(events))
 }
 
 fn give_up(message: &str) -> ExitCode {
     eprintln!("{message}");
     ExitCode::from(STATUS_SETUP)
-}
-
-fn finish(events: &EventPipe, result: Result<StageResult, Failure>) -> ExitCode {
-    match result {
-        Ok(result) => {
-            events.send(&StageEvent::Done(result));
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            events.send(&StageEvent::Failed(failure));
-            ExitCode::from(STATUS_FAILED)
-        }
-    }
 }
 
 /// The spec is one line, so that standard input can stay open behind it. `None` where the worker went away before.
@@ -110,12 +112,26 @@ impl EventPipe {
         Self { pipe: Mutex::new((file, None)) }
     }
 
+    /// Sends the last event.
+    fn finish<T: Serialize>(&self, result: Result<T, Failure>) -> ExitCode {
+        match result {
+            Ok(output) => {
+                self.send(&StageEvent::Done(output));
+                ExitCode::SUCCESS
+            }
+            Err(failure) => {
+                self.send::<T>(&StageEvent::Failed(failure));
+                ExitCode::from(STATUS_FAILED)
+            }
+        }
+    }
+
     /// Sends an event. Progress that follows another one at once is left out.
-    fn send(&self, event: &StageEvent) {
+    fn send<T: Serialize>(&self, event: &StageEvent<T>) {
         // A thread that panicked while it wrote left at worst half a line, which the worker finds.
         let mut pipe = self.pipe.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (file, last) = &mut *pipe;
-        if matches!(event, StageEvent::Progress { .. }) {
+        if matches!(event, StageEvent::Progress(_)) {
             let now = Instant::now();
             if last.is_some_and(|last| now - last < PROGRESS_INTERVAL) {
                 return;

@@ -25,7 +25,7 @@ pub mod runner;
 mod stop;
 mod watchdog;
 
-pub use child::child_main;
+pub use child::{Child, Progress, child_main};
 pub use gauge::Gauge;
 pub use probe::{DeviceProbe, ProcessProbe, Wanted};
 pub use process::{Launcher, StageProcess};

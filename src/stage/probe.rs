@@ -14,7 +14,7 @@ use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Di
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{StageResult, StageSpec};
+use super::protocol::{ProbeSpec, Probed, Stage};
 use super::{Gauge, Launcher, StageProcess};
 
 pub use devices::{DeviceProbe, Wanted, nvidia_is_visible};
@@ -48,10 +48,8 @@ impl CapabilityProbe for ProcessProbe {
     fn probe(&self) -> Answer<Capabilities> {
         let this = self.clone();
         Box::pin(async move {
-            let mut found = match run(&this.launcher, &StageSpec::Probe, PROBE_TIMEOUT).await? {
-                StageResult::Probe { elements, versions } => capabilities(&elements, &versions),
-                _ => return Err(Failure::retryable("the probe stage answered with the result of another stage")),
-            };
+            let Probed { elements, versions } = run(&this.launcher, &ProbeSpec {}, PROBE_TIMEOUT).await?;
+            let mut found = capabilities(&elements, &versions);
             this.devices.look(&this.launcher, &mut found).await;
             found.versions = of_what_works(&found);
             Ok(found)
@@ -60,14 +58,14 @@ impl CapabilityProbe for ProcessProbe {
 }
 
 /// Runs one stage that is over within `deadline`, however busy it is.
-pub(super) async fn run(launcher: &Launcher, spec: &StageSpec, deadline: Duration) -> Result<StageResult, Failure> {
+pub(super) async fn run<S: Stage>(launcher: &Launcher, spec: &S, deadline: Duration) -> Result<S::Output, Failure> {
     let process = StageProcess::new(launcher.clone(), deadline);
     let mut gauge = Gauge::new(Box::new(|_| {}));
     let stop = CancellationToken::new();
     // A stage that moves and never ends is killed with its future.
     let ran = timeout(deadline * 2, process.run(spec, &mut gauge, &stop)).await;
     ran.unwrap_or_else(|_| {
-        let message = format!("the {} stage took longer than {} s", spec.name(), deadline.as_secs() * 2);
+        let message = format!("the {} stage took longer than {} s", S::NAME, deadline.as_secs() * 2);
         Err(super::exit::overdue(spec.uses_device(), message))
     })
 }

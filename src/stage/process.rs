@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actors::failure::Failure;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
 use tokio::time::{sleep_until, timeout};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{self, ExitCount, Reason};
 use super::gauge::Gauge;
 use super::lines::Lines;
-use super::protocol::{StageEvent, StageResult, StageSpec};
+use super::protocol::{Order, Stage, StageEvent};
 use super::stop::Ladder;
 use super::watchdog::Movement;
 use log::StageLog;
@@ -39,9 +40,9 @@ pub struct StageProcess {
 }
 
 /// How it came that nothing more is expected of a process.
-enum End {
+enum End<T> {
     /// It told how it ended.
-    Told(Result<StageResult, Failure>),
+    Told(Result<T, Failure>),
     /// It closed its standard output without telling.
     Silent,
     /// It told something that is no event.
@@ -63,13 +64,13 @@ impl StageProcess {
     ///
     /// # Errors
     /// What the stage told; `interrupted` after `stop`; `retryable` where it crashed, stalled or broke the protocol.
-    pub async fn run(
+    pub async fn run<S: Stage>(
         &self,
-        spec: &StageSpec,
+        spec: &S,
         gauge: &mut Gauge,
         stop: &CancellationToken,
-    ) -> Result<StageResult, Failure> {
-        let stage = spec.name();
+    ) -> Result<S::Output, Failure> {
+        let stage = S::NAME;
         if stop.is_cancelled() {
             return Err(interrupted(stage));
         }
@@ -151,9 +152,9 @@ impl<'a> Run<'a> {
 
     /// Tells the process what to do and follows it until nothing more is expected of it. Its standard input is closed
     /// then.
-    async fn follow(&mut self, spec: &StageSpec, stop: &CancellationToken) -> Result<End, Failure> {
+    async fn follow<S: Stage>(&mut self, spec: &S, stop: &CancellationToken) -> Result<End<S::Output>, Failure> {
         // The other side reads one line and keeps waiting for the end of its input.
-        let mut line = serde_json::to_vec(spec)
+        let mut line = serde_json::to_vec(&Order::of(spec))
             .map_err(|error| Failure::permanent(format!("the stage cannot be described as JSON: {error}")))?;
         line.push(b'\n');
         let mut feed = pin!(feed(self.stdin.take(), line));
@@ -184,7 +185,7 @@ impl<'a> Run<'a> {
 
     /// The deadline of the watchdog is over. That may be because this worker itself stood still: what is in the pipe
     /// counts before the stage is blamed.
-    async fn look_again(&mut self, buffer: &mut [u8]) -> Option<End> {
+    async fn look_again<T: DeserializeOwned>(&mut self, buffer: &mut [u8]) -> Option<End<T>> {
         while self.movement.is_stalled() {
             let Ok(read) = timeout(GLANCE, self.stdout.read(buffer)).await else { return Some(End::Stalled) };
             if let Some(end) = self.take_events(&buffer[..read.unwrap_or(0)]) {
@@ -195,7 +196,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes what came out of standard output; nothing means that it was closed.
-    fn take_events(&mut self, bytes: &[u8]) -> Option<End> {
+    fn take_events<T: DeserializeOwned>(&mut self, bytes: &[u8]) -> Option<End<T>> {
         if bytes.is_empty() {
             return Some(if self.events.rest().is_empty() { End::Silent } else { garbage(self.events.rest()) });
         }
@@ -205,11 +206,11 @@ impl<'a> Run<'a> {
                 return;
             }
             match serde_json::from_slice(line) {
-                Ok(StageEvent::Progress { media_ns }) => {
+                Ok(StageEvent::Progress(media_ns)) => {
                     movement.observe(media_ns);
                     gauge.media(media_ns);
                 }
-                Ok(StageEvent::Done(result)) => end = Some(End::Told(Ok(result))),
+                Ok(StageEvent::Done(output)) => end = Some(End::Told(Ok(output))),
                 Ok(StageEvent::Failed(failure)) => end = Some(End::Told(Err(failure))),
                 Err(_) => end = Some(garbage(line)),
             }
@@ -221,7 +222,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn garbage(line: &[u8]) -> End {
+fn garbage<T>(line: &[u8]) -> End<T> {
     let shown = &line[..line.len().min(SHOWN_GARBAGE)];
     End::Garbage(String::from_utf8_lossy(shown).escape_debug().to_string())
 }

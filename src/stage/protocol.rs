@@ -1,11 +1,12 @@
-//! What the worker and a stage process say to each other: one JSON spec on the child's standard input, then
-//! one JSON event a line on its standard output. The last event is `done` or `failed`; a child that ends without
+//! What the worker and a stage process say to each other: one JSON [`Order`] on the child's standard input, then
+//! one JSON [`StageEvent`] a line on its standard output. The last event is `done` or `failed`; a child that ends without
 //! one has crashed. Standard error is for logs. All paths are local: the runner fetches inputs before and
 //! publishes files after; a stage never knows a URI's storage.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use actors::checkpoint::{PartFile, Verification};
@@ -13,9 +14,36 @@ use actors::failure::Failure;
 use actors::job::{Container, VideoCodec};
 use actors::plan::{AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition};
 
-/// What a child has to do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "lowercase")]
+/// What a child has to do, and what can come of it: a stage from end to end.
+pub trait Stage: Serialize + DeserializeOwned {
+    /// What comes of it, where it does not fail.
+    type Output: Serialize + DeserializeOwned;
+    /// The name in messages, logs and on the wire.
+    const NAME: &'static str;
+
+    /// Whether native code of a device runs in it.
+    fn uses_device(&self) -> bool {
+        false
+    }
+}
+
+/// The first line that a child reads.
+#[derive(Debug, Serialize)]
+pub struct Order<'a, S> {
+    stage: &'static str,
+    spec: &'a S,
+}
+
+impl<'a, S: Stage> Order<'a, S> {
+    /// To carry out `spec`.
+    pub const fn of(spec: &'a S) -> Self {
+        Self { stage: S::NAME, spec }
+    }
+}
+
+/// An [`Order`] as the child reads it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "stage", content = "spec", rename_all = "lowercase")]
 pub enum StageSpec {
     /// Cut an input.
     Split(SplitSpec),
@@ -26,46 +54,71 @@ pub enum StageSpec {
     /// Join parts into one output.
     Assemble(Box<AssembleSpec>),
     /// Find out which encoders of the CPU work.
-    Probe,
-    /// Find out which elements of devices there are. Loads their plugins and opens no device.
-    Devices,
+    Probe(ProbeSpec),
+    /// Find out which elements of devices there are.
+    Devices(DevicesSpec),
     /// Try one way through a device, or through the CPU to compare with.
     Trial(TrialSpec),
 }
 
-impl StageSpec {
-    /// The name used in logs and messages.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Split(_) => "split",
-            Self::Encode(_) => "encode",
-            Self::Audio(_) => "audio",
-            Self::Assemble(_) => "assemble",
-            Self::Probe => "probe",
-            Self::Devices => "devices",
-            Self::Trial(_) => "trial",
-        }
-    }
-
-    /// Whether native code of a device runs in it.
-    pub fn uses_device(&self) -> bool {
-        match self {
-            Self::Encode(spec) => spec.uses_device(),
-            Self::Trial(spec) => spec.uses_device(),
-            Self::Devices => true,
-            Self::Split(_) | Self::Audio(_) | Self::Assemble(_) | Self::Probe => false,
-        }
-    }
+impl Stage for SplitSpec {
+    type Output = SourceFacts;
+    const NAME: &'static str = "split";
 }
 
-impl EncodeSpec {
-    /// Whether a device decodes, scales or encodes.
-    pub fn uses_device(&self) -> bool {
+impl Stage for EncodeSpec {
+    type Output = Encoded;
+    const NAME: &'static str = "encode";
+
+    fn uses_device(&self) -> bool {
         let encodes = self.renditions.iter().any(|rendition| rendition.encoder.is_device());
         encodes || self.uses_nvidia()
     }
+}
 
-    /// Whether that device is NVIDIA's.
+impl Stage for AudioSpec {
+    type Output = Encoded;
+    const NAME: &'static str = "audio";
+}
+
+impl Stage for AssembleSpec {
+    type Output = Joined;
+    const NAME: &'static str = "assemble";
+}
+
+impl Stage for ProbeSpec {
+    type Output = Probed;
+    const NAME: &'static str = "probe";
+}
+
+impl Stage for DevicesSpec {
+    type Output = DeviceElements;
+    const NAME: &'static str = "devices";
+
+    fn uses_device(&self) -> bool {
+        true
+    }
+}
+
+impl Stage for TrialSpec {
+    type Output = Tried;
+    const NAME: &'static str = "trial";
+
+    fn uses_device(&self) -> bool {
+        self.encoder.is_device() || self.device != DeviceWork::default()
+    }
+}
+
+/// Encode a picture with each encoder of the CPU.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ProbeSpec {}
+
+/// List the elements of devices. Loads their plugins and opens no device.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct DevicesSpec {}
+
+impl EncodeSpec {
+    /// Whether a device decodes, scales or encodes that is NVIDIA's.
     pub fn uses_nvidia(&self) -> bool {
         let nvidia = EncoderFamily::Nvcodec;
         let encodes = self.renditions.iter().any(|rendition| rendition.encoder == nvidia);
@@ -90,13 +143,6 @@ pub struct TrialSpec {
     pub halved: bool,
     /// Length of the film in frames.
     pub frames: u32,
-}
-
-impl TrialSpec {
-    /// Whether a device is tried.
-    pub fn uses_device(&self) -> bool {
-        self.encoder.is_device() || self.device != DeviceWork::default()
-    }
 }
 
 /// Cut `input` into chunk sources and an audio source in `directory`.
@@ -194,71 +240,59 @@ pub struct PartSource {
 }
 
 /// What a child says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub enum StageEvent {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "of", rename_all = "lowercase")]
+pub enum StageEvent<T> {
     /// Media time done, in nanoseconds from the beginning of the work of this stage.
-    Progress {
-        /// Nanoseconds.
-        media_ns: u64,
-    },
+    Progress(u64),
     /// The stage is done; nothing follows.
-    Done(StageResult),
+    Done(T),
     /// The stage failed; nothing follows.
     Failed(Failure),
 }
 
-/// What a stage gave.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "lowercase")]
-pub enum StageResult {
-    /// What the input is, and the sources that were written.
-    Split(SourceFacts),
+/// What came of a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoded {
     /// One file for each rendition; `name` is left empty for the runner to fill.
-    Encode {
-        /// The files.
-        files: Vec<PartFile>,
-    },
-    /// One file for each rendition; `name` is left empty for the runner to fill.
-    Audio {
-        /// The files.
-        files: Vec<PartFile>,
-    },
-    /// An output that was verified.
-    Assemble(Assembled),
-    /// Nothing was assembled: these parts (by [`PartFile::name`]) are missing or not what their records say, and
-    /// have to be encoded again.
-    PartsLost {
-        /// All of them, in the order of the spec.
-        names: Vec<String>,
-    },
-    /// Nothing was encoded: the source is damaged or missing, and has to be cut again.
-    SourceLost {
-        /// How that was seen, one sentence.
-        how: String,
-    },
-    /// Encoders by element name that made a picture, or the reason why not.
-    Probe {
-        /// Element name to reason; `None` where it works.
-        elements: BTreeMap<String, Option<String>>,
-        /// What is known of versions, also of plugins that were not tried.
-        #[serde(default)]
-        versions: EncoderVersions,
-    },
-    /// Elements of devices that are registered, and libraries of the driver that cannot be loaded.
-    Devices {
-        /// Their names.
-        elements: Vec<String>,
-        /// Their file names.
-        missing_libraries: Vec<String>,
-        /// The major version of the NVRTC that GStreamer finds.
-        nvrtc: Option<u32>,
-    },
-    /// What came of a trial. One whose pictures are wrong fails as `device` instead.
-    Trial(Tried),
+    Files(Vec<PartFile>),
+    /// Nothing: it is damaged or missing, as this sentence says, and has to be cut again.
+    SourceLost(String),
 }
 
-/// A trial that went well.
+/// What came of the parts of an output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joined {
+    /// An output that was verified.
+    Assembled(Assembled),
+    /// Nothing: these parts (by [`PartFile::name`]), in the order of the spec, are missing or not what their records say,
+    /// and have to be encoded again.
+    PartsLost(Vec<String>),
+}
+
+/// What is known of the encoders of the CPU.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Element name to the reason why it made no picture; `None` where it works.
+    pub elements: BTreeMap<String, Option<String>>,
+    /// What is known of versions, also of plugins that were not tried.
+    pub versions: EncoderVersions,
+}
+
+/// What is installed for devices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceElements {
+    /// Names of the elements that are registered.
+    pub elements: Vec<String>,
+    /// File names of libraries of the driver that cannot be loaded.
+    pub missing_libraries: Vec<String>,
+    /// The major version of the NVRTC that GStreamer finds.
+    pub nvrtc: Option<u32>,
+}
+
+/// A trial that went well. One whose pictures are wrong fails as `device` instead.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     /// Frames per second from the first access unit to the last.
@@ -274,7 +308,7 @@ pub struct Tried {
 }
 
 /// An output as it lies under its temporary name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assembled {
     /// Size.
     pub bytes: u64,

@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use actors::failure::Failure;
 use actors::job::JobId;
-use actors::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner};
+use actors::plan::PinnedPlan;
+use actors::ports::{
+    Answer, AssembleOutcome, AssembleRequest, OnProgress, RunStage, SplitRequest, UnitOutcome, UnitRequest,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::gauge::Gauge;
 use super::process::{Launcher, StageProcess};
-use super::protocol::{StageResult, StageSpec};
+use super::protocol::Stage;
 use super::proven::Proven;
 use crate::storage::Storage;
 
@@ -55,44 +58,38 @@ impl ProcessRunner {
     }
 }
 
-impl StageRunner for ProcessRunner {
-    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome> {
-        let inner = Arc::clone(&self.0);
-        let span = tracing::info_span!("stage", job_id = %job_id(&request));
-        let run = async move {
-            match request {
-                StageRequest::Split { job, source, families } => {
-                    inner.split(&job, &source, &families, Gauge::new(progress), &stop).await.map(StageOutcome::Split)
-                }
-                StageRequest::Unit { plan, unit, on_cpu } => {
-                    inner.unit(&plan, unit, on_cpu, Gauge::new(progress), &stop).await
-                }
-                StageRequest::Assemble { plan, parts } => inner.assemble(&plan, &parts, progress, &stop).await,
-            }
-        };
-        Box::pin(run.instrument(span))
+impl RunStage<SplitRequest> for ProcessRunner {
+    fn run(&self, request: SplitRequest, progress: OnProgress, stop: CancellationToken) -> Answer<Arc<PinnedPlan>> {
+        let (inner, span) = (Arc::clone(&self.0), span(&request.job.job_id));
+        Box::pin(async move { inner.split(&request, Gauge::new(progress), &stop).await }.instrument(span))
     }
 }
 
-fn job_id(request: &StageRequest) -> &JobId {
-    match request {
-        StageRequest::Split { job, .. } => &job.job_id,
-        StageRequest::Unit { plan, .. } | StageRequest::Assemble { plan, .. } => &plan.job.job_id,
+impl RunStage<UnitRequest> for ProcessRunner {
+    fn run(&self, request: UnitRequest, progress: OnProgress, stop: CancellationToken) -> Answer<UnitOutcome> {
+        let (inner, span) = (Arc::clone(&self.0), span(&request.plan.job.job_id));
+        Box::pin(async move { inner.unit(&request, Gauge::new(progress), &stop).await }.instrument(span))
     }
+}
+
+impl RunStage<AssembleRequest> for ProcessRunner {
+    fn run(&self, request: AssembleRequest, progress: OnProgress, stop: CancellationToken) -> Answer<AssembleOutcome> {
+        let (inner, span) = (Arc::clone(&self.0), span(&request.plan.job.job_id));
+        Box::pin(async move { inner.assemble(&request, progress, &stop).await }.instrument(span))
+    }
+}
+
+fn span(job_id: &JobId) -> tracing::Span {
+    tracing::info_span!("stage", %job_id)
 }
 
 impl Inner {
-    async fn process(
+    async fn process<S: Stage>(
         &self,
-        spec: &StageSpec,
+        spec: &S,
         gauge: &mut Gauge,
         stop: &CancellationToken,
-    ) -> Result<StageResult, Failure> {
+    ) -> Result<S::Output, Failure> {
         self.process.run(spec, gauge, stop).await
     }
-}
-
-/// A stage answered with the result of another one.
-fn mismatch(stage: &str) -> Failure {
-    Failure::retryable(format!("the {stage} stage answered with the result of another stage"))
 }

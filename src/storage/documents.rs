@@ -26,19 +26,28 @@ impl Documents {
 
     /// Writes a document; one of that name is replaced.
     pub(super) async fn put(&self, name: &str, document: &impl Serialize) -> Result<(), Failure> {
-        self.write(name, document, PutMode::Overwrite).await.map(|_| ())
+        self.put_bytes(name, &json_of(name, document)?).await
+    }
+
+    /// The same of one that is JSON already.
+    pub(super) async fn put_bytes(&self, name: &str, json: &[u8]) -> Result<(), Failure> {
+        self.write(name, json, PutMode::Overwrite).await.map(|_| ())
     }
 
     /// Writes a document unless there is one of that name; the answer is whether it was written.
     pub(super) async fn put_first(&self, name: &str, document: &impl Serialize) -> Result<bool, Failure> {
-        self.write(name, document, PutMode::Create).await
+        self.put_first_bytes(name, &json_of(name, document)?).await
     }
 
-    async fn write(&self, name: &str, document: &impl Serialize, mode: PutMode) -> Result<bool, Failure> {
-        let json = serde_json::to_vec(document)
-            .map_err(|error| Failure::permanent(format!("the document {name} cannot be written as JSON: {error}")))?;
+    /// The same of one that is JSON already.
+    pub(super) async fn put_first_bytes(&self, name: &str, json: &[u8]) -> Result<bool, Failure> {
+        self.write(name, json, PutMode::Create).await
+    }
+
+    async fn write(&self, name: &str, json: &[u8], mode: PutMode) -> Result<bool, Failure> {
         let path = path(name)?;
-        match faults::documents(self.store.put_opts(&path, json.into(), PutOptions::from(mode))).await? {
+        let payload = json.to_vec().into();
+        match faults::documents(self.store.put_opts(&path, payload, PutOptions::from(mode))).await? {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(failure("write", name, &error)),
@@ -47,14 +56,23 @@ impl Documents {
 
     /// Reads a document. One that is damaged counts as missing: whoever needs it makes it again.
     pub(super) async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        self.get_with(name, |json| serde_json::from_slice(&json)).await
+    }
+
+    /// The same with a reader of its own.
+    pub(super) async fn get_with<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(Vec<u8>) -> serde_json::Result<T>,
+    ) -> Result<Option<T>, Failure> {
         let path = path(name)?;
-        let read = faults::documents(async { self.store.get(&path).await?.bytes().await }).await?;
-        let json = match read {
+        let found = faults::documents(async { self.store.get(&path).await?.bytes().await }).await?;
+        let json = match found {
             Ok(json) => json,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failure("read", name, &error)),
         };
-        match serde_json::from_slice(&json) {
+        match read(json.into()) {
             Ok(document) => Ok(Some(document)),
             Err(error) => {
                 tracing::warn!(name, %error, "a document in the work storage is damaged and counts as missing");
@@ -81,6 +99,11 @@ impl Documents {
             Err(error) => Err(failure("remove", name, &error)),
         }
     }
+}
+
+fn json_of(name: &str, document: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(document)
+        .map_err(|error| Failure::permanent(format!("the document {name} cannot be written as JSON: {error}")))
 }
 
 fn path(name: &str) -> Result<Path, Failure> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use actors::checkpoint::{OutputReport, PartRecord};
 use actors::failure::Failure;
 use actors::job::JobId;
-use actors::plan::{Fingerprint, Plan};
+use actors::plan::{Fingerprint, PinnedPlan};
 use actors::task::WorkUnit;
 
 use super::durable::{create_dirs, sync_dir, sync_file};
@@ -64,16 +64,16 @@ impl PlanFiles {
     ///
     /// # Errors
     /// `retryable` where the work storage fails.
-    pub async fn store_plan(&self, plan: Plan) -> Result<Plan, Failure> {
+    pub async fn store_plan(&self, plan: PinnedPlan) -> Result<PinnedPlan, Failure> {
         let name = self.document("plan.json");
-        if self.storage.documents().put_first(&name, &plan).await? {
+        if self.storage.documents().put_first_bytes(&name, plan.stored()).await? {
             return Ok(plan);
         }
         if let Some(first) = self.plan().await? {
             return Ok(first);
         }
         // What is there is damaged.
-        self.storage.documents().put(&name, &plan).await?;
+        self.storage.documents().put_bytes(&name, plan.stored()).await?;
         Ok(plan)
     }
 
@@ -81,9 +81,9 @@ impl PlanFiles {
     ///
     /// # Errors
     /// `retryable` where the work storage fails.
-    pub async fn plan(&self) -> Result<Option<Plan>, Failure> {
-        let plan: Option<Plan> = self.storage.documents().get(&self.document("plan.json")).await?;
-        Ok(plan.filter(|plan| plan.fingerprint() == self.fingerprint))
+    pub async fn plan(&self) -> Result<Option<PinnedPlan>, Failure> {
+        let plan = self.storage.documents().get_with(&self.document("plan.json"), PinnedPlan::read).await?;
+        Ok(plan.filter(|plan| *plan.fingerprint() == self.fingerprint))
     }
 
     /// Where a chunk or audio source is, if it is there and has something in it.

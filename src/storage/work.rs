@@ -2,11 +2,12 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use actors::checkpoint::PartRecord;
 use actors::failure::Failure;
 use actors::job::{JobId, MediaUri};
-use actors::plan::{Families, Fingerprint, Plan, SourceIdentity};
+use actors::plan::{Families, Fingerprint, PinnedPlan, SourceIdentity};
 use actors::ports::{Answer, WorkStorage};
 use actors::task::WorkUnit;
 
@@ -38,9 +39,9 @@ impl WorkStorage for Storage {
         })
     }
 
-    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>> {
         let files = self.plan_files(&job_id, &fingerprint);
-        Box::pin(async move { files?.plan().await })
+        Box::pin(async move { Ok(files?.plan().await?.map(Arc::new)) })
     }
 
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {

@@ -156,6 +156,17 @@ impl PartStore for EmbeddedStore {
         self.durably(move |change| change.record(&job_id, &fingerprint, part, now))
     }
 
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        self.blocking(move |inner| {
+            inner.read(|transaction| {
+                if tables::row_of(&transaction.open_table(JOBS)?, &job_id, chrono::Utc::now())?.is_none() {
+                    return Ok(None);
+                }
+                tables::part_of(&transaction.open_table(PARTS)?, &job_id, &fingerprint, unit)
+            })
+        })
+    }
+
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         self.blocking(move |inner| {
             inner.read(|transaction| {

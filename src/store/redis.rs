@@ -189,6 +189,15 @@ impl PartStore for RedisStore {
         })
     }
 
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        let (link, key) = (self.link.clone(), keys::parts(&job_id, &fingerprint));
+        Box::pin(async move {
+            let call = Call::new("read a part", &scripts::READ_FIELD, &key).arg(unit.to_string());
+            let found: Option<String> = link.invoke(call).await?;
+            found.map(|json| read_json(&link, &key, &json)).transpose()
+        })
+    }
+
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         let (link, key) = (self.link.clone(), keys::parts(&job_id, &fingerprint));
         Box::pin(async move {

@@ -84,6 +84,10 @@ impl PartStore for PatientStore {
         self.ask("record", move |store| store.record(job_id.clone(), fingerprint.clone(), part.clone(), now))
     }
 
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        self.ask("part", move |store| store.part(job_id.clone(), fingerprint.clone(), unit))
+    }
+
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         self.ask("parts", move |store| store.parts(job_id.clone(), fingerprint.clone()))
     }

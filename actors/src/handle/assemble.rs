@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::family::{is_for_cpu, to_make_again};
 use super::policy::Attempt;
 use super::situation::Situation;
-use super::{Step, Workbench, unexpected};
+use super::{Step, Workbench};
 use crate::board::AFTER_ENCODE;
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
 use crate::failure::Failure;
-use crate::plan::Plan;
-use crate::ports::{StageOutcome, StageRequest};
-use crate::task::{Task, WorkUnit, units};
+use crate::plan::PinnedPlan;
+use crate::ports::{AssembleOutcome, AssembleRequest};
+use crate::task::{Task, WorkUnit};
 use crate::work::RunWork;
 
 impl Workbench {
@@ -45,7 +45,7 @@ impl Workbench {
         self.enter_assembly(&checkpoint).await?;
         let entry = self.board.assembly(&plan, &checkpoint);
         let on_cpu = is_for_cpu(&plan, parts.values());
-        let request = StageRequest::Assemble { plan: plan.clone(), parts };
+        let request = AssembleRequest { plan: plan.clone(), parts };
         let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
         let step = match outcome {
             Ok(outcome) => self.after_assembly(&checkpoint, &plan, outcome, on_cpu).await,
@@ -56,14 +56,14 @@ impl Workbench {
     }
 
     /// The parts of all units; where some are missing, their tasks are published again.
-    async fn all_parts(&self, plan: &Arc<Plan>) -> Result<Option<BTreeMap<WorkUnit, PartRecord>>, Failure> {
+    async fn all_parts(&self, plan: &Arc<PinnedPlan>) -> Result<Option<BTreeMap<WorkUnit, PartRecord>>, Failure> {
         let mut parts = self.known_parts(plan).await?;
-        if units(plan).any(|unit| !parts.contains_key(&unit)) {
+        if plan.units().any(|unit| !parts.contains_key(&unit)) {
             self.restore_parts(plan).await?;
             // Read once more, and never again: what was looked at is what is joined, whatever is forgotten meanwhile.
             parts = self.known_parts(plan).await?;
         }
-        let missing: Vec<WorkUnit> = units(plan).filter(|unit| !parts.contains_key(unit)).collect();
+        let missing: Vec<WorkUnit> = plan.units().filter(|unit| !parts.contains_key(unit)).collect();
         if missing.is_empty() {
             return Ok(Some(parts));
         }
@@ -82,24 +82,23 @@ impl Workbench {
     async fn after_assembly(
         &self,
         checkpoint: &Checkpoint,
-        plan: &Arc<Plan>,
-        outcome: StageOutcome,
+        plan: &Arc<PinnedPlan>,
+        outcome: AssembleOutcome,
         on_cpu: bool,
     ) -> Result<Step, Failure> {
         match outcome {
-            StageOutcome::Assembled(outputs) => {
+            AssembleOutcome::Published(outputs) => {
                 self.end_job(checkpoint, Outcome::Completed(outputs), Some(plan)).await?;
                 Ok(Step::Done)
             }
-            StageOutcome::PartsLost(units) => {
+            AssembleOutcome::PartsLost(units) => {
                 self.replace_parts(plan, units, on_cpu).await?;
                 Ok(Step::Done)
             }
-            StageOutcome::Split(_) | StageOutcome::Unit(_) | StageOutcome::SourceLost(_) => Err(unexpected(&outcome)),
         }
     }
 
-    async fn replace_parts(&self, plan: &Arc<Plan>, units: Vec<WorkUnit>, on_cpu: bool) -> Result<(), Failure> {
+    async fn replace_parts(&self, plan: &Arc<PinnedPlan>, units: Vec<WorkUnit>, on_cpu: bool) -> Result<(), Failure> {
         let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
         tracing::warn!(%job_id, lost = units.len(), "parts are lost or damaged, making them again");
         for unit in &units {

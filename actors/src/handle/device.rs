@@ -25,8 +25,8 @@ use crate::checkpoint::Checkpoint;
 use crate::failure::{DeviceFault, Failure, FailureClass};
 use crate::gpu::{Session, Taken, count_fallback};
 use crate::job::{GpuMode, JobId, JobSpec, VideoCodec};
-use crate::plan::{EncoderVersions, Families, Plan};
-use crate::ports::{StageOutcome, StageRequest};
+use crate::plan::{EncoderVersions, Families, PinnedPlan, Plan};
+use crate::ports::{UnitOutcome, UnitRequest};
 use crate::task::{Task, WorkUnit};
 use crate::work::RunWork;
 
@@ -103,16 +103,16 @@ impl Workbench {
     pub(super) async fn run_unit(
         &self,
         asked: &RunWork,
-        plan: &Arc<Plan>,
+        plan: &Arc<PinnedPlan>,
         unit: WorkUnit,
         place: Place,
         lease: &Lease,
         entry: &Entry,
         attempt: &Attempt,
-    ) -> Result<Option<StageOutcome>, Failure> {
+    ) -> Result<Option<UnitOutcome>, Failure> {
         let job_id = &plan.job.job_id;
         let required = plan.job.gpu == GpuMode::Require;
-        let request = |on_cpu| StageRequest::Unit { plan: plan.clone(), unit, on_cpu };
+        let request = |on_cpu| UnitRequest { plan: plan.clone(), unit, on_cpu };
         let session = match place {
             // Attempts before it took their worker with them, and the device may be why.
             Place::Device(_) if !required && self.is_last(attempt) && attempt.is_again() => None,
@@ -139,16 +139,16 @@ impl Workbench {
     /// What came of a device; `None` where the CPU has to do it.
     fn after_device(
         &self,
-        plan: &Arc<Plan>,
+        plan: &Arc<PinnedPlan>,
         unit: WorkUnit,
         entry: &Entry,
         attempt: &Attempt,
-        outcome: Result<StageOutcome, Failure>,
-    ) -> Option<Result<StageOutcome, Failure>> {
+        outcome: Result<UnitOutcome, Failure>,
+    ) -> Option<Result<UnitOutcome, Failure>> {
         let failure = match outcome {
             Err(failure) => failure,
             Ok(outcome) => {
-                if matches!(outcome, StageOutcome::Unit(_)) {
+                if matches!(outcome, UnitOutcome::Made(_)) {
                     self.gpu.worked();
                 }
                 return Some(Ok(outcome));

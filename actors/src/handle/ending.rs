@@ -8,7 +8,7 @@ use crate::board::media_length;
 use crate::checkpoint::{Advance, Checkpoint, Outcome};
 use crate::failure::Failure;
 use crate::job::JobId;
-use crate::plan::Plan;
+use crate::plan::PinnedPlan;
 use crate::progress::Report;
 
 /// Tries to remove the work of a job; what is left is only disk space, which the operator's clean-up takes.
@@ -20,7 +20,7 @@ impl Workbench {
         &self,
         seen: &Checkpoint,
         outcome: Outcome,
-        plan: Option<&Arc<Plan>>,
+        plan: Option<&Arc<PinnedPlan>>,
     ) -> Result<(), Failure> {
         let job_id = &seen.job_id;
         let checkpoint = self.store.read(job_id.clone()).await?.unwrap_or_else(|| seen.clone());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Workbench, tally};
 use crate::checkpoint::PartRecord;
 use crate::failure::Failure;
-use crate::plan::{EncoderFamily, Plan};
+use crate::plan::{EncoderFamily, PinnedPlan, Plan};
 use crate::task::WorkUnit;
 
 type Parts = BTreeMap<WorkUnit, PartRecord>;
@@ -49,7 +49,7 @@ pub(super) fn to_make_again(plan: &Plan, parts: &Parts) -> Vec<WorkUnit> {
 
 impl Workbench {
     /// Makes these chunks again by the CPU. May stop anywhere: whoever comes next finds them missing, or made by a device.
-    pub(super) async fn make_again_by_cpu(&self, plan: &Plan, units: Vec<WorkUnit>) -> Result<(), Failure> {
+    pub(super) async fn make_again_by_cpu(&self, plan: &PinnedPlan, units: Vec<WorkUnit>) -> Result<(), Failure> {
         let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
         tracing::warn!(%job_id, chunks = units.len(), "a rendition in MP4 has parts of a device and of the CPU, the CPU makes all of it");
         for unit in &units {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Workbench;
 use crate::failure::Failure;
 use crate::job::JobId;
-use crate::ports::{OnProgress, StageOutcome, StageRequest, Store};
+use crate::ports::{OnProgress, RunStage, StageRequest, StageRunner, Store};
 
 /// Giving a lease back may take this long; after that it runs out by itself.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,14 +63,17 @@ impl Workbench {
     }
 
     /// Runs a stage under a lease that is renewed while it runs.
-    pub(super) async fn run_stage(
+    pub(super) async fn run_stage<R: StageRequest>(
         &self,
         job_id: &JobId,
         lease: &Lease,
-        request: StageRequest,
+        request: R,
         progress: OnProgress,
         stop: &CancellationToken,
-    ) -> Result<StageOutcome, Failure> {
+    ) -> Result<R::Output, Failure>
+    where
+        dyn StageRunner: RunStage<R>,
+    {
         let stop = stop.child_token();
         let stage = self.stages.run(request, progress, stop.clone());
         tokio::select! {

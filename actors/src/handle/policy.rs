@@ -13,7 +13,7 @@ use super::tally::{self, Outcome as TaskOutcome};
 use crate::checkpoint::{Checkpoint, Outcome};
 use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, JobSpec};
-use crate::plan::Plan;
+use crate::plan::PinnedPlan;
 use crate::task::WorkUnit;
 use crate::work::{End, RunWork, Work};
 
@@ -24,7 +24,7 @@ pub(super) struct Attempt {
     counted: Option<u32>,
     task: String,
     /// Media of a chunk that it had encoded when it ended without a part.
-    media: Option<(Arc<Plan>, WorkUnit, u64)>,
+    media: Option<(Arc<PinnedPlan>, WorkUnit, u64)>,
 }
 
 impl Attempt {
@@ -34,7 +34,7 @@ impl Attempt {
     }
 
     /// It ended without a part after so much media.
-    pub fn ended_after(&mut self, plan: &Arc<Plan>, unit: WorkUnit, media_ns: u64) {
+    pub fn ended_after(&mut self, plan: &Arc<PinnedPlan>, unit: WorkUnit, media_ns: u64) {
         self.media = Some((plan.clone(), unit, media_ns));
     }
 }

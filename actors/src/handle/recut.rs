@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use super::policy::Attempt;
-use super::{Step, Workbench, unexpected};
+use super::{Step, Workbench};
 use crate::failure::Failure;
-use crate::plan::Plan;
-use crate::ports::{StageOutcome, StageRequest};
+use crate::plan::PinnedPlan;
+use crate::ports::SplitRequest;
 use crate::task::Task;
 use crate::work::RunWork;
 
@@ -21,7 +21,7 @@ impl Workbench {
         &self,
         asked: &RunWork,
         task: &Task,
-        plan: &Arc<Plan>,
+        plan: &Arc<PinnedPlan>,
         how: &str,
         attempt: &Attempt,
     ) -> Result<Step, Failure> {
@@ -41,7 +41,7 @@ impl Workbench {
         let outcome = match self.work.identify(job.input.uri.clone()).await {
             Ok(source) => match self.work.settle(job_id.clone(), plan.families()).await {
                 Ok(families) => {
-                    let request = StageRequest::Split { job, source, families };
+                    let request = SplitRequest { job, source, families };
                     self.run_stage(job_id, &lease, request, Box::new(|_| {}), &asked.stop).await
                 }
                 Err(failure) => Err(failure),
@@ -49,13 +49,11 @@ impl Workbench {
             Err(failure) => Err(failure),
         };
         lease.release().await;
-        match outcome.map_err(|failure| failure.context(how))? {
-            StageOutcome::Split(cut) => self.after_recut(plan, &cut, how).await,
-            other => Err(unexpected(&other)),
-        }
+        let cut = outcome.map_err(|failure| failure.context(how))?;
+        self.after_recut(plan, &cut, how).await
     }
 
-    async fn after_recut(&self, plan: &Plan, cut: &Arc<Plan>, how: &str) -> Result<Step, Failure> {
+    async fn after_recut(&self, plan: &PinnedPlan, cut: &Arc<PinnedPlan>, how: &str) -> Result<Step, Failure> {
         let job_id = &plan.job.job_id;
         if cut.fingerprint() != plan.fingerprint() {
             // The input was replaced, or cut by a worker of another version or with another length of chunks: what is

@@ -10,8 +10,8 @@ use crate::board::encode_progress;
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
 use crate::failure::Failure;
 use crate::job::JobId;
-use crate::plan::{Fingerprint, Plan};
-use crate::task::{Task, WorkUnit, frontier};
+use crate::plan::{Fingerprint, PinnedPlan, Plan};
+use crate::task::{Task, WorkUnit};
 
 /// What a task finds.
 pub(super) enum Situation {
@@ -22,7 +22,7 @@ pub(super) enum Situation {
     /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
     /// There is work.
-    Live(Checkpoint, Arc<Plan>),
+    Live(Checkpoint, Arc<PinnedPlan>),
 }
 
 impl Workbench {
@@ -59,13 +59,17 @@ impl Workbench {
     }
 
     /// The plan of a job, kept for the next task.
-    pub(super) async fn plan(&self, job_id: &JobId, fingerprint: &Fingerprint) -> Result<Option<Arc<Plan>>, Failure> {
+    pub(super) async fn plan(
+        &self,
+        job_id: &JobId,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<Arc<PinnedPlan>>, Failure> {
         if let Some(plan) = self.plans.get(job_id, fingerprint) {
             return Ok(Some(plan));
         }
-        let plan = self.work.plan(job_id.clone(), fingerprint.clone()).await?.map(Arc::new);
+        let plan = self.work.plan(job_id.clone(), fingerprint.clone()).await?;
         if let Some(plan) = &plan {
-            self.plans.keep(fingerprint, plan);
+            self.plans.keep(plan);
         }
         Ok(plan)
     }
@@ -97,22 +101,22 @@ impl Workbench {
 
     /// Starts each chain again where its first part is missing. A part that the store knew and the work storage lost has
     /// no task any more, and nobody remembers that it had one; where there is a task, two are as good.
-    async fn resume_chains(&self, plan: &Plan) -> Result<(), Failure> {
+    async fn resume_chains(&self, plan: &PinnedPlan) -> Result<(), Failure> {
         let known = self.known_parts(plan).await?;
         let on_cpu = is_for_cpu(plan, known.values());
-        self.publish_units(plan, frontier(plan, |unit| known.contains_key(&unit)), on_cpu).await
+        self.publish_units(plan, plan.frontier(|unit| known.contains_key(&unit)), on_cpu).await
     }
 
     /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.
-    pub(super) async fn put_in_force(&self, plan: &Plan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
-        let plan_in_force = Some((plan.fingerprint(), plan.num_chunks()));
+    pub(super) async fn put_in_force(&self, plan: &PinnedPlan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
+        let plan_in_force = Some((plan.fingerprint().clone(), plan.num_chunks()));
         let step = Advance { plan: plan_in_force, ..encoding(plan, units_done) };
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
     /// Records the parts of the work storage that the store does not know; returns how many units have a part then.
-    pub(super) async fn restore_parts(&self, plan: &Plan) -> Result<u32, Failure> {
+    pub(super) async fn restore_parts(&self, plan: &PinnedPlan) -> Result<u32, Failure> {
         let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
         let known = self.store.parts(job_id.clone(), fingerprint.clone()).await?;
         let stored = self.work.recorded_parts(job_id.clone(), fingerprint.clone()).await?;
@@ -139,8 +143,8 @@ impl Workbench {
     }
 
     /// The recorded parts of a plan.
-    pub(super) async fn known_parts(&self, plan: &Plan) -> Result<BTreeMap<WorkUnit, PartRecord>, Failure> {
-        self.store.parts(plan.job.job_id.clone(), plan.fingerprint()).await
+    pub(super) async fn known_parts(&self, plan: &PinnedPlan) -> Result<BTreeMap<WorkUnit, PartRecord>, Failure> {
+        self.store.parts(plan.job.job_id.clone(), plan.fingerprint().clone()).await
     }
 }
 

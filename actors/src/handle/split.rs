@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::policy::Attempt;
-use super::{Step, Workbench, unexpected};
+use super::{Step, Workbench};
 use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
 use crate::failure::Failure;
 use crate::job::JobSpec;
-use crate::plan::{Plan, SourceIdentity};
-use crate::ports::{StageOutcome, StageRequest};
-use crate::task::after_split;
+use crate::plan::{PinnedPlan, SourceIdentity};
+use crate::ports::SplitRequest;
 use crate::work::RunWork;
 
 impl Workbench {
@@ -46,7 +45,7 @@ impl Workbench {
         job: &Arc<JobSpec>,
         checkpoint: &Checkpoint,
         attempt: &mut Attempt,
-    ) -> Result<Result<Arc<Plan>, Step>, Failure> {
+    ) -> Result<Result<Arc<PinnedPlan>, Step>, Failure> {
         let source = self.work.identify(job.input.uri.clone()).await?;
         if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
             return Ok(Ok(plan));
@@ -59,32 +58,26 @@ impl Workbench {
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
         let families = self.work.settle(job.job_id.clone(), families).await?;
         let entry = self.board.split(checkpoint);
-        let request = StageRequest::Split { job: job.clone(), source, families };
+        let request = SplitRequest { job: job.clone(), source, families };
         let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
         lease.release().await;
-        match outcome? {
-            StageOutcome::Split(plan) => Ok(Ok(plan)),
-            other @ (StageOutcome::Unit(_)
-            | StageOutcome::Assembled(_)
-            | StageOutcome::PartsLost(_)
-            | StageOutcome::SourceLost(_)) => Err(unexpected(&other)),
-        }
+        Ok(Ok(outcome?))
     }
 
     async fn plan_in_force(
         &self,
         checkpoint: &Checkpoint,
         source: &SourceIdentity,
-    ) -> Result<Option<Arc<Plan>>, Failure> {
+    ) -> Result<Option<Arc<PinnedPlan>>, Failure> {
         let Some(fingerprint) = &checkpoint.fingerprint else { return Ok(None) };
         let plan = self.plan(&checkpoint.job_id, fingerprint).await?;
         Ok(plan.filter(|plan| plan.source == *source))
     }
 
     /// Puts a plan in force and publishes its first tasks. Those of which the parts are there pass the chains on.
-    pub(super) async fn start_chains(&self, plan: &Arc<Plan>) -> Result<Step, Failure> {
+    pub(super) async fn start_chains(&self, plan: &Arc<PinnedPlan>) -> Result<Step, Failure> {
         let job_id = &plan.job.job_id;
-        self.plans.keep(&plan.fingerprint(), plan);
+        self.plans.keep(plan);
         let units_done = self.restore_parts(plan).await?;
         match self.put_in_force(plan, units_done).await? {
             // The job ended while its input was cut.
@@ -94,10 +87,10 @@ impl Workbench {
             }
             Some(_) => {}
             // The store was emptied while the input was cut.
-            None => drop(self.rebuild(job_id, &plan.fingerprint()).await?),
+            None => drop(self.rebuild(job_id, plan.fingerprint()).await?),
         }
         tracing::info!(%job_id, chunks = plan.num_chunks(), fingerprint = %plan.fingerprint(), "job was split");
-        self.publish_units(plan, after_split(plan), false).await?;
+        self.publish_units(plan, plan.after_split(), false).await?;
         Ok(Step::Done)
     }
 }

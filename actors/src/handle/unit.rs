@@ -6,12 +6,12 @@ use super::device::Place;
 use super::family::is_for_cpu;
 use super::policy::Attempt;
 use super::situation::Situation;
-use super::{Step, Workbench, tally, unexpected};
+use super::{Step, Workbench, tally};
 use crate::checkpoint::{Checkpoint, Outcome, PartRecord};
 use crate::failure::Failure;
-use crate::plan::Plan;
-use crate::ports::StageOutcome;
-use crate::task::{Task, WorkUnit, after_unit};
+use crate::plan::PinnedPlan;
+use crate::ports::UnitOutcome;
+use crate::task::{Task, WorkUnit};
 use crate::work::RunWork;
 
 impl Workbench {
@@ -37,9 +37,9 @@ impl Workbench {
         };
         // The lease comes first: whoever has it sees what the one before has recorded.
         let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
-        let parts = self.store.parts(task.job_id().clone(), task.fingerprint().clone()).await?;
-        if parts.contains_key(&unit) {
+        if self.store.part(task.job_id().clone(), task.fingerprint().clone(), unit).await?.is_some() {
             lease.release().await;
+            let parts = self.known_parts(&plan).await?;
             let on_cpu = is_for_cpu(&plan, parts.values());
             self.publish_successors(&plan, unit, u32::try_from(parts.len()).unwrap_or(u32::MAX), on_cpu).await?;
             return Ok(Step::Nothing);
@@ -66,17 +66,14 @@ impl Workbench {
             lease.release().await;
             return self.leave_to_cpu(&checkpoint, &plan, task, unit, attempt).await;
         };
-        if !matches!(outcome, Ok(StageOutcome::Unit(_))) {
+        if !matches!(outcome, Ok(UnitOutcome::Made(_))) {
             attempt.ended_after(&plan, unit, entry.done_ns());
         }
         let step = match outcome {
-            Ok(StageOutcome::Unit(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
-            Ok(StageOutcome::SourceLost(how)) => {
+            Ok(UnitOutcome::Made(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
+            Ok(UnitOutcome::SourceLost(how)) => {
                 lease.release().await;
                 return self.cut_again(asked, task, &plan, &how, attempt).await;
-            }
-            Ok(other @ (StageOutcome::Split(_) | StageOutcome::Assembled(_) | StageOutcome::PartsLost(_))) => {
-                Err(unexpected(&other))
             }
             Err(failure) => Err(failure),
         };
@@ -88,7 +85,7 @@ impl Workbench {
     async fn leave_to_cpu(
         &self,
         seen: &Checkpoint,
-        plan: &Plan,
+        plan: &PinnedPlan,
         task: &Task,
         unit: WorkUnit,
         attempt: &Attempt,
@@ -99,7 +96,13 @@ impl Workbench {
     }
 
     /// Records a part and publishes what follows.
-    async fn after_encode(&self, task: &Task, plan: &Arc<Plan>, part: PartRecord, life: u64) -> Result<Step, Failure> {
+    async fn after_encode(
+        &self,
+        task: &Task,
+        plan: &Arc<PinnedPlan>,
+        part: PartRecord,
+        life: u64,
+    ) -> Result<Step, Failure> {
         let (job_id, fingerprint, unit) = (task.job_id(), task.fingerprint(), part.unit);
         let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part.clone(), self.now()).await?;
         tally::part(plan, &part, recorded.first);
@@ -132,20 +135,20 @@ impl Workbench {
     /// Publishes what follows a unit whose part is recorded, with `on_cpu` for the CPU.
     async fn publish_successors(
         &self,
-        plan: &Plan,
+        plan: &PinnedPlan,
         unit: WorkUnit,
         mut units_done: u32,
         on_cpu: bool,
     ) -> Result<(), Failure> {
-        let next = after_unit(plan, unit);
-        if next.is_none() && units_done < plan.units() {
+        let next = plan.after_unit(unit);
+        if next.is_none() && units_done < plan.num_units() {
             // The last unit of a job is the end of a chain. The ends look into the work storage, which knows the parts that
             // a store has lost meanwhile; otherwise nobody would ever see that all are there.
             units_done = self.restore_parts(plan).await?;
         }
         self.publish_units(plan, next, on_cpu).await?;
-        if units_done >= plan.units() {
-            let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint());
+        if units_done >= plan.num_units() {
+            let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint().clone());
             self.publish(plan, &Task::Assemble { job_id, fingerprint }).await?;
         }
         Ok(())

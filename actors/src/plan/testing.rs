@@ -1,8 +1,10 @@
 //! Plans for tests.
 
 use super::{
-    AudioFacts, ChunkFacts, EncoderFamily, Families, FamilyOffer, Plan, SourceFacts, SourceIdentity, VideoFacts, Window,
+    AudioFacts, ChunkFacts, EncoderFamily, Families, FamilyOffer, PinnedPlan, Plan, SourceFacts, SourceIdentity,
+    VideoFacts, Window,
 };
+use crate::failure::Failure;
 use crate::geometry::Orientation;
 use crate::job::{Container, JobSpec, Output, VideoCodec};
 
@@ -75,9 +77,9 @@ pub fn offer(family: EncoderFamily) -> FamilyOffer {
 }
 
 /// A plan of `chunks` chunks for a device.
-pub fn device_plan(chunks: u32, family: EncoderFamily) -> Plan {
-    Plan::build(job("movie-42"), identity(), facts_of(chunks, false), 2, &Families::of_devices(vec![offer(family)]))
-        .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
+pub fn device_plan(chunks: u32, family: EncoderFamily) -> PinnedPlan {
+    let families = Families::of_devices(vec![offer(family)]);
+    pinned(Plan::build(job("movie-42"), identity(), facts_of(chunks, false), 2, &families))
 }
 
 /// Identity of an input.
@@ -86,7 +88,10 @@ pub fn identity() -> SourceIdentity {
 }
 
 /// A plan of `chunks` chunks.
-pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> Plan {
-    Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism, &Families::default())
-        .unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
+pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> PinnedPlan {
+    pinned(Plan::build(job("movie-42"), identity(), facts_of(chunks, audio), parallelism, &Families::default()))
+}
+
+fn pinned(plan: Result<Plan, Failure>) -> PinnedPlan {
+    PinnedPlan::new(plan.unwrap_or_else(|error| panic!("the plan of the tests: {error}")))
 }

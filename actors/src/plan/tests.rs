@@ -2,27 +2,6 @@ use super::testing::{facts_of, identity, job, plan_of};
 use super::*;
 
 #[test]
-fn the_fingerprint_is_that_of_what_affects_the_bytes() {
-    let plan = plan_of(3, 8, true);
-    assert_eq!(plan.fingerprint(), plan_of(3, 8, true).fingerprint());
-    assert_eq!(plan.fingerprint(), plan_of(3, 2, true).fingerprint(), "the chain length does not affect the bytes");
-    assert_ne!(plan.fingerprint(), plan_of(4, 8, true).fingerprint());
-    let mut other = plan.clone();
-    other.source.modified_unix_ns += 1;
-    assert_ne!(plan.fingerprint(), other.fingerprint());
-    let mut other = plan.clone();
-    other.video.renditions[0].keyframe_interval += 1;
-    assert_ne!(plan.fingerprint(), other.fingerprint());
-}
-
-#[test]
-fn a_plan_reads_back_from_its_json() {
-    let plan = plan_of(3, 8, true);
-    let json = serde_json::to_vec(&plan).expect("json");
-    assert_eq!(serde_json::from_slice::<Plan>(&json).expect("a plan"), plan);
-}
-
-#[test]
 fn outputs_that_ask_for_the_same_share_one_rendition() {
     let mut job = job("twice");
     let mut second = job.outputs[0].clone();
@@ -38,7 +17,7 @@ fn a_source_without_audio_gives_outputs_without_audio() {
     let plan = plan_of(2, 4, false);
     assert_eq!(plan.audio, None);
     assert_eq!(plan.outputs[0].audio, None);
-    assert_eq!(plan.units(), 2);
+    assert_eq!(plan.num_units(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::checkpoint::{JobStatus, PartRecord};
 use crate::job::JobId;
-use crate::plan::{Fingerprint, Plan};
+use crate::plan::{Fingerprint, PinnedPlan};
 use crate::ports::{DeliveryTag, Publication, Queue};
 use crate::progress::Report;
 use crate::task::WorkUnit;
@@ -79,7 +79,7 @@ pub enum Event {
     /// The store came back empty.
     Emptied,
     /// A split is durable.
-    Split(Arc<Plan>),
+    Split(Arc<PinnedPlan>),
     /// A part is durable.
     Made {
         /// Its job.

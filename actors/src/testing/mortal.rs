@@ -10,10 +10,10 @@ use super::life::{Life, Way};
 use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::failure::Failure;
 use crate::job::{JobId, MediaUri};
-use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
+use crate::plan::{Families, Fingerprint, PinnedPlan, SourceIdentity};
 use crate::ports::{
     Answer, ConnectSource, DeliveryTag, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Publication, Recorded,
-    Reopened, StageOutcome, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage,
+    Reopened, RunStage, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage,
     WorkerInfo,
 };
 use crate::progress::Report;
@@ -21,7 +21,7 @@ use crate::supervisor::Adapters;
 use crate::task::WorkUnit;
 
 /// The names of the effects, for [`super::life::Death`].
-pub const EFFECTS: [&str; 30] = [
+pub const EFFECTS: [&str; 31] = [
     "connect",
     "grant",
     "read_gpu",
@@ -33,6 +33,7 @@ pub const EFFECTS: [&str; 30] = [
     "advance",
     "finish",
     "record",
+    "part",
     "parts",
     "forget",
     "count_attempt",
@@ -143,6 +144,9 @@ impl PartStore for Mortal<dyn Store> {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         self.call("record", Way::Network, move |store| store.record(job_id, fingerprint, part, now))
     }
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        self.call("part", Way::Network, move |store| store.part(job_id, fingerprint, unit))
+    }
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         self.call("parts", Way::Network, |store| store.parts(job_id, fingerprint))
     }
@@ -188,7 +192,7 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
         self.call("settle", Way::Machine, move |work| work.settle(job_id, families))
     }
-    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>> {
         self.call("plan", Way::Machine, |work| work.plan(job_id, fingerprint))
     }
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
@@ -202,8 +206,11 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     }
 }
 
-impl StageRunner for Mortal<dyn StageRunner> {
-    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome> {
+impl<R: StageRequest> RunStage<R> for Mortal<dyn StageRunner>
+where
+    dyn StageRunner: RunStage<R>,
+{
+    fn run(&self, request: R, progress: OnProgress, stop: CancellationToken) -> Answer<R::Output> {
         self.call("run", Way::Machine, move |stages| stages.run(request, progress, stop))
     }
 }

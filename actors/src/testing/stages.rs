@@ -1,5 +1,6 @@
 //! Stages and a work storage without media: what each run does and how long it takes is written down before.
 
+mod scripted;
 mod storage;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,10 +14,11 @@ use super::life::Life;
 use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
 use crate::failure::{Failure, FailureClass};
 use crate::job::{JobId, MediaUri};
-use crate::plan::testing::{facts_of, identity};
-use crate::plan::{Families, Fingerprint, Plan, SourceIdentity};
-use crate::ports::{Answer, OnProgress, StageOutcome, StageRequest, StageRunner, WorkStorage};
+use crate::plan::testing::identity;
+use crate::plan::{Families, Fingerprint, PinnedPlan, Plan, SourceIdentity};
+use crate::ports::{Answer, OnProgress, RunStage, WorkStorage};
 use crate::task::{Stage, WorkUnit};
+use scripted::Scripted;
 use storage::Storage;
 
 /// What a run does instead of what it should.
@@ -174,12 +176,12 @@ impl FakeStages {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn carry_out(self, request: StageRequest, progress: OnProgress) -> Result<StageOutcome, Failure> {
-        let (stage, key, media_ns) = describe(&request);
-        let (act, pace, run) = self.lock().begin(key, stage, &self.worker, uses_device(&request));
+    async fn carry_out<R: Scripted>(self, request: R, progress: OnProgress) -> Result<R::Output, Failure> {
+        let (stage, key, media_ns) = request.describe();
+        let (act, pace, run) = self.lock().begin(key, stage, &self.worker, request.uses_device());
         let pace = if let Some(Act::Take(pace)) = act { pace } else { pace };
-        if !self.lock().storage.has_sources(&request) {
-            return Ok(self.lock().lose_source(run));
+        if let Some(lost) = self.lock().lose_source(&request, run, false) {
+            return Ok(lost);
         }
         for step in 1..=STEPS {
             tokio::time::sleep(pace / STEPS).await;
@@ -193,46 +195,25 @@ impl FakeStages {
                 Some(Act::Panic) if step == STEPS / 2 => panic!("the stage was told to panic"),
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
-                Some(Act::LoseParts(units)) if step == STEPS - 1 => self.lock().storage.lose(&request, units),
+                Some(Act::LoseParts(units)) if step == STEPS - 1 => request.lose_parts(&mut self.lock().storage, units),
                 Some(Act::LoseSource) if step == STEPS / 2 => {
-                    return Ok(self.lock().lose_source(run));
+                    if let Some(lost) = self.lock().lose_source(&request, run, true) {
+                        return Ok(lost);
+                    }
                 }
                 _ => {}
             }
             // The last step of an assembly is the one from the verified file to its final name.
             if step == STEPS - 1
-                && let StageRequest::Assemble { plan, parts } = &request
-                && let Some(lost) = self.lock().storage.verify(plan, parts)
+                && let Some(lost) = request.verify(&mut self.lock().storage)
             {
-                return Ok(StageOutcome::PartsLost(lost));
+                return Ok(lost);
             }
         }
         let mut state = self.lock();
-        let outcome = state.produce(request, &self.worker)?;
+        let outcome = request.produce(&mut state, &self.worker)?;
         state.runs[run].done = true;
         Ok(outcome)
-    }
-}
-
-fn uses_device(request: &StageRequest) -> bool {
-    match request {
-        StageRequest::Unit { plan, unit: WorkUnit::Chunk(_), on_cpu } => !on_cpu && plan.uses_device(),
-        StageRequest::Unit { .. } | StageRequest::Split { .. } | StageRequest::Assemble { .. } => false,
-    }
-}
-
-fn describe(request: &StageRequest) -> (Stage, String, u64) {
-    match request {
-        StageRequest::Split { job, .. } => (Stage::Split, format!("{}/split", job.job_id), 0),
-        StageRequest::Unit { plan, unit: unit @ WorkUnit::Chunk(_), .. } => {
-            (Stage::Encode, format!("{}/{unit}", plan.job.job_id), 10_000_000_000)
-        }
-        StageRequest::Unit { plan, unit, .. } => {
-            (Stage::Audio, format!("{}/{unit}", plan.job.job_id), plan.duration_ns())
-        }
-        StageRequest::Assemble { plan, .. } => {
-            (Stage::Assemble, format!("{}/assemble", plan.job.job_id), plan.duration_ns())
-        }
     }
 }
 
@@ -246,33 +227,12 @@ impl State {
         (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
     }
 
-    fn lose_source(&mut self, run: usize) -> StageOutcome {
+    /// What comes of a request of which the source is gone, or is to be `now`.
+    fn lose_source<R: Scripted>(&mut self, request: &R, run: usize, now: bool) -> Option<R::Output> {
+        let how = format!("the source of {} is gone", self.runs[run].key);
+        let lost = request.lose_source(&self.storage, how, now)?;
         self.runs[run].lost_source = true;
-        StageOutcome::SourceLost(format!("the source of {} is gone", self.runs[run].key))
-    }
-
-    fn produce(&mut self, request: StageRequest, worker: &str) -> Result<StageOutcome, Failure> {
-        match request {
-            StageRequest::Split { job, source, families } => {
-                let film = self.films.get(&job.job_id).copied().unwrap_or_default();
-                let facts = facts_of(film.chunks, film.audio);
-                let plan = Arc::new(Plan::build((*job).clone(), source, facts, film.parallelism, &families)?);
-                self.storage.keep_plan(&plan);
-                Ok(StageOutcome::Split(plan))
-            }
-            StageRequest::Unit { plan, unit, on_cpu } => {
-                let mut part = part_of(unit, worker);
-                if unit != WorkUnit::Audio {
-                    part.encoders = plan.video.renditions.iter().map(|rendition| rendition.made_by(on_cpu)).collect();
-                }
-                self.storage.keep_part(&plan, part.clone());
-                Ok(StageOutcome::Unit(part))
-            }
-            StageRequest::Assemble { plan, .. } => {
-                self.storage.publish(&plan);
-                Ok(StageOutcome::Assembled(vec![output_of(&plan)]))
-            }
-        }
+        Some(lost)
     }
 }
 
@@ -300,8 +260,8 @@ fn output_of(plan: &Plan) -> OutputReport {
     }
 }
 
-impl StageRunner for FakeStages {
-    fn run(&self, request: StageRequest, progress: OnProgress, stop: CancellationToken) -> Answer<StageOutcome> {
+impl<R: Scripted> RunStage<R> for FakeStages {
+    fn run(&self, request: R, progress: OnProgress, stop: CancellationToken) -> Answer<R::Output> {
         let stage = self.clone().carry_out(request, progress);
         Box::pin(async move {
             tokio::select! {
@@ -328,7 +288,7 @@ impl WorkStorage for FakeStages {
         Box::pin(std::future::ready(Ok(first)))
     }
 
-    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Plan>> {
+    fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>> {
         let plan = self.lock().storage.plan(job_id, fingerprint);
         Box::pin(std::future::ready(Ok(plan)))
     }

@@ -226,6 +226,12 @@ impl PartStore for FakeStore {
         })
     }
 
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        self.call(Operation::Part, move |state, _| {
+            state.jobs.get(&job_id)?.parts.get(&fingerprint)?.get(&unit).cloned()
+        })
+    }
+
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         self.call(Operation::Parts, move |state, _| {
             state.jobs.get(&job_id).and_then(|job| job.parts.get(&fingerprint)).cloned().unwrap_or_default()

@@ -33,34 +33,36 @@ pub mod table;
 
 use std::sync::Arc;
 
+use actors::checkpoint::PartFile;
 use actors::failure::{DeviceFault, Failure};
 
 use super::device;
 use super::pipeline::{BusEvent, Pipeline};
-use crate::stage::protocol::{EncodeSpec, StageEvent, StageResult};
+use crate::stage::Progress;
+use crate::stage::protocol::{EncodeSpec, Stage as _};
 use output::Output;
 use source::Frames;
 
-/// Encodes `spec.chunk`. `emit` gets the media time that was decoded.
+/// Encodes `spec.chunk`. `progress` gets the media time that was decoded.
 ///
 /// # Errors
 /// `retryable` where the source is damaged or the disk is at fault; `permanent` where the source does not give the frames
 /// that the plan says, or an encoder refuses its settings; `device` for whatever goes wrong where a device takes part and
 /// may be at fault.
-pub fn run(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
-    timed(spec, emit).map(|(result, _)| result)
+pub fn run(spec: &EncodeSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
+    timed(spec, progress).map(|(files, _)| files)
 }
 
 /// The same, with the frames per second of the first rendition.
 ///
 /// # Errors
 /// As [`run`].
-pub fn timed(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, Option<f64>), Failure> {
+pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, Option<f64>), Failure> {
     let ear = spec.uses_device().then(device::Ear::open);
     if spec.uses_nvidia() {
         device::wake();
     }
-    let encoded = encode(spec, emit);
+    let encoded = encode(spec, progress);
     encoded.map_err(|failure| {
         let failure = match &ear {
             Some(ear) => ear.judge(failure),
@@ -73,7 +75,7 @@ pub fn timed(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResul
     })
 }
 
-fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, Option<f64>), Failure> {
+fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, Option<f64>), Failure> {
     let count = spec.renditions.len();
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));
@@ -82,7 +84,7 @@ fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, 
     let pipeline = Pipeline::new("encode");
     let frames = Frames::new(spec.chunk.window, pipeline.nudge());
     let outputs = build::build(&pipeline, spec, &frames)?;
-    let played = play(&pipeline, &frames, &outputs, emit);
+    let played = play(&pipeline, &frames, &outputs, progress);
     // From here on no thread of the pipeline touches the outputs.
     drop(pipeline);
     let failure = frames.failure().or_else(|| outputs.iter().find_map(|output| output.failure()));
@@ -92,15 +94,10 @@ fn encode(spec: &EncodeSpec, emit: &dyn Fn(StageEvent)) -> Result<(StageResult, 
     played?;
     check(spec, &frames)?;
     let files = outputs.iter().map(|output| output.finish(frames.kept())).collect::<Result<_, _>>()?;
-    Ok((StageResult::Encode { files }, outputs[0].fps()))
+    Ok((files, outputs[0].fps()))
 }
 
-fn play(
-    pipeline: &Pipeline,
-    frames: &Frames,
-    outputs: &[Arc<Output>],
-    emit: &dyn Fn(StageEvent),
-) -> Result<(), Failure> {
+fn play(pipeline: &Pipeline, frames: &Frames, outputs: &[Arc<Output>], progress: Progress<'_>) -> Result<(), Failure> {
     pipeline.start()?;
     let mut told = 0;
     let movement = || frames.movement() + outputs.iter().map(|output| output.written()).sum::<u64>();
@@ -108,7 +105,7 @@ fn play(
         let media_ns = frames.media_ns();
         if media_ns > told {
             told = media_ns;
-            emit(StageEvent::Progress { media_ns });
+            progress(media_ns);
         }
         frames.failure().is_none() && outputs.iter().all(|output| output.failure().is_none())
     };

@@ -25,28 +25,29 @@ use actors::failure::{Failure, FailureClass};
 use actors::plan::SourceFacts;
 
 use super::pipeline::{BusEvent, Gate, Pipeline};
-use crate::stage::protocol::{SplitSpec, StageEvent};
+use crate::stage::Progress;
+use crate::stage::protocol::SplitSpec;
 use boxes::Boxes;
 use select::Splitter;
 
 /// An input that ends so much earlier than it says is truncated: more than this, and more than 2 % of its length.
 const TRUNCATED_NS: u64 = 1_000_000_000;
 
-/// Cuts `spec.input`. `emit` gets the media time that was read.
+/// Cuts `spec.input`. `progress` gets the media time that was read.
 ///
 /// # Errors
 /// `permanent` where the input is at fault, with a sentence that says what was found; `retryable` where the disk is.
-pub fn run(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failure> {
-    cut(spec, emit).map_err(|failure| failure.context(spec.input.display()))
+pub fn run(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
+    cut(spec, progress).map_err(|failure| failure.context(spec.input.display()))
 }
 
-fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failure> {
+fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
     let boxes = check_file(spec)?;
     let pipeline = Pipeline::new("split");
     let splitter = Arc::new(Splitter::new(spec, pipeline.nudge(), boxes.as_ref().and_then(|boxes| boxes.duration_ns)));
     let patches = boxes.as_ref().map(|boxes| boxes.patches.clone()).unwrap_or_default();
     let gate = demux::build(&pipeline, &spec.input, patches, Arc::<Splitter>::clone(&splitter))?;
-    let played = play(&pipeline, &gate, &splitter, emit);
+    let played = play(&pipeline, &gate, &splitter, progress);
     // From here on no thread of the pipeline touches the tracks.
     drop(pipeline);
     if let Some(failure) = splitter.failure() {
@@ -70,7 +71,7 @@ fn cut(spec: &SplitSpec, emit: &dyn Fn(StageEvent)) -> Result<SourceFacts, Failu
     }
 }
 
-fn play(pipeline: &Pipeline, gate: &Gate, splitter: &Splitter, emit: &dyn Fn(StageEvent)) -> Result<(), Failure> {
+fn play(pipeline: &Pipeline, gate: &Gate, splitter: &Splitter, progress: Progress<'_>) -> Result<(), Failure> {
     let started = pipeline.start();
     gate.open();
     started?;
@@ -82,7 +83,7 @@ fn play(pipeline: &Pipeline, gate: &Gate, splitter: &Splitter, emit: &dyn Fn(Sta
             let media_ns = splitter.media_ns();
             if media_ns > told {
                 told = media_ns;
-                emit(StageEvent::Progress { media_ns });
+                progress(media_ns);
             }
             !splitter.is_over()
         },

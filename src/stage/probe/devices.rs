@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use super::run;
 use crate::stage::Launcher;
-use crate::stage::protocol::{StageResult, StageSpec, Tried};
+use crate::stage::protocol::{DeviceElements, DevicesSpec, Tried};
 use crate::stage::proven::Proven;
 use paths::{Attempt, Trial};
 
@@ -131,31 +131,12 @@ fn va_is_visible() -> bool {
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("renderD"))
 }
 
-/// What of devices is installed.
-#[derive(Clone, Debug, Default)]
-struct Installed {
-    /// Elements that are registered.
-    elements: Vec<String>,
-    /// Libraries of NVIDIA's driver that cannot be loaded.
-    missing_libraries: Vec<String>,
-    /// The major version of NVRTC.
-    nvrtc: Option<u32>,
-}
-
-async fn installed(launcher: &Launcher) -> Result<Installed, Failure> {
-    match run(launcher, &StageSpec::Devices, TRIAL_TIMEOUT).await? {
-        StageResult::Devices { elements, missing_libraries, nvrtc } => {
-            Ok(Installed { elements, missing_libraries, nvrtc })
-        }
-        _ => Err(Failure::retryable("the stage answered with the result of another stage")),
-    }
+async fn installed(launcher: &Launcher) -> Result<DeviceElements, Failure> {
+    run(launcher, &DevicesSpec {}, TRIAL_TIMEOUT).await
 }
 
 async fn tried(launcher: &Launcher, trial: &Trial) -> Result<Tried, Failure> {
-    match run(launcher, &StageSpec::Trial(trial.spec()), TRIAL_TIMEOUT).await? {
-        StageResult::Trial(tried) => Ok(tried),
-        _ => Err(Failure::retryable("the stage answered with the result of another stage")),
-    }
+    run(launcher, &trial.spec(), TRIAL_TIMEOUT).await
 }
 
 /// What an operator is told of a failure.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use actors::checkpoint::{OutputReport, PartRecord};
 use actors::failure::Failure;
-use actors::plan::Plan;
-use actors::ports::{OnProgress, StageOutcome};
-use actors::task::{WorkUnit, units};
+use actors::plan::{PinnedPlan, Plan};
+use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
+use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, mismatch};
+use super::Inner;
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AssembleSpec, Assembled, PartSource, StageResult, StageSpec};
+use crate::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -35,12 +35,12 @@ struct Verified {
 impl Inner {
     pub(super) async fn assemble(
         &self,
-        plan: &Plan,
-        parts: &BTreeMap<WorkUnit, PartRecord>,
+        request: &AssembleRequest,
         progress: OnProgress,
         stop: &CancellationToken,
-    ) -> Result<StageOutcome, Failure> {
-        let files = self.storage.plan_files(&plan.job.job_id, &plan.fingerprint())?;
+    ) -> Result<AssembleOutcome, Failure> {
+        let AssembleRequest { plan, parts } = request;
+        let files = self.storage.plan_files(&plan.job.job_id, plan.fingerprint())?;
         let (sources, lost) = find_parts(&files, plan, parts).await?;
         if !lost.is_empty() {
             return parts_lost(&files, lost).await;
@@ -54,13 +54,13 @@ impl Inner {
             }
             gauge.next_run();
         }
-        self.publish_all(&files, plan, verified).await.map(StageOutcome::Assembled)
+        self.publish_all(&files, plan, verified).await.map(AssembleOutcome::Published)
     }
 
     async fn output(
         &self,
         files: &PlanFiles,
-        plan: &Plan,
+        plan: &PinnedPlan,
         index: usize,
         sources: &Sources,
         gauge: &mut Gauge,
@@ -73,12 +73,11 @@ impl Inner {
         {
             return Ok(Output::Verified(Box::new(Verified { report, pending: None })));
         }
-        let pending = self.storage.pending_output(&output.uri, &plan.fingerprint()).await?;
-        let spec = StageSpec::Assemble(Box::new(spec(plan, index, sources, &pending)));
+        let pending = self.storage.pending_output(&output.uri, plan.fingerprint()).await?;
+        let spec = spec(plan, index, sources, &pending);
         let assembled = match self.process(&spec, gauge, stop).await? {
-            StageResult::Assemble(assembled) => assembled,
-            StageResult::PartsLost { names } => return Ok(Output::Lost(names)),
-            _ => return Err(mismatch("assemble")),
+            Joined::Assembled(assembled) => assembled,
+            Joined::PartsLost(names) => return Ok(Output::Lost(names)),
         };
         let written = pending.bytes().await?;
         if written != assembled.bytes {
@@ -93,7 +92,7 @@ impl Inner {
     async fn publish_all(
         &self,
         files: &PlanFiles,
-        plan: &Plan,
+        plan: &PinnedPlan,
         verified: Vec<Verified>,
     ) -> Result<Vec<OutputReport>, Failure> {
         for (output, Verified { report, pending }) in plan.job.outputs.iter().zip(&verified) {
@@ -110,7 +109,7 @@ impl Inner {
                 files.put_output(index, &report).await?;
                 self.give_name(plan, index, &report, pending).await?;
             }
-            self.storage.remove_stale_outputs(&plan.job.outputs[index].uri, &plan.fingerprint()).await?;
+            self.storage.remove_stale_outputs(&plan.job.outputs[index].uri, plan.fingerprint()).await?;
             reports.push(report);
         }
         Ok(reports)
@@ -118,7 +117,7 @@ impl Inner {
 
     async fn give_name(
         &self,
-        plan: &Plan,
+        plan: &PinnedPlan,
         index: usize,
         report: &OutputReport,
         pending: Pending,
@@ -142,11 +141,11 @@ impl Inner {
 /// Looks for the files of all parts; the second list has the units that lack one.
 async fn find_parts(
     files: &PlanFiles,
-    plan: &Plan,
+    plan: &PinnedPlan,
     parts: &BTreeMap<WorkUnit, PartRecord>,
 ) -> Result<(Sources, Vec<WorkUnit>), Failure> {
     let (mut sources, mut lost) = (Sources::new(), Vec::new());
-    for unit in units(plan) {
+    for unit in plan.units() {
         let renditions = match (unit, &plan.audio) {
             (WorkUnit::Audio, Some(audio)) => audio.renditions.len(),
             _ => plan.video.renditions.len(),
@@ -168,19 +167,19 @@ async fn find_parts(
     Ok((sources, lost))
 }
 
-async fn parts_lost(files: &PlanFiles, lost: Vec<WorkUnit>) -> Result<StageOutcome, Failure> {
+async fn parts_lost(files: &PlanFiles, lost: Vec<WorkUnit>) -> Result<AssembleOutcome, Failure> {
     for unit in &lost {
         // Or it would be found again where the checkpoint store is emptied.
         files.remove_record(*unit).await?;
     }
-    Ok(StageOutcome::PartsLost(lost))
+    Ok(AssembleOutcome::PartsLost(lost))
 }
 
-fn spec(plan: &Plan, index: usize, sources: &Sources, pending: &Pending) -> AssembleSpec {
+fn spec(plan: &PinnedPlan, index: usize, sources: &Sources, pending: &Pending) -> AssembleSpec {
     let output = plan.outputs[index];
     let part = |unit: WorkUnit, rendition: usize| sources.get(&unit).and_then(|files| files.get(rendition)).cloned();
     AssembleSpec {
-        plan: plan.clone(),
+        plan: Plan::clone(plan),
         output: index,
         container: plan.job.outputs[index].container,
         video: (0..plan.num_chunks()).filter_map(|chunk| part(WorkUnit::Chunk(chunk), output.video)).collect(),

@@ -5,37 +5,36 @@ use std::sync::Arc;
 
 use actors::failure::Failure;
 use actors::job::JobSpec;
-use actors::plan::{Families, Plan, SourceFacts, SourceIdentity};
+use actors::plan::{Families, PinnedPlan, Plan, SourceFacts, SourceIdentity};
+use actors::ports::SplitRequest;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, mismatch};
+use super::Inner;
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{SplitSpec, StageResult, StageSpec};
+use crate::stage::protocol::SplitSpec;
 use crate::storage::{Existing, Scratch, name_is_taken};
 
 impl Inner {
     pub(super) async fn split(
         &self,
-        job: &JobSpec,
-        source: &SourceIdentity,
-        families: &Families,
+        request: &SplitRequest,
         mut gauge: Gauge,
         stop: &CancellationToken,
-    ) -> Result<Arc<Plan>, Failure> {
+    ) -> Result<Arc<PinnedPlan>, Failure> {
+        let SplitRequest { job, source, families } = request;
         // Said now and not after hours of encoding.
         self.check_outputs(job).await?;
         let input = self.storage.fetch(&job.input.uri).await?;
         self.check_unchanged(job, source).await?;
         let scratch = self.storage.scratch(&job.job_id).await?;
-        let spec = StageSpec::Split(SplitSpec {
+        let spec = SplitSpec {
             input: input.path().into(),
             directory: scratch.path().into(),
             chunk_seconds: self.settings.chunk_seconds,
             audio: job.outputs.iter().any(|output| output.audio.is_some()),
-        });
+        };
         let split = match self.process(&spec, &mut gauge, stop).await {
-            Ok(StageResult::Split(facts)) => self.store(job, source, facts, families, &scratch).await,
-            Ok(_) => Err(mismatch("split")),
+            Ok(facts) => self.store(job, source, facts, families, &scratch).await,
             Err(failure) => Err(failure),
         };
         scratch.remove().await;
@@ -49,11 +48,12 @@ impl Inner {
         facts: SourceFacts,
         families: &Families,
         scratch: &Scratch,
-    ) -> Result<Plan, Failure> {
+    ) -> Result<PinnedPlan, Failure> {
         self.check_unchanged(job, source).await?;
         let names = source_names(&facts);
         let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism, families)?;
-        let files = self.storage.plan_files(&job.job_id, &plan.fingerprint())?;
+        let plan = PinnedPlan::new(plan);
+        let files = self.storage.plan_files(&job.job_id, plan.fingerprint())?;
         files.publish_sources(scratch, names).await?;
         files.store_plan(plan).await
     }

@@ -1,19 +1,18 @@
 //! Encode and audio: one source in, one part file for each rendition out, then the record that names them.
 //! A source that is damaged or missing is an outcome and no failure: it can be cut again.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use actors::checkpoint::{PartFile, PartRecord};
 use actors::failure::Failure;
 use actors::plan::{AudioPlan, Chunk, Plan, VideoRendition};
-use actors::ports::StageOutcome;
+use actors::ports::{UnitOutcome, UnitRequest};
 use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, mismatch};
+use super::Inner;
 use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AudioSpec, DeviceWork, EncodeSpec, StageResult, StageSpec};
+use crate::stage::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -22,38 +21,44 @@ const NAME_DIGITS: usize = 16;
 impl Inner {
     pub(super) async fn unit(
         &self,
-        plan: &Plan,
-        unit: WorkUnit,
-        on_cpu: bool,
+        request: &UnitRequest,
         mut gauge: Gauge,
         stop: &CancellationToken,
-    ) -> Result<StageOutcome, Failure> {
-        let files = self.storage.plan_files(&plan.job.job_id, &plan.fingerprint())?;
+    ) -> Result<UnitOutcome, Failure> {
+        let UnitRequest { plan, unit, on_cpu } = request;
+        let files = self.storage.plan_files(&plan.job.job_id, plan.fingerprint())?;
         let mut pending = Vec::new();
-        for _ in 0..renditions(plan, unit) {
-            pending.push(files.pending_part(unit).await?);
+        for _ in 0..renditions(plan, *unit) {
+            pending.push(files.pending_part(*unit).await?);
         }
-        let Some(source) = files.source(source_name(plan, unit)?).await? else {
-            return Ok(StageOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
+        let Some(source) = files.source(source_name(plan, *unit)?).await? else {
+            return Ok(UnitOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
         };
-        let device = if on_cpu { DeviceWork::default() } else { self.device_work(plan) };
-        let spec = spec(source, plan, unit, on_cpu, device, &pending)?;
+        let targets = pending.iter().map(|file| file.path().to_owned()).collect();
         let started = Instant::now();
-        let made = match self.process(&spec, &mut gauge, stop).await? {
-            StageResult::Encode { files } if unit != WorkUnit::Audio => files,
-            StageResult::Audio { files } if unit == WorkUnit::Audio => files,
-            StageResult::SourceLost { how } => return Ok(StageOutcome::SourceLost(how)),
-            _ => return Err(mismatch(spec.name())),
+        let (encoded, encoders) = match unit {
+            WorkUnit::Chunk(_) => {
+                let renditions = on(plan, *on_cpu);
+                let encoders = renditions.iter().map(|rendition| rendition.encoder).collect();
+                let device = if *on_cpu { DeviceWork::default() } else { self.device_work(plan) };
+                let (facts, chunk) = (plan.video.facts.clone(), chunk(plan, *unit)?.clone());
+                let spec = EncodeSpec { source, facts, chunk, renditions, targets, device };
+                (self.process(&spec, &mut gauge, stop).await?, encoders)
+            }
+            WorkUnit::Audio => {
+                let spec = AudioSpec { source, plan: audio(plan)?.clone(), targets };
+                (self.process(&spec, &mut gauge, stop).await?, Vec::new())
+            }
         };
         let encode_seconds = started.elapsed().as_secs_f64();
-        let made = publish(unit, made, pending).await?;
-        let encoders = match unit {
-            WorkUnit::Chunk(_) => on(plan, on_cpu).iter().map(|rendition| rendition.encoder).collect(),
-            WorkUnit::Audio => Vec::new(),
+        let made = match encoded {
+            Encoded::Files(files) => publish(*unit, files, pending).await?,
+            Encoded::SourceLost(how) => return Ok(UnitOutcome::SourceLost(how)),
         };
-        let record = PartRecord { unit, worker: self.settings.worker.clone(), encode_seconds, files: made, encoders };
+        let worker = self.settings.worker.clone();
+        let record = PartRecord { unit: *unit, worker, encode_seconds, files: made, encoders };
         files.put_record(&record).await?;
-        Ok(StageOutcome::Unit(record))
+        Ok(UnitOutcome::Made(record))
     }
 
     fn device_work(&self, plan: &Plan) -> DeviceWork {
@@ -95,28 +100,6 @@ fn audio(plan: &Plan) -> Result<&AudioPlan, Failure> {
 
 fn unknown(unit: WorkUnit) -> Failure {
     Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
-}
-
-fn spec(
-    source: PathBuf,
-    plan: &Plan,
-    unit: WorkUnit,
-    on_cpu: bool,
-    device: DeviceWork,
-    pending: &[Pending],
-) -> Result<StageSpec, Failure> {
-    let targets = pending.iter().map(|file| file.path().to_owned()).collect();
-    match unit {
-        WorkUnit::Chunk(_) => Ok(StageSpec::Encode(Box::new(EncodeSpec {
-            source,
-            facts: plan.video.facts.clone(),
-            chunk: chunk(plan, unit)?.clone(),
-            renditions: on(plan, on_cpu),
-            targets,
-            device,
-        }))),
-        WorkUnit::Audio => Ok(StageSpec::Audio(Box::new(AudioSpec { source, plan: audio(plan)?.clone(), targets }))),
-    }
 }
 
 /// Gives each file its final name, which holds its digest, so that two results never replace each other.

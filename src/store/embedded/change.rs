@@ -12,7 +12,7 @@ use actors::task::WorkUnit;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{
-    ATTEMPTS, EXPIRIES, JOBS, OUTBOX, PARTS, PLACES, Problem, Row, beyond, json_of, read_json, row_of,
+    ATTEMPTS, Count, Counts, EXPIRIES, JOBS, OUTBOX, PARTS, PLACES, Problem, Row, beyond, json_of, read_json, row_of,
 };
 
 /// One transaction that changes something.
@@ -66,7 +66,9 @@ impl Change<'_> {
         let before = checkpoint.fingerprint.clone();
         checkpoint.advance(step, now);
         if checkpoint.fingerprint != before {
-            checkpoint.chunks_done = self.count(job_id, checkpoint.fingerprint.as_ref())?.chunks;
+            let count =
+                checkpoint.fingerprint.as_ref().map(|plan| self.count(job_id, plan, &row.counts)).transpose()?;
+            checkpoint.chunks_done = count.unwrap_or_default().chunks;
         }
         let ended = checkpoint.status.is_terminal();
         let number = (step.report && !ended && due()).then(|| checkpoint.next_sequence(self.time));
@@ -111,7 +113,7 @@ impl Change<'_> {
         }
         self.wipe(job_id.as_str())?;
         let anew = Checkpoint::reopened(found.as_ref(), job_id.clone(), content, now, self.time);
-        let row = Row { checkpoint: Some(anew), expires_at: Some(self.time + self.ttl) };
+        let row = Row { checkpoint: Some(anew), expires_at: Some(self.time + self.ttl), ..Row::default() };
         self.keep(&job_id, &row)?;
         Ok(Reopened::Anew(found))
     }
@@ -143,15 +145,17 @@ impl Change<'_> {
         now: Timestamp,
     ) -> Result<Recorded, Problem> {
         let mut row = self.row(job_id)?;
+        let mut count = self.count(job_id, plan, &row.counts)?;
         let (unit, json) = (part.unit.to_string(), json_of(&part)?);
         let mut parts = self.transaction.open_table(PARTS)?;
         let key = (job_id.as_str(), plan.0.as_str(), unit.as_str());
         let in_force = parts.get(key)?.map(|found| found.value().to_owned());
         if in_force.is_none() {
             parts.insert(key, json.as_str())?;
+            count = count.with(part.unit);
         }
         drop(parts);
-        let count = self.count(job_id, Some(plan))?;
+        row.counts.insert(plan.0.clone(), count);
         if let Some(checkpoint) = live(&mut row, plan).filter(|_| in_force.is_none()) {
             checkpoint.chunks_done = count.chunks;
             checkpoint.waiting_for = None;
@@ -165,14 +169,16 @@ impl Change<'_> {
 
     pub fn forget(&self, job_id: &JobId, plan: &Fingerprint, unit: WorkUnit) -> Result<(), Problem> {
         let mut row = self.row(job_id)?;
+        let count = self.count(job_id, plan, &row.counts)?.without(unit);
         let unit = unit.to_string();
         let key = (job_id.as_str(), plan.0.as_str(), unit.as_str());
         if self.transaction.open_table(PARTS)?.remove(key)?.is_none() {
             return Ok(());
         }
-        let count = self.count(job_id, Some(plan))?;
-        let Some(checkpoint) = live(&mut row, plan) else { return Ok(()) };
-        checkpoint.chunks_done = count.chunks;
+        row.counts.insert(plan.0.clone(), count);
+        if let Some(checkpoint) = live(&mut row, plan) {
+            checkpoint.chunks_done = count.chunks;
+        }
         self.keep(job_id, &row)
     }
 
@@ -224,14 +230,17 @@ impl Change<'_> {
         self.keep(job_id, &row)
     }
 
-    fn count(&self, job_id: &JobId, plan: Option<&Fingerprint>) -> Result<Count, Problem> {
-        let Some(plan) = plan else { return Ok(Count::default()) };
+    /// How many parts of a plan are recorded: as its row knows, or counted once.
+    fn count(&self, job_id: &JobId, plan: &Fingerprint, known: &Counts) -> Result<Count, Problem> {
+        if let Some(count) = known.get(&plan.0) {
+            return Ok(*count);
+        }
         let parts = self.transaction.open_table(PARTS)?;
         let (job, end) = (job_id.as_str(), beyond(&plan.0));
         let mut count = Count::default();
         for entry in parts.range((job, plan.0.as_str(), "")..(job, end.as_str(), ""))? {
-            count.units += 1;
-            count.chunks += u32::from(entry?.0.value().2 != "audio");
+            let unit = WorkUnit::try_from(entry?.0.value().2.to_owned()).map_err(Problem::of)?;
+            count = count.with(unit);
         }
         Ok(count)
     }
@@ -261,12 +270,6 @@ impl Change<'_> {
         self.transaction.open_table(ATTEMPTS)?.retain_in((job, "")..(end.as_str(), ""), |_, _| false)?;
         Ok(())
     }
-}
-
-#[derive(Default)]
-struct Count {
-    units: u32,
-    chunks: u32,
 }
 
 /// The checkpoint, if the job has not ended and follows that plan.

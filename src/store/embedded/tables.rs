@@ -34,6 +34,12 @@ impl<E: Into<redb::Error>> From<E> for Problem {
     }
 }
 
+impl Problem {
+    pub fn of(why: String) -> Self {
+        Self(why)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -45,6 +51,32 @@ impl fmt::Display for Problem {
 pub(super) struct Row {
     pub checkpoint: Option<Checkpoint>,
     pub expires_at: Option<Timestamp>,
+    /// By plan; counted anew where a worker that did not know it has written the row.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: Counts,
+}
+
+/// By the fingerprint of their plan.
+pub(super) type Counts = BTreeMap<String, Count>;
+
+/// How many parts of a plan are recorded.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Count {
+    pub units: u32,
+    pub chunks: u32,
+}
+
+impl Count {
+    #[must_use]
+    pub fn with(self, unit: WorkUnit) -> Self {
+        Self { units: self.units + 1, chunks: self.chunks + u32::from(unit != WorkUnit::Audio) }
+    }
+
+    #[must_use]
+    pub fn without(self, unit: WorkUnit) -> Self {
+        let chunk = u32::from(unit != WorkUnit::Audio);
+        Self { units: self.units.saturating_sub(1), chunks: self.chunks.saturating_sub(chunk) }
+    }
 }
 
 impl Row {
@@ -64,6 +96,17 @@ pub(super) fn read_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T
 
 pub(super) fn json_of<T: Serialize>(value: &T) -> Result<String, Problem> {
     serde_json::to_string(value).map_err(|error| Problem(format!("a value has no JSON ({error})")))
+}
+
+/// The part of a unit.
+pub(super) fn part_of(
+    parts: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static str>,
+    job_id: &JobId,
+    fingerprint: &Fingerprint,
+    unit: WorkUnit,
+) -> Result<Option<PartRecord>, Problem> {
+    let found = parts.get((job_id.as_str(), fingerprint.0.as_str(), unit.to_string().as_str()))?;
+    found.map(|json| read_json("a part", json.value())).transpose()
 }
 
 /// The parts of a plan, as read by a reader or a writer.

@@ -111,6 +111,9 @@ return redis.call('HGETALL', job)
     /// Gives a hash as it is: a checkpoint or the parts of a plan.
     READ = "return redis.call('HGETALL', KEYS[1])";
 
+    /// Gives one field of such a hash.
+    READ_FIELD = "return redis.call('HGET', KEYS[1], ARGV[1])";
+
     /// `Checkpoint::advance`, and a sequence number where a report is due. Gives nothing for an unknown job,
     /// `{number or nothing, checkpoint}` otherwise. Empty arguments mean "stays as it is".
     ADVANCE = r#"

@@ -8,7 +8,7 @@ use actors::plan::{AudioPlan, AudioRendition, Plan};
 use gstreamer_worker::media;
 use gstreamer_worker::media::assemble::Source;
 use gstreamer_worker::media::verify;
-use gstreamer_worker::stage::protocol::{AssembleSpec, Assembled, PartSource, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 
 use super::parts::{Film, X264, X265, at, audio_source, encode_audio};
 use crate::support::media::{audio_samples, av_offset, frame_times, judge, text, warnings};
@@ -54,13 +54,13 @@ impl Ready {
         }
     }
 
-    fn run(&self, container: Container, name: &str) -> Result<StageResult, Failure> {
-        media::run(StageSpec::Assemble(Box::new(self.spec(container, name))), &|_| {})
+    fn run(&self, container: Container, name: &str) -> Result<Joined, Failure> {
+        media::run(&self.spec(container, name), &|_| {})
     }
 
     fn assemble(&self, container: Container, name: &str) -> (PathBuf, Assembled) {
         match self.run(container, name) {
-            Ok(StageResult::Assemble(assembled)) => (self.directory.path().join(name), assembled),
+            Ok(Joined::Assembled(assembled)) => (self.directory.path().join(name), assembled),
             other => panic!("not assembled: {other:?}"),
         }
     }
@@ -200,7 +200,7 @@ fn parts_that_are_missing_or_damaged_are_named_and_nothing_is_written() {
     std::fs::write(&ready.video[2].path, bytes).expect("written");
     let audio = std::fs::File::options().append(true).open(&ready.audio.as_ref().expect("audio").path).expect("a part");
     audio.set_len(1000).expect("cut");
-    let Ok(StageResult::PartsLost { names }) = ready.run(Container::Mp4, "out.mp4") else { panic!("parts are lost") };
+    let Ok(Joined::PartsLost(names)) = ready.run(Container::Mp4, "out.mp4") else { panic!("parts are lost") };
     assert_eq!(names, ["v00000.gdp", "v00002.gdp", "a0.gdp"]);
     assert!(!ready.directory.path().join("out.mp4").exists());
 }

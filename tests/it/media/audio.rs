@@ -9,7 +9,7 @@ use actors::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, GdpWriter, to_file_time};
-use gstreamer_worker::stage::protocol::{AudioSpec, PartSource, StageEvent, StageSpec};
+use gstreamer_worker::stage::protocol::{AudioSpec, PartSource};
 
 use super::parts::{audio_source, encode_audio};
 use crate::support::media::{judge, text};
@@ -311,12 +311,7 @@ fn progress_is_told_and_grows() {
     let targets = vec![directory.path().join("a"), directory.path().join("b")];
     let spec = AudioSpec { source, plan: AudioPlan { facts, renditions }, targets };
     let told = std::cell::RefCell::new(Vec::new());
-    let emit = |event| {
-        if let StageEvent::Progress { media_ns } = event {
-            told.borrow_mut().push(media_ns);
-        }
-    };
-    media::run(StageSpec::Audio(Box::new(spec)), &emit).expect("audio");
+    media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("audio");
     let told = told.into_inner();
     assert!(told.windows(2).all(|pair| pair[0] <= pair[1]), "{told:?}");
     assert!(told.last().is_some_and(|last| *last == 40_000_000_000), "{told:?}");

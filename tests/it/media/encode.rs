@@ -9,7 +9,7 @@ use actors::job::{Preset, Rate, VideoCodec};
 use actors::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, StageEvent, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, Encoded};
 
 use super::sources::{PICTURE, decode, judged, make, split};
 use crate::support::media::{film, judge, luma_psnr, text};
@@ -74,16 +74,16 @@ impl Cut {
 }
 
 fn encode(spec: &EncodeSpec) -> Result<Vec<PartFile>, Failure> {
-    match media::run(StageSpec::Encode(Box::new(spec.clone())), &|_| {})? {
-        StageResult::Encode { files } => Ok(files),
+    match media::run(spec, &|_| {})? {
+        Encoded::Files(files) => Ok(files),
         other => panic!("not the result of an encode: {other:?}"),
     }
 }
 
 /// How the stage saw that the source is lost.
 fn lost(spec: &EncodeSpec) -> String {
-    match media::run(StageSpec::Encode(Box::new(spec.clone())), &|_| {}).expect("an answer") {
-        StageResult::SourceLost { how } => how,
+    match media::run(spec, &|_| {}).expect("an answer") {
+        Encoded::SourceLost(how) => how,
         other => panic!("the source is not lost: {other:?}"),
     }
 }
@@ -390,11 +390,7 @@ fn progress_grows_to_the_length_of_the_chunk() {
     let cut = Cut::of(tempfile::tempdir().expect("a directory"), film(), 60);
     let told = std::cell::RefCell::new(Vec::new());
     let spec = cut.spec(0, &[h264(320, 180, crf(40))]);
-    let note = |event: StageEvent| match event {
-        StageEvent::Progress { media_ns } => told.borrow_mut().push(media_ns),
-        other => panic!("not progress: {other:?}"),
-    };
-    media::run(StageSpec::Encode(Box::new(spec.clone())), &note).expect("a chunk");
+    media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("a chunk");
     let told = told.into_inner();
     let length = spec.chunk.window.end_ns - spec.chunk.window.start_ns;
     assert!(!told.is_empty() && told.iter().all(|media_ns| *media_ns < length), "{told:?}");

@@ -13,7 +13,7 @@ use gstreamer_worker::media;
 use gstreamer_worker::media::assemble::annexb::{Kind, kind, nal_units};
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, DeviceWork, EncodeSpec, PartSource, StageEvent, StageResult, StageSpec,
+    AssembleSpec, DeviceWork, EncodeSpec, Encoded, Joined, Order, PartSource, StageEvent,
 };
 
 use super::sources::{PICTURE, make, split};
@@ -64,8 +64,8 @@ impl Planned {
     fn encode(&self, index: usize, family: EncoderFamily) -> PartSource {
         let spec = self.spec(index, family);
         let path = spec.targets[0].clone();
-        match media::run(StageSpec::Encode(Box::new(spec)), &|_| {}) {
-            Ok(StageResult::Encode { mut files }) => {
+        match media::run(&spec, &|_| {}) {
+            Ok(Encoded::Files(mut files)) => {
                 let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
                 PartSource { path, file, encoder: Some(family) }
             }
@@ -82,8 +82,8 @@ impl Planned {
         let target = self.directory.path().join(name);
         let (plan, video) = (self.plan.clone(), video.to_vec());
         let spec = AssembleSpec { plan, output: 0, container, video, audio: None, target: target.clone() };
-        match media::run(StageSpec::Assemble(Box::new(spec)), &|_| {})? {
-            StageResult::Assemble(assembled) => {
+        match media::run(&spec, &|_| {})? {
+            Joined::Assembled(assembled) => {
                 assert_eq!(assembled.verification.frames, self.plan.frames());
                 Ok(target)
             }
@@ -236,7 +236,7 @@ fn an_mp4_file_of_two_families_is_refused_with_the_names_of_both() {
 }
 
 /// What the product's own stage process tells at its end, with this environment.
-fn told(spec: &EncodeSpec, fails: &str) -> StageEvent {
+fn told(spec: &EncodeSpec, fails: &str) -> StageEvent<Encoded> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gstreamer-worker"))
         .arg("stage")
         .env("TEST_DEVICE_FAILS", fails)
@@ -246,7 +246,7 @@ fn told(spec: &EncodeSpec, fails: &str) -> StageEvent {
         .spawn()
         .expect("a stage process");
     let mut stdin = child.stdin.take().expect("standard input");
-    let line = serde_json::to_string(&StageSpec::Encode(Box::new(spec.clone()))).expect("json");
+    let line = serde_json::to_string(&Order::of(spec)).expect("json");
     writeln!(stdin, "{line}").expect("written");
     let lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
     let last = lines.map_while(Result::ok).last().expect("an event");
@@ -259,7 +259,7 @@ fn told(spec: &EncodeSpec, fails: &str) -> StageEvent {
 fn the_stand_in_fails_in_the_middle_of_the_chunks_that_the_test_names() {
     let planned = Planned::new(&format!("{PICTURE} {H264}"), 2, r#""crf": 28"#);
     let first = told(&planned.spec(0, Openh264), "1:session_limit");
-    assert!(matches!(first, StageEvent::Done(StageResult::Encode { .. })), "{first:?}");
+    assert!(matches!(first, StageEvent::Done(Encoded::Files(_))), "{first:?}");
     for (fails, fault) in [("1:session_limit", DeviceFault::SessionLimit), ("0:bad_output", DeviceFault::BadOutput)] {
         let StageEvent::Failed(failure) = told(&planned.spec(1, Openh264), fails) else { panic!("it is to fail") };
         assert_eq!((failure.class, failure.fault()), (FailureClass::Device, Some(fault)), "{failure}");

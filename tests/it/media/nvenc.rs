@@ -15,7 +15,9 @@ use gstreamer::prelude::*;
 use gstreamer_video::{VideoCaptionMeta, VideoCaptionType};
 use gstreamer_worker::media::assemble::annexb::nal_units;
 use gstreamer_worker::media::gdp::GdpReader;
-use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, Scaling, StageEvent, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{
+    DeviceElements, DeviceWork, DevicesSpec, EncodeSpec, Encoded, Order, Scaling, Stage, StageEvent,
+};
 
 use super::sources::{PICTURE, make, split};
 use crate::support::media::{judge, text};
@@ -58,7 +60,7 @@ impl Machine {
     }
 
     /// What a stage process of this machine tells at its end.
-    fn told(&self, spec: &StageSpec, variables: &[(&str, &str)]) -> StageEvent {
+    fn told<S: Stage>(&self, spec: &S, variables: &[(&str, &str)]) -> StageEvent<S::Output> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gstreamer-worker"))
             .arg("stage")
             .env("LD_LIBRARY_PATH", self.path("lib"))
@@ -72,7 +74,7 @@ impl Machine {
             .spawn()
             .expect("a stage process");
         let mut stdin = child.stdin.take().expect("standard input");
-        writeln!(stdin, "{}", serde_json::to_string(spec).expect("json")).expect("written");
+        writeln!(stdin, "{}", serde_json::to_string(&Order::of(spec)).expect("json")).expect("written");
         let lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
         let last = lines.map_while(Result::ok).last().expect("an event");
         drop(stdin);
@@ -83,7 +85,7 @@ impl Machine {
     /// Encodes `work`; gives what the driver was told of the encoder, and how many pictures it was given.
     fn encode(&self, work: &Work) -> (BTreeMap<String, String>, usize) {
         let event = self.told(&work.spec(&self.path("part.gdp")), &[]);
-        assert!(matches!(event, StageEvent::Done(StageResult::Encode { .. })), "{event:?}");
+        assert!(matches!(event, StageEvent::Done(Encoded::Files(_))), "{event:?}");
         let log = std::fs::read_to_string(self.path("log")).expect("notes");
         std::fs::remove_file(self.path("log")).expect("no notes");
         let encoders: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix("encoder ")).collect();
@@ -158,16 +160,16 @@ impl Work {
         Self { directory, plan, scaling: Scaling::ForItsEncoder }
     }
 
-    fn spec(&self, target: &Path) -> StageSpec {
+    fn spec(&self, target: &Path) -> EncodeSpec {
         let video = &self.plan.video;
-        StageSpec::Encode(Box::new(EncodeSpec {
+        EncodeSpec {
             source: self.directory.path().join(&video.chunks[0].source),
             facts: video.facts.clone(),
             chunk: video.chunks[0].clone(),
             renditions: video.renditions.clone(),
             targets: vec![target.to_owned()],
             device: DeviceWork { decoder: None, scaling: self.scaling },
-        }))
+        }
     }
 }
 
@@ -340,8 +342,8 @@ fn what_the_plugin_says_of_a_session_or_an_encoder_that_is_refused_is_understood
 #[test]
 fn the_scaler_is_there_as_soon_as_nvrtc_is() {
     let machine = Machine::new();
-    let devices = || match machine.told(&StageSpec::Devices, &[]) {
-        StageEvent::Done(StageResult::Devices { elements, missing_libraries, nvrtc }) => {
+    let devices = || match machine.told(&DevicesSpec {}, &[]) {
+        StageEvent::Done(DeviceElements { elements, missing_libraries, nvrtc }) => {
             assert_eq!(missing_libraries, <[String; 0]>::default());
             (elements.contains(&"cudaconvertscale".to_owned()), elements.contains(&"nvh265enc".to_owned()), nvrtc)
         }

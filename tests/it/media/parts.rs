@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpWriter, Written, to_file_time};
-use gstreamer_worker::stage::protocol::{AudioSpec, PartSource, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{AudioSpec, Encoded, PartSource};
 
 /// H.264 with B-frames, as byte stream.
 pub const X264: &str = "x264enc threads=1 key-int-max=20 bframes=3 b-adapt=false speed-preset=ultrafast ! \
@@ -162,9 +162,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
 pub fn encode_audio(directory: &Path, source: &Path, plan: &AudioPlan) -> Result<Vec<PartSource>, Failure> {
     let targets: Vec<_> = (0..plan.renditions.len()).map(|index| directory.join(format!("a{index}.gdp"))).collect();
     let spec = AudioSpec { source: source.to_owned(), plan: plan.clone(), targets: targets.clone() };
-    let StageResult::Audio { files } = media::run(StageSpec::Audio(Box::new(spec)), &|_| {})? else {
-        panic!("the audio stage gives audio");
-    };
+    let Encoded::Files(files) = media::run(&spec, &|_| {})? else { panic!("the source is there") };
     let named = |(mut file, path): (PartFile, PathBuf)| {
         file.name = path.file_name().expect("a name").to_string_lossy().into_owned();
         PartSource { path, file, encoder: None }

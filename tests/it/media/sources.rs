@@ -12,7 +12,7 @@ use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::presentation_ns;
-use gstreamer_worker::stage::protocol::{SplitSpec, StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::SplitSpec;
 
 use crate::support::media::{judge, text};
 
@@ -38,10 +38,7 @@ pub fn remux(directory: &Path, name: &str, from: &Path, options: &str) -> PathBu
 pub fn split(input: &Path, directory: &Path, chunk_seconds: u32) -> Result<SourceFacts, Failure> {
     std::fs::create_dir_all(directory).expect("a directory");
     let spec = SplitSpec { input: input.to_owned(), directory: directory.to_owned(), chunk_seconds, audio: true };
-    match media::run(StageSpec::Split(spec), &|_| {})? {
-        StageResult::Split(facts) => Ok(facts),
-        other => panic!("not the result of a split: {other:?}"),
-    }
+    media::run(&spec, &|_| {})
 }
 
 /// Time in nanoseconds and checksum of the picture of a frame.

@@ -10,7 +10,7 @@ use actors::failure::{Failure, FailureClass};
 use actors::geometry::Orientation;
 use actors::plan::{ChunkFacts, MAX_WINDOWS_PER_SOURCE, SourceFacts};
 use gstreamer_worker::media;
-use gstreamer_worker::stage::protocol::{SplitSpec, StageEvent, StageSpec};
+use gstreamer_worker::stage::protocol::SplitSpec;
 
 use super::sources::{Frame, PICTURE, TONE, chunked, judged, make, remux, split, straight};
 use crate::support::media::{film, text};
@@ -185,10 +185,9 @@ fn without_an_edit_list_no_header_that_says_less_than_there_is_hides_anything() 
 #[test]
 fn the_real_film_is_cut_at_its_five_access_points_and_a_long_gop_is_shared() {
     let directory = tempfile::tempdir().expect("a directory");
-    let events = RefCell::new(Vec::new());
+    let told = RefCell::new(Vec::new());
     let spec = SplitSpec { input: film(), directory: directory.path().to_owned(), chunk_seconds: 10, audio: true };
-    let result = media::run(StageSpec::Split(spec), &|event| events.borrow_mut().push(event)).expect("a film");
-    let gstreamer_worker::stage::protocol::StageResult::Split(facts) = result else { panic!("another result") };
+    let facts = media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("a film");
     check_windows(&facts, "film");
     assert_eq!(promised(&facts.video.chunks), 720);
     assert_eq!((facts.video.width, facts.video.height), (1920, 1080));
@@ -201,11 +200,7 @@ fn the_real_film_is_cut_at_its_five_access_points_and_a_long_gop_is_shared() {
     let audio = facts.audio.expect("audio");
     assert_eq!((audio.sample_rate, audio.channels, audio.start_ns), (48_000, 6, 0));
     assert!(audio.end_ns.abs_diff(30_000_000_000) < 25_000_000);
-    let told = events.into_inner().into_iter().map(|event| match event {
-        StageEvent::Progress { media_ns } => media_ns,
-        other => panic!("not progress: {other:?}"),
-    });
-    assert!(told.collect::<Vec<_>>().is_sorted());
+    assert!(told.into_inner().is_sorted());
 }
 
 #[test]
@@ -268,7 +263,7 @@ fn an_input_without_audio_gives_no_audio_and_one_that_is_not_wanted_is_not_writt
     let sources = directory.join("unwanted");
     std::fs::create_dir(&sources).expect("a directory");
     let spec = SplitSpec { input: loud, directory: sources.clone(), chunk_seconds: 60, audio: false };
-    media::run(StageSpec::Split(spec), &|_| {}).expect("a film");
+    media::run(&spec, &|_| {}).expect("a film");
     assert!(!sources.join("audio.gdp").exists());
 }
 
@@ -332,6 +327,6 @@ fn a_directory_that_cannot_be_written_is_worth_another_try() {
     let directory = tempfile::tempdir().expect("a directory");
     let input = make(directory.path(), "h264.mp4", &format!("{PICTURE} {H264}"));
     let spec = SplitSpec { input, directory: directory.path().join("absent"), chunk_seconds: 2, audio: true };
-    let failure = media::run(StageSpec::Split(spec), &|_| {}).expect_err("nowhere to write");
+    let failure = media::run(&spec, &|_| {}).expect_err("nowhere to write");
     assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
 }

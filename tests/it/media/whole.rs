@@ -9,7 +9,7 @@ use actors::plan::testing::identity;
 use actors::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, Assembled, DeviceWork, EncodeSpec, PartSource, SplitSpec, StageResult, StageSpec,
+    AssembleSpec, Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec,
 };
 
 use super::parts::encode_audio;
@@ -41,8 +41,8 @@ pub fn carry_out<const N: usize>(
         let target = directory.join(name);
         let (video, audio) = (video.clone(), audio.clone());
         let spec = AssembleSpec { plan: plan.clone(), output: 0, container, video, audio, target: target.clone() };
-        match media::run(StageSpec::Assemble(Box::new(spec)), &|_| {}) {
-            Ok(StageResult::Assemble(assembled)) => (target, assembled),
+        match media::run(&spec, &|_| {}) {
+            Ok(Joined::Assembled(assembled)) => (target, assembled),
             other => panic!("{} is not assembled: {other:?}", text(&target)),
         }
     });
@@ -59,10 +59,7 @@ fn job(codec: &str, height: u32) -> JobSpec {
 
 fn split(input: &Path, sources: &Path) -> SourceFacts {
     let spec = SplitSpec { input: input.to_owned(), directory: sources.to_owned(), chunk_seconds: 4, audio: true };
-    match media::run(StageSpec::Split(spec), &|_| {}) {
-        Ok(StageResult::Split(facts)) => facts,
-        other => panic!("not split: {other:?}"),
-    }
+    media::run(&spec, &|_| {}).expect("it is split")
 }
 
 fn encode(plan: &Plan, index: usize, sources: &Path) -> PartSource {
@@ -76,8 +73,8 @@ fn encode(plan: &Plan, index: usize, sources: &Path) -> PartSource {
         targets: vec![path.clone()],
         device: DeviceWork::default(),
     };
-    match media::run(StageSpec::Encode(Box::new(spec)), &|_| {}) {
-        Ok(StageResult::Encode { mut files }) => {
+    match media::run(&spec, &|_| {}) {
+        Ok(Encoded::Files(mut files)) => {
             let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
             PartSource { path, file, encoder: None }
         }

@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use actors::failure::Failure;
-use gstreamer_worker::stage::protocol::{StageEvent, StageResult, StageSpec};
-use gstreamer_worker::stage::{Gauge, Launcher, StageProcess, child_main};
+use gstreamer_worker::stage::protocol::{ProbeSpec, Probed, StageSpec};
+use gstreamer_worker::stage::{Gauge, Launcher, Progress, StageProcess, child_main};
 use tokio_util::sync::CancellationToken;
 
 use super::film;
@@ -34,8 +34,8 @@ pub fn launcher(mode: &str) -> Launcher {
 }
 
 /// Result of the doubles that have nothing else to say.
-pub fn small_result() -> StageResult {
-    StageResult::Probe { elements: BTreeMap::from([("x264enc".into(), None)]), versions: Default::default() }
+pub fn small_result() -> Probed {
+    Probed { elements: BTreeMap::from([("x264enc".into(), None)]), versions: Default::default() }
 }
 
 fn run(mode: &str, argument: Option<String>) -> i32 {
@@ -54,14 +54,16 @@ fn run(mode: &str, argument: Option<String>) -> i32 {
         }
         _ => {
             let mode = mode.to_owned();
-            let code = child_main(move |spec, emit| stage(&mode, spec, emit));
+            let code = child_main(move |spec, child| match spec {
+                StageSpec::Probe(spec) => child.run(&spec, |_, progress| stage(&mode, progress)),
+                spec => film::stage(&mode, spec, child),
+            });
             i32::from(code != std::process::ExitCode::SUCCESS)
         }
     }
 }
 
-fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
-    let media = |media_ns: u64| emit(StageEvent::Progress { media_ns });
+fn stage(mode: &str, media: Progress<'_>) -> Result<Probed, Failure> {
     match mode {
         "done" => media(12_300_000_000),
         "failed" => return Err(Failure::device("the device is busy")),
@@ -105,7 +107,7 @@ fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<Stage
         }
         "environment" => {
             let names = std::env::vars().map(|(name, _)| (name, None));
-            return Ok(StageResult::Probe { elements: names.collect(), versions: Default::default() });
+            return Ok(Probed { elements: names.collect(), versions: Default::default() });
         }
         "lingers" => {
             // A result is told, then native code hangs on the way out.
@@ -118,12 +120,8 @@ fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<Stage
         "nice" => {
             // SAFETY: a call without pointers.
             let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-            return Ok(StageResult::Probe {
-                elements: BTreeMap::from([(nice.to_string(), None)]),
-                versions: Default::default(),
-            });
+            return Ok(Probed { elements: BTreeMap::from([(nice.to_string(), None)]), versions: Default::default() });
         }
-        "film" | "film-altered-input" | "film-cut-short" => return film::stage(mode, spec, emit),
         other => return Err(Failure::permanent(format!("there is no double `{other}`"))),
     }
     Ok(small_result())
@@ -151,7 +149,7 @@ fn raw(bytes: &[u8]) -> i32 {
 fn stubborn() -> i32 {
     // SAFETY: no handler is installed, the signal is ignored.
     unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
-    raw(format!("{{\"event\":\"progress\",\"media_ns\":{}}}\n", std::process::id()).as_bytes());
+    raw(format!("{{\"event\":\"progress\",\"of\":{}}}\n", std::process::id()).as_bytes());
     hang()
 }
 
@@ -162,6 +160,6 @@ fn parent(mode: &str) -> i32 {
     let mut gauge = Gauge::new(Box::new(|pid| {
         raw(format!("{pid}\n").as_bytes());
     }));
-    let result = runtime.block_on(process.run(&StageSpec::Probe, &mut gauge, &CancellationToken::new()));
+    let result = runtime.block_on(process.run(&ProbeSpec {}, &mut gauge, &CancellationToken::new()));
     raw(format!("{result:?}\n").as_bytes())
 }

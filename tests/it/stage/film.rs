@@ -1,46 +1,55 @@
 //! Stages of a film that consists of text: what the runner does with files is the same.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use actors::checkpoint::{PartFile, Verification};
 use actors::failure::Failure;
 use actors::job::hex;
+use actors::plan::SourceFacts;
 use actors::plan::testing::facts_of;
 use gstreamer_worker::stage::protocol::{
-    AssembleSpec, Assembled, PartSource, SplitSpec, StageEvent, StageResult, StageSpec,
+    AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, Joined, PartSource, SplitSpec, StageSpec,
 };
+use gstreamer_worker::stage::{Child, Progress};
 use sha2::{Digest as _, Sha256};
 
 /// Chunks of the film.
 pub const CHUNKS: u32 = 3;
 
 /// Runs a stage on text. `mode` says what goes wrong.
-pub fn stage(mode: &str, spec: StageSpec, emit: &dyn Fn(StageEvent)) -> Result<StageResult, Failure> {
-    emit(StageEvent::Progress { media_ns: 1_000_000_000 });
+pub fn stage(mode: &str, spec: StageSpec, child: &Child) -> ExitCode {
     match spec {
-        StageSpec::Split(spec) => split(mode, &spec),
-        StageSpec::Encode(spec) => {
-            let text = read(&spec.source);
-            if !text.starts_with("film") {
-                return Ok(StageResult::SourceLost { how: format!("{} is damaged", spec.source.display()) });
-            }
-            let files = spec.renditions.iter().zip(&spec.targets).map(|(rendition, target)| {
-                write_part(mode, target, &format!("{text} at {}x{}\n", rendition.width, rendition.height))
-            });
-            Ok(StageResult::Encode { files: files.collect() })
-        }
-        StageSpec::Audio(spec) => {
-            let text = read(&spec.source);
-            Ok(StageResult::Audio {
-                files: spec.targets.iter().map(|target| write_part(mode, target, &text)).collect(),
-            })
-        }
-        StageSpec::Assemble(spec) => assemble(&spec),
-        StageSpec::Probe | StageSpec::Devices | StageSpec::Trial(_) => Err(Failure::permanent("nothing to probe")),
+        StageSpec::Split(spec) => child.run(&spec, |spec, progress| begun(progress, || split(mode, spec))),
+        StageSpec::Encode(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(encode(mode, spec)))),
+        StageSpec::Audio(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(audio(mode, spec)))),
+        StageSpec::Assemble(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(assemble(spec)))),
+        other => panic!("a film of text is for no {other:?}"),
     }
 }
 
-fn split(mode: &str, spec: &SplitSpec) -> Result<StageResult, Failure> {
+fn begun<T>(progress: Progress<'_>, stage: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    progress(1_000_000_000);
+    stage()
+}
+
+fn encode(mode: &str, spec: &EncodeSpec) -> Encoded {
+    let text = read(&spec.source);
+    if !text.starts_with("film") {
+        return Encoded::SourceLost(format!("{} is damaged", spec.source.display()));
+    }
+    let files = spec.renditions.iter().zip(&spec.targets).map(|(rendition, target)| {
+        write_part(mode, target, &format!("{text} at {}x{}\n", rendition.width, rendition.height))
+    });
+    Encoded::Files(files.collect())
+}
+
+fn audio(mode: &str, spec: &AudioSpec) -> Encoded {
+    let text = read(&spec.source);
+    Encoded::Files(spec.targets.iter().map(|target| write_part(mode, target, &text)).collect())
+}
+
+fn split(mode: &str, spec: &SplitSpec) -> Result<SourceFacts, Failure> {
     let film = read(&spec.input);
     let facts = facts_of(CHUNKS, spec.audio);
     for chunk in &facts.video.chunks {
@@ -52,10 +61,10 @@ fn split(mode: &str, spec: &SplitSpec) -> Result<StageResult, Failure> {
     if mode == "film-altered-input" {
         write(&spec.input, "another film");
     }
-    Ok(StageResult::Split(facts))
+    Ok(facts)
 }
 
-fn assemble(spec: &AssembleSpec) -> Result<StageResult, Failure> {
+fn assemble(spec: &AssembleSpec) -> Joined {
     let (mut text, mut lost) = (String::new(), Vec::new());
     for PartSource { path, file, .. } in spec.video.iter().chain(&spec.audio) {
         let part = read(path);
@@ -65,15 +74,15 @@ fn assemble(spec: &AssembleSpec) -> Result<StageResult, Failure> {
         text += &part;
     }
     if !lost.is_empty() {
-        return Ok(StageResult::PartsLost { names: lost });
+        return Joined::PartsLost(lost);
     }
     write(&spec.target, &text);
-    Ok(StageResult::Assemble(Assembled {
+    Joined::Assembled(Assembled {
         bytes: text.len() as u64,
         sha256: digest(&text),
         duration_ns: spec.plan.duration_ns(),
         verification: Verification { frames: spec.plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
-    }))
+    })
 }
 
 fn write_part(mode: &str, target: &Path, text: &str) -> PartFile {

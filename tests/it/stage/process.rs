@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actors::failure::{Failure, FailureClass};
-use gstreamer_worker::stage::protocol::{StageResult, StageSpec};
+use gstreamer_worker::stage::protocol::{ProbeSpec, Probed};
 use gstreamer_worker::stage::{Gauge, StageProcess};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::Notify;
@@ -18,13 +18,13 @@ const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_secs(2);
 
 /// Runs a double, and checks the reason that is counted for its end.
-async fn end_of(mode: &str, stall_timeout: Duration, reason: &str) -> Result<StageResult, Failure> {
+async fn end_of(mode: &str, stall_timeout: Duration, reason: &str) -> Result<Probed, Failure> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     // Seen by this thread alone, on which the whole test runs.
     let _guard = metrics::set_default_local_recorder(&recorder);
     let process = StageProcess::new(launcher(mode), stall_timeout);
-    let result = process.run(&StageSpec::Probe, &mut Gauge::new(Box::new(|_| {})), &CancellationToken::new()).await;
+    let result = process.run(&ProbeSpec {}, &mut Gauge::new(Box::new(|_| {})), &CancellationToken::new()).await;
     let counted = handle.render();
     assert!(counted.contains(&format!("transcode_child_exits_total{{reason=\"{reason}\"}} 1")), "{counted}");
     result
@@ -40,11 +40,8 @@ async fn retryable(mode: &str, stall_timeout: Duration, reason: &str) -> String 
     failure.message
 }
 
-fn names(result: StageResult) -> Vec<String> {
-    match result {
-        StageResult::Probe { elements, .. } => elements.into_keys().collect(),
-        other => panic!("another result: {other:?}"),
-    }
+fn names(result: Probed) -> Vec<String> {
+    result.elements.into_keys().collect()
 }
 
 #[tokio::test]
@@ -53,7 +50,7 @@ async fn a_result_and_its_progress_arrive() {
     let sink = Arc::clone(&told);
     let mut gauge = Gauge::new(Box::new(move |ns| sink.store(ns, Ordering::SeqCst)));
     let process = StageProcess::new(launcher("done"), LONG);
-    let result = process.run(&StageSpec::Probe, &mut gauge, &CancellationToken::new()).await.expect("a result");
+    let result = process.run(&ProbeSpec {}, &mut gauge, &CancellationToken::new()).await.expect("a result");
     assert_eq!(names(result), ["x264enc"]);
     assert_eq!(told.load(Ordering::SeqCst), 12_300_000_000);
 }
@@ -153,7 +150,7 @@ async fn a_program_that_is_not_there_is_a_failure() {
     launcher.program = "/nowhere/gstreamer-worker".into();
     let process = StageProcess::new(launcher, LONG);
     let stop = CancellationToken::new();
-    let failure = process.run(&StageSpec::Probe, &mut Gauge::new(Box::new(|_| {})), &stop).await.expect_err("none");
+    let failure = process.run(&ProbeSpec {}, &mut Gauge::new(Box::new(|_| {})), &stop).await.expect_err("none");
     assert!(failure.message.contains("cannot be started from /nowhere/gstreamer-worker"), "{failure}");
 }
 
@@ -169,7 +166,7 @@ async fn a_stage_steps_behind_the_worker() {
 async fn when_running(
     mode: &str,
     stop: &CancellationToken,
-    then: impl AsyncFnOnce(u32, &mut (dyn Future<Output = Result<StageResult, Failure>> + Unpin)),
+    then: impl AsyncFnOnce(u32, &mut (dyn Future<Output = Result<Probed, Failure>> + Unpin)),
 ) {
     let (pid, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
     let (sink, see) = (Arc::clone(&pid), Arc::clone(&seen));
@@ -178,7 +175,7 @@ async fn when_running(
         see.notify_one();
     }));
     let process = StageProcess::new(launcher(mode), LONG);
-    let mut run = Box::pin(process.run(&StageSpec::Probe, &mut gauge, stop));
+    let mut run = Box::pin(process.run(&ProbeSpec {}, &mut gauge, stop));
     tokio::select! {
         result = &mut run => panic!("ended early: {result:?}"),
         () = seen.notified() => {}
@@ -214,7 +211,7 @@ async fn a_stage_is_not_started_after_it_was_cancelled() {
     let stop = CancellationToken::new();
     stop.cancel();
     let process = StageProcess::new(launcher("hangs"), LONG);
-    let failure = process.run(&StageSpec::Probe, &mut Gauge::new(Box::new(|_| {})), &stop).await.expect_err("none");
+    let failure = process.run(&ProbeSpec {}, &mut Gauge::new(Box::new(|_| {})), &stop).await.expect_err("none");
     assert_eq!(failure.class, FailureClass::Interrupted);
 }
 

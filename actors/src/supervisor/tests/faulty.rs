@@ -78,6 +78,9 @@ impl PartStore for Faulty<FakeStore> {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         self.sound().record(job_id, fingerprint, part, now)
     }
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+        self.sound().part(job_id, fingerprint, unit)
+    }
     fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
         self.sound().parts(job_id, fingerprint)
     }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::job::JobId;
-use crate::plan::{Fingerprint, Plan};
+use crate::plan::{Fingerprint, PinnedPlan};
 use crate::ports::{Delivery, DeliveryTag};
-use crate::task::{Task, WorkUnit, after_split, after_unit, units};
+use crate::task::{Task, WorkUnit};
 use crate::testing::chronicle::Event;
 use crate::testing::log::FakeLog;
 use crate::work::Work;
@@ -17,7 +17,7 @@ type TaskName = (JobId, Fingerprint, Option<WorkUnit>);
 
 #[derive(Default)]
 struct Chains {
-    plans: HashMap<PlanName, Arc<Plan>>,
+    plans: HashMap<PlanName, Arc<PinnedPlan>>,
     in_force: HashMap<JobId, Fingerprint>,
     ended: HashSet<JobId>,
     published: HashSet<TaskName>,
@@ -41,7 +41,7 @@ pub(super) fn check(events: &[Event], log: &FakeLog) {
                 }
             }
             Event::Split(plan) => {
-                chains.plans.insert((plan.job.job_id.clone(), plan.fingerprint()), plan.clone());
+                chains.plans.insert((plan.job.job_id.clone(), plan.fingerprint().clone()), plan.clone());
             }
             Event::InForce(job_id, fingerprint) => {
                 chains.in_force.insert(job_id.clone(), fingerprint.clone());
@@ -67,8 +67,8 @@ impl Chains {
         let name = (task.job_id().clone(), task.fingerprint().clone());
         if let Some(plan) = self.plans.get(&name) {
             let unit = task.unit();
-            let comes_first = |before: &WorkUnit| unit.is_none() || after_unit(plan, *before) == unit;
-            for before in units(plan).filter(comes_first) {
+            let comes_first = |before: &WorkUnit| unit.is_none() || plan.after_unit(*before) == unit;
+            for before in plan.units().filter(comes_first) {
                 let part = (name.0.clone(), name.1.clone(), before);
                 assert!(self.recorded.contains(&part), "{} was published before {before} was recorded", task.key());
             }
@@ -93,7 +93,7 @@ impl Chains {
             panic!("{tag:?} of {job_id} was finished, not split")
         };
         let plan = &self.plans[&(job_id.clone(), fingerprint.clone())];
-        for unit in after_split(plan) {
+        for unit in plan.after_split() {
             self.must_be_published(tag, job_id, fingerprint, Some(unit));
         }
     }
@@ -112,13 +112,13 @@ impl Chains {
         }
         let part = (job_id.clone(), fingerprint.clone(), unit);
         assert!(self.recorded.contains(&part), "{tag:?} was finished before the part of {} was recorded", task.key());
-        if let Some(next) = after_unit(&plan, unit) {
+        if let Some(next) = plan.after_unit(unit) {
             self.must_be_published(tag, job_id, fingerprint, Some(next));
         }
         let finished = self.finished.entry(name).or_default();
         finished.insert(unit);
         // With an empty store it is the task that builds the checkpoint again which emits the assembly, whenever that is.
-        if !self.emptied && units(&plan).all(|unit| finished.contains(&unit)) {
+        if !self.emptied && plan.units().all(|unit| finished.contains(&unit)) {
             self.must_be_published(tag, job_id, fingerprint, None);
         }
     }

@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::plan::{EncoderFamily, Fingerprint, Plan};
+use crate::plan::{EncoderFamily, Fingerprint, PinnedPlan};
 use crate::testing::chronicle::Event;
 use crate::testing::service::FakeMachine;
 
 /// Every part was made by a worker that has the versions of its plan. So no job has parts of two.
 pub(super) fn check(events: &[Event], machine: &FakeMachine) {
-    let mut plans = HashMap::<&Fingerprint, &Arc<Plan>>::new();
-    let mut printed = Vec::new();
-    for event in events {
-        if let Event::Split(plan) = event {
-            printed.push((plan.fingerprint(), plan));
-        }
-    }
-    plans.extend(printed.iter().map(|(fingerprint, plan)| (fingerprint, *plan)));
+    let split = events.iter().filter_map(|event| match event {
+        Event::Split(plan) => Some((plan.fingerprint(), plan)),
+        _ => None,
+    });
+    let plans: HashMap<&Fingerprint, &Arc<PinnedPlan>> = split.collect();
     for event in events {
         let Event::Recorded { job_id, fingerprint, in_force, .. } = event else { continue };
         let Some(plan) = plans.get(fingerprint) else { continue };

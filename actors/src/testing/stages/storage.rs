@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::checkpoint::PartRecord;
 use crate::job::JobId;
-use crate::plan::{Families, Fingerprint, Plan};
-use crate::ports::StageRequest;
-use crate::task::{WorkUnit, units};
+use crate::plan::{Families, Fingerprint, PinnedPlan, Plan};
+use crate::task::WorkUnit;
 use crate::testing::chronicle::{Chronicle, Event};
 
 type Name = (JobId, Fingerprint);
@@ -15,14 +14,14 @@ type Name = (JobId, Fingerprint);
 #[derive(Default)]
 pub(super) struct Storage {
     families: BTreeMap<JobId, Families>,
-    plans: BTreeMap<Name, Arc<Plan>>,
+    plans: BTreeMap<Name, Arc<PinnedPlan>>,
     parts: BTreeMap<Name, BTreeMap<WorkUnit, PartRecord>>,
     pub removed: Vec<JobId>,
     pub chronicle: Chronicle,
 }
 
-fn name_of(plan: &Plan) -> Name {
-    (plan.job.job_id.clone(), plan.fingerprint())
+fn name_of(plan: &PinnedPlan) -> Name {
+    (plan.job.job_id.clone(), plan.fingerprint().clone())
 }
 
 fn has_two_families(plan: &Plan, parts: &BTreeMap<WorkUnit, PartRecord>, rendition: usize) -> bool {
@@ -37,30 +36,26 @@ impl Storage {
         self.families.entry(job_id).or_insert(families).clone()
     }
 
-    pub fn keep_plan(&mut self, plan: &Arc<Plan>) {
+    pub fn keep_plan(&mut self, plan: &Arc<PinnedPlan>) {
         self.plans.insert(name_of(plan), plan.clone());
         self.chronicle.note(Event::Split(plan.clone()));
     }
 
     /// The last one stays: all parts of a unit are as good.
-    pub fn keep_part(&mut self, plan: &Plan, part: PartRecord) {
+    pub fn keep_part(&mut self, plan: &PinnedPlan, part: PartRecord) {
         let (job_id, fingerprint) = name_of(plan);
         self.chronicle.note(Event::Made { job_id: job_id.clone(), fingerprint: fingerprint.clone(), unit: part.unit });
         self.parts.entry((job_id, fingerprint)).or_default().insert(part.unit, part);
     }
 
-    /// Whether the sources that a stage reads are there: a unit's went with the work of its job.
-    pub fn has_sources(&self, request: &StageRequest) -> bool {
-        match request {
-            StageRequest::Unit { plan, .. } => self.plans.contains_key(&name_of(plan)),
-            StageRequest::Split { .. } | StageRequest::Assemble { .. } => true,
-        }
+    pub fn has_plan(&self, plan: &PinnedPlan) -> bool {
+        self.plans.contains_key(&name_of(plan))
     }
 
     /// Reads an output back; the parts of which the files are not there, if there are any.
-    pub fn verify(&mut self, plan: &Plan, parts: &BTreeMap<WorkUnit, PartRecord>) -> Option<Vec<WorkUnit>> {
+    pub fn verify(&mut self, plan: &PinnedPlan, parts: &BTreeMap<WorkUnit, PartRecord>) -> Option<Vec<WorkUnit>> {
         let (job_id, fingerprint) = name_of(plan);
-        if units(plan).any(|unit| !parts.contains_key(&unit)) {
+        if plan.units().any(|unit| !parts.contains_key(&unit)) {
             self.chronicle.note(Event::Incomplete(job_id.clone(), fingerprint.clone()));
         }
         if plan.of_one_family().any(|rendition| has_two_families(plan, parts, rendition)) {
@@ -78,16 +73,14 @@ impl Storage {
     }
 
     /// An output gets its final name.
-    pub fn publish(&mut self, plan: &Plan) {
+    pub fn publish(&mut self, plan: &PinnedPlan) {
         let (job_id, fingerprint) = name_of(plan);
         self.chronicle.note(Event::Output(job_id, fingerprint));
     }
 
     /// The files of these parts of an assembly vanish.
-    pub fn lose(&mut self, request: &StageRequest, units: &[WorkUnit]) {
-        if let StageRequest::Assemble { plan, .. } = request
-            && let Some(there) = self.parts.get_mut(&name_of(plan))
-        {
+    pub fn lose(&mut self, plan: &PinnedPlan, units: &[WorkUnit]) {
+        if let Some(there) = self.parts.get_mut(&name_of(plan)) {
             there.retain(|unit, _| !units.contains(unit));
         }
     }
@@ -102,8 +95,8 @@ impl Storage {
         }
     }
 
-    pub fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Option<Plan> {
-        self.plans.get(&(job_id, fingerprint)).map(|plan| (**plan).clone())
+    pub fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Option<Arc<PinnedPlan>> {
+        self.plans.get(&(job_id, fingerprint)).cloned()
     }
 
     pub fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Vec<PartRecord> {

@@ -15,6 +15,7 @@ pub enum Operation {
     Finish,
     Reopen,
     Record,
+    Part,
     Parts,
     Forget,
     CountAttempt,

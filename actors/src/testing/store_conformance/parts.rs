@@ -27,6 +27,10 @@ pub(super) async fn the_first_part_of_a_unit_wins(store: Subject) {
     assert_eq!(record(&store, "p", other).await, Recorded { part: mine.clone(), first: false, units_done: 1 });
     let again = record(&store, "p", mine.clone()).await;
     assert!(again.first, "a record that is sent again, because its answer was lost, is still the one in force");
+    assert_eq!(done(store.part(job("j"), plan("p"), mine.unit).await).as_ref(), Some(&mine));
+    assert_eq!(done(store.part(job("j"), plan("p"), WorkUnit::Chunk(11)).await), None);
+    assert_eq!(done(store.part(job("j"), plan("q"), mine.unit).await), None);
+    assert_eq!(done(store.part(job("k"), plan("p"), mine.unit).await), None);
     assert_eq!(done(store.parts(job("j"), plan("p")).await).into_iter().collect::<Vec<_>>(), [(mine.unit, mine)]);
     assert_eq!(checkpoint_of(&store, &job("j")).await.updated_at, at(2));
 }

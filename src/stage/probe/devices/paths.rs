@@ -5,7 +5,7 @@ use actors::job::VideoCodec;
 use actors::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
-use super::{Installed, advice, finding, row};
+use super::{DeviceElements, advice, finding, row};
 use crate::stage::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
 use crate::stage::proven::Proof as DeviceProof;
 
@@ -101,11 +101,11 @@ pub(super) fn there(nvidia: bool, va: bool, elements: &[String]) -> Vec<Trial> {
 }
 
 /// What is said where a device of NVIDIA is visible and GStreamer has nothing for it, or only a part.
-pub(super) fn missing(installed: &Installed) -> Vec<CapabilityFinding> {
+pub(super) fn missing(installed: &DeviceElements) -> Vec<CapabilityFinding> {
     [missing_codecs(installed), missing_scaler(installed)].into_iter().flatten().collect()
 }
 
-fn missing_codecs(installed: &Installed) -> Option<CapabilityFinding> {
+fn missing_codecs(installed: &DeviceElements) -> Option<CapabilityFinding> {
     let of_nvidia = |end: &str| installed.elements.iter().any(|name| name.starts_with("nvh26") && name.ends_with(end));
     if of_nvidia("enc") && of_nvidia("dec") {
         return None;
@@ -134,7 +134,7 @@ fn missing_codecs(installed: &Installed) -> Option<CapabilityFinding> {
 }
 
 /// GStreamer registers its scaler only where NVRTC compiles for it.
-fn missing_scaler(installed: &Installed) -> Option<CapabilityFinding> {
+fn missing_scaler(installed: &DeviceElements) -> Option<CapabilityFinding> {
     let has = |name: &str| installed.elements.iter().any(|element| element == name);
     if !has("cudaupload") || has("cudaconvertscale") {
         return None;

@@ -6,9 +6,9 @@ use super::*;
 
 const TRIED: Tried = Tried { fps: 412.6, worst_psnr_db: 41.0, mean_psnr_db: 43.0, same_bytes: false, bytes: 9000 };
 
-fn installed(elements: &[&str], missing_libraries: &[&str], nvrtc: Option<u32>) -> Installed {
+fn installed(elements: &[&str], missing_libraries: &[&str], nvrtc: Option<u32>) -> DeviceElements {
     let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    Installed { elements: owned(elements), missing_libraries: owned(missing_libraries), nvrtc }
+    DeviceElements { elements: owned(elements), missing_libraries: owned(missing_libraries), nvrtc }
 }
 
 /// The outcomes of all paths through NVIDIA's elements.
@@ -21,7 +21,7 @@ fn a_gpu_for_data_centres_decodes_and_does_not_encode() {
     let elements = ["nvh264dec", "nvh265dec", "cudaconvertscale"].map(str::to_owned);
     let trials = there(true, false, &elements);
     assert!(trials.len() == 3 && trials.iter().all(|trial| trial.direction == Direction::Decode), "{trials:?}");
-    let findings = missing(&Installed { elements: elements.to_vec(), ..Installed::default() });
+    let findings = missing(&DeviceElements { elements: elements.to_vec(), ..DeviceElements::default() });
     assert!(findings.len() == 1 && findings[0].what.contains("no encoder"), "{findings:?}");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use actors::failure::FailureClass;
-use actors::ports::{StageOutcome, StageRequest, StageRunner as _, WorkStorage as _};
+use actors::ports::{AssembleOutcome, AssembleRequest, RunStage as _, WorkStorage as _};
 use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +66,7 @@ async fn missing_parts_are_named_and_forgotten() {
     let name = &parts[&WorkUnit::Chunk(2)].files[1].name;
     std::fs::remove_file(workshop.path(&format!("{}/parts/{name}", workshop.plan_directory(&plan)))).expect("removed");
     let lost = workshop.assemble(&plan, &parts).await.expect("an outcome");
-    assert_eq!(lost, StageOutcome::PartsLost(vec![WorkUnit::Chunk(0), WorkUnit::Chunk(2)]));
+    assert_eq!(lost, AssembleOutcome::PartsLost(vec![WorkUnit::Chunk(0), WorkUnit::Chunk(2)]));
     assert_eq!(workshop.names("out"), Vec::<String>::new());
 }
 
@@ -80,7 +80,7 @@ async fn a_part_that_was_altered_is_found_made_again_and_then_the_output_is_whol
     let altered = std::fs::read_to_string(&file).expect("a part").replace("film", "milf");
     std::fs::write(&file, altered).expect("written");
     let lost = workshop.assemble(&plan, &parts).await.expect("an outcome");
-    assert_eq!(lost, StageOutcome::PartsLost(vec![WorkUnit::Chunk(1)]));
+    assert_eq!(lost, AssembleOutcome::PartsLost(vec![WorkUnit::Chunk(1)]));
     assert!(workshop.recorded(&plan).await.iter().all(|record| record.unit != WorkUnit::Chunk(1)));
     parts.insert(WorkUnit::Chunk(1), workshop.unit("film", &plan, WorkUnit::Chunk(1)).await.expect("a part"));
     workshop.assemble(&plan, &parts).await.expect("outputs");
@@ -111,7 +111,7 @@ async fn removing_a_job_leaves_its_outputs_alone() {
     workshop.storage.remove(workshop.job.job_id.clone()).await.expect("removed");
     workshop.storage.remove(workshop.job.job_id.clone()).await.expect("removed again");
     assert_eq!((workshop.names("work"), workshop.names("out")), (Vec::new(), vec!["720p.ts".to_string()]));
-    let gone = workshop.storage.plan(plan.job.job_id.clone(), plan.fingerprint()).await.expect("an answer");
+    let gone = workshop.storage.plan(plan.job.job_id.clone(), plan.fingerprint().clone()).await.expect("an answer");
     assert_eq!(gone, None);
 }
 
@@ -123,7 +123,7 @@ async fn progress_goes_once_over_the_length_of_the_film_for_all_outputs_together
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
     let progress = Box::new(move |ns| sink.lock().expect("a lock").push(ns));
-    let request = StageRequest::Assemble { plan: Arc::clone(&plan), parts };
+    let request = AssembleRequest { plan: Arc::clone(&plan), parts };
     workshop.runner("film").run(request, progress, CancellationToken::new()).await.expect("outputs");
     let told = told.lock().expect("a lock");
     assert!(told.is_sorted() && told.last() == Some(&plan.duration_ns()), "{told:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actors::failure::FailureClass;
-use actors::plan::Fingerprint;
+use actors::plan::{Fingerprint, PinnedPlan, Plan};
 use actors::ports::WorkStorage as _;
 use actors::task::WorkUnit;
 
@@ -92,8 +92,9 @@ async fn a_name_that_leads_elsewhere_is_refused() {
     let elsewhere = Fingerprint("../../../etc".into());
     let failure = workshop.storage.plan(workshop.job.job_id.clone(), elsewhere).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);
-    let mut plan = (*workshop.split("film").await.expect("a plan")).clone();
+    let mut plan = Plan::clone(&*workshop.split("film").await.expect("a plan"));
     plan.video.chunks[0].source = "../../../in.mp4".into();
+    let plan = PinnedPlan::new(plan);
     let failure = workshop.unit("film", &Arc::new(plan), WorkUnit::Chunk(0)).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);
 }

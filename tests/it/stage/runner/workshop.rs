@@ -8,9 +8,11 @@ use std::time::Duration;
 use actors::checkpoint::{OutputReport, PartRecord};
 use actors::failure::Failure;
 use actors::job::JobSpec;
-use actors::plan::{Families, Plan};
-use actors::ports::{StageOutcome, StageRequest, StageRunner as _, WorkStorage as _};
-use actors::task::{WorkUnit, units};
+use actors::plan::{Families, PinnedPlan};
+use actors::ports::{
+    AssembleOutcome, AssembleRequest, RunStage, SplitRequest, StageRequest, UnitOutcome, UnitRequest, WorkStorage as _,
+};
+use actors::task::WorkUnit;
 use gstreamer_worker::stage::{ProcessRunner, Proven, RunnerSettings};
 use gstreamer_worker::storage::{Storage, file_uri};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +61,7 @@ impl Workshop {
     }
 
     /// The directory of a plan, from the root of the workshop.
-    pub fn plan_directory(&self, plan: &Plan) -> String {
+    pub fn plan_directory(&self, plan: &PinnedPlan) -> String {
         format!("work/{}/{}", plan.job.job_id, plan.fingerprint())
     }
 
@@ -76,44 +78,39 @@ impl Workshop {
         ProcessRunner::new(self.storage.clone(), settings)
     }
 
-    pub async fn run(&self, mode: &str, request: StageRequest) -> Result<StageOutcome, Failure> {
+    pub async fn run<R: StageRequest>(&self, mode: &str, request: R) -> Result<R::Output, Failure>
+    where
+        ProcessRunner: RunStage<R>,
+    {
         self.runner(mode).run(request, Box::new(|_| {}), CancellationToken::new()).await
     }
 
-    pub async fn split(&self, mode: &str) -> Result<Arc<Plan>, Failure> {
+    pub async fn split(&self, mode: &str) -> Result<Arc<PinnedPlan>, Failure> {
         let source = self.storage.identify(&self.job.input.uri).await?;
-        match self
-            .run(mode, StageRequest::Split { job: Arc::clone(&self.job), source, families: Families::default() })
-            .await?
-        {
-            StageOutcome::Split(plan) => Ok(plan),
-            other => panic!("another outcome: {other:?}"),
-        }
+        let request = SplitRequest { job: Arc::clone(&self.job), source, families: Families::default() };
+        self.run(mode, request).await
     }
 
-    pub async fn unit(&self, mode: &str, plan: &Arc<Plan>, unit: WorkUnit) -> Result<PartRecord, Failure> {
-        match self.run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit, on_cpu: false }).await? {
-            StageOutcome::Unit(record) => Ok(record),
+    pub async fn unit(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: WorkUnit) -> Result<PartRecord, Failure> {
+        match self.run(mode, UnitRequest { plan: Arc::clone(plan), unit, on_cpu: false }).await? {
+            UnitOutcome::Made(record) => Ok(record),
             other => panic!("another outcome: {other:?}"),
         }
     }
 
     /// How a source is lost without which a unit cannot be made.
-    pub async fn lost(&self, mode: &str, plan: &Arc<Plan>, unit: WorkUnit) -> String {
-        match self
-            .run(mode, StageRequest::Unit { plan: Arc::clone(plan), unit, on_cpu: false })
-            .await
-            .expect("an outcome")
-        {
-            StageOutcome::SourceLost(how) => how,
+    pub async fn lost(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: WorkUnit) -> String {
+        let request = UnitRequest { plan: Arc::clone(plan), unit, on_cpu: false };
+        match self.run(mode, request).await.expect("an outcome") {
+            UnitOutcome::SourceLost(how) => how,
             other => panic!("another outcome: {other:?}"),
         }
     }
 
     /// All parts of a plan.
-    pub async fn parts(&self, plan: &Arc<Plan>) -> BTreeMap<WorkUnit, PartRecord> {
+    pub async fn parts(&self, plan: &Arc<PinnedPlan>) -> BTreeMap<WorkUnit, PartRecord> {
         let mut parts = BTreeMap::new();
-        for unit in units(plan) {
+        for unit in plan.units() {
             parts.insert(unit, self.unit("film", plan, unit).await.expect("a part"));
         }
         parts
@@ -121,10 +118,10 @@ impl Workshop {
 
     pub async fn assemble(
         &self,
-        plan: &Arc<Plan>,
+        plan: &Arc<PinnedPlan>,
         parts: &BTreeMap<WorkUnit, PartRecord>,
-    ) -> Result<StageOutcome, Failure> {
-        self.run("film", StageRequest::Assemble { plan: Arc::clone(plan), parts: parts.clone() }).await
+    ) -> Result<AssembleOutcome, Failure> {
+        self.run("film", AssembleRequest { plan: Arc::clone(plan), parts: parts.clone() }).await
     }
 
     /// A job from its beginning to its end.
@@ -132,14 +129,14 @@ impl Workshop {
         let plan = self.split("film").await?;
         let parts = self.parts(&plan).await;
         match self.assemble(&plan, &parts).await? {
-            StageOutcome::Assembled(reports) => Ok(reports),
+            AssembleOutcome::Published(reports) => Ok(reports),
             other => panic!("another outcome: {other:?}"),
         }
     }
 
     /// What the port says of the parts that lie in the work storage.
-    pub async fn recorded(&self, plan: &Plan) -> Vec<PartRecord> {
-        self.storage.recorded_parts(self.job.job_id.clone(), plan.fingerprint()).await.expect("records")
+    pub async fn recorded(&self, plan: &PinnedPlan) -> Vec<PartRecord> {
+        self.storage.recorded_parts(self.job.job_id.clone(), plan.fingerprint().clone()).await.expect("records")
     }
 }
 

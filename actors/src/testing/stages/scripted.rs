@@ -1,0 +1,101 @@
+//! What each stage of the fake does.
+
+use std::sync::Arc;
+
+use super::storage::Storage;
+use super::{State, output_of, part_of};
+use crate::failure::Failure;
+use crate::plan::testing::facts_of;
+use crate::plan::{PinnedPlan, Plan};
+use crate::ports::{AssembleOutcome, AssembleRequest, SplitRequest, StageRequest, UnitOutcome, UnitRequest};
+use crate::task::{Stage, WorkUnit};
+
+/// A request that the fake carries out.
+pub(super) trait Scripted: StageRequest + Sync {
+    /// The stage, the key of the run, and its media time in nanoseconds.
+    fn describe(&self) -> (Stage, String, u64);
+
+    /// What it gives in the end.
+    fn produce(self, state: &mut State, worker: &str) -> Result<Self::Output, Failure>;
+
+    /// Whether a device does it.
+    fn uses_device(&self) -> bool {
+        false
+    }
+
+    /// What comes of it where its source is gone, or is to be `now`.
+    fn lose_source(&self, _: &Storage, _how: String, _now: bool) -> Option<Self::Output> {
+        None
+    }
+
+    /// The files of these parts vanish under it.
+    fn lose_parts(&self, _: &mut Storage, _: &[WorkUnit]) {}
+
+    /// Reads an output back; what comes of it where it is not good.
+    fn verify(&self, _: &mut Storage) -> Option<Self::Output> {
+        None
+    }
+}
+
+impl Scripted for SplitRequest {
+    fn describe(&self) -> (Stage, String, u64) {
+        (Stage::Split, format!("{}/split", self.job.job_id), 0)
+    }
+
+    fn produce(self, state: &mut State, _: &str) -> Result<Arc<PinnedPlan>, Failure> {
+        let film = state.films.get(&self.job.job_id).copied().unwrap_or_default();
+        let facts = facts_of(film.chunks, film.audio);
+        let plan = Plan::build((*self.job).clone(), self.source, facts, film.parallelism, &self.families)?;
+        let plan = Arc::new(PinnedPlan::new(plan));
+        state.storage.keep_plan(&plan);
+        Ok(plan)
+    }
+}
+
+impl Scripted for UnitRequest {
+    fn describe(&self) -> (Stage, String, u64) {
+        let key = format!("{}/{}", self.plan.job.job_id, self.unit);
+        match self.unit {
+            WorkUnit::Chunk(_) => (Stage::Encode, key, 10_000_000_000),
+            WorkUnit::Audio => (Stage::Audio, key, self.plan.duration_ns()),
+        }
+    }
+
+    fn produce(self, state: &mut State, worker: &str) -> Result<UnitOutcome, Failure> {
+        let mut part = part_of(self.unit, worker);
+        if self.unit != WorkUnit::Audio {
+            let renditions = self.plan.video.renditions.iter();
+            part.encoders = renditions.map(|rendition| rendition.made_by(self.on_cpu)).collect();
+        }
+        state.storage.keep_part(&self.plan, part.clone());
+        Ok(UnitOutcome::Made(part))
+    }
+
+    fn uses_device(&self) -> bool {
+        self.unit != WorkUnit::Audio && !self.on_cpu && self.plan.uses_device()
+    }
+
+    fn lose_source(&self, storage: &Storage, how: String, now: bool) -> Option<UnitOutcome> {
+        // The sources went with the work of the job.
+        (now || !storage.has_plan(&self.plan)).then_some(UnitOutcome::SourceLost(how))
+    }
+}
+
+impl Scripted for AssembleRequest {
+    fn describe(&self) -> (Stage, String, u64) {
+        (Stage::Assemble, format!("{}/assemble", self.plan.job.job_id), self.plan.duration_ns())
+    }
+
+    fn produce(self, state: &mut State, _: &str) -> Result<AssembleOutcome, Failure> {
+        state.storage.publish(&self.plan);
+        Ok(AssembleOutcome::Published(vec![output_of(&self.plan)]))
+    }
+
+    fn lose_parts(&self, storage: &mut Storage, units: &[WorkUnit]) {
+        storage.lose(&self.plan, units);
+    }
+
+    fn verify(&self, storage: &mut Storage) -> Option<AssembleOutcome> {
+        storage.verify(&self.plan, &self.parts).map(AssembleOutcome::PartsLost)
+    }
+}
