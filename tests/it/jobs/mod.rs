@@ -6,4 +6,5 @@ mod cluster;
 mod film;
 mod letters;
 mod logs;
+mod recorded;
 mod versions;

@@ -158,13 +158,22 @@ impl Fleet {
 
     /// [`Self::publish_bytes`] with headers, each as `name=value`.
     pub fn publish_with_headers(&self, key: &str, value: &[u8], headers: &[&str]) {
+        self.publish_to(&self.topic, key, value, headers);
+    }
+
+    /// Publishes a task as a worker does.
+    pub fn publish_task(&self, key: &str, value: &[u8]) {
+        self.publish_to(&format!("{}.tasks.cpu", self.topic), key, value, &[]);
+    }
+
+    fn publish_to(&self, topic: &str, key: &str, value: &[u8], headers: &[&str]) {
         let mut kcat = Command::new("kcat");
         kcat.args([
             "-P",
             "-b",
             &self.brokers,
             "-t",
-            &self.topic,
+            topic,
             "-k",
             key,
             "-X",
