@@ -20,7 +20,7 @@ pub use json::name_worker;
 /// What a pod logs: its own life and that of its jobs; libraries only where something is wrong.
 pub const POD_FILTER: &str = "warn,gstreamer_worker=info,actors=info";
 /// What a command logs that somebody waits for: how the job ended is on the screen already. Why it stands still is not.
-pub const COMMAND_FILTER: &str = "error,actors=off,actors::handle::full=warn";
+pub const COMMAND_FILTER: &str = "error,actors=off,actors::tasks::full=warn";
 
 /// How often gauges are sampled and histograms are folded up.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);

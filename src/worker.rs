@@ -5,8 +5,9 @@ mod parts;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::ports::{Answer, Capabilities, CapabilityProbe as _, DeadLetters, JobStore, Publication, Queue};
+use actors::domain::failure::Failure;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{Answer, Capabilities, CapabilityProbe as _, DeadLetters, JobStore};
 use actors::ports::{StatusSink, SystemClock, TaskPublisher};
 use actors::supervisor::{Adapters, Ended, Supervisor, WorkerHandle};
 use futures_util::future::LocalBoxFuture;

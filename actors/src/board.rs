@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::checkpoint::{Checkpoint, JobStatus};
-use crate::job::JobId;
-use crate::plan::{PinnedPlan, Plan};
+use crate::domain::checkpoint::{Checkpoint, JobStatus};
+use crate::domain::job::JobId;
+use crate::domain::plan::{PinnedPlan, Plan};
+use crate::domain::progress::MediaLength;
+use crate::domain::task::Stage;
+use crate::domain::unit::UnitId;
 use crate::ports::OnProgress;
-use crate::progress::MediaLength;
-use crate::task::{Stage, WorkUnit};
 
 /// Share of the whole job, in percent, that is done when the input was cut.
 pub const AFTER_SPLIT: f64 = 1.0;
@@ -70,7 +71,7 @@ pub struct JobProgress {
     pub chunks: u32,
     /// Chunks that were done when the newest of its tasks here began.
     pub chunks_done: u32,
-    /// The latest life of the job that one of its tasks here began in, see [`crate::checkpoint::Checkpoint::life`].
+    /// The latest life of the job that one of its tasks here began in, see [`crate::domain::checkpoint::Checkpoint::life`].
     pub life: u64,
     /// Sum of the fractions of the chunks that run here.
     pub running: f64,
@@ -115,13 +116,13 @@ impl Board {
     }
 
     /// Puts a unit on the board.
-    pub fn unit(&self, plan: &Arc<PinnedPlan>, unit: WorkUnit, seen: &Checkpoint) -> Entry {
+    pub fn unit(&self, plan: &Arc<PinnedPlan>, unit: UnitId, seen: &Checkpoint) -> Entry {
         let (stage, total_ns) = match unit {
-            WorkUnit::Chunk(index) => {
+            UnitId::Chunk(index) => {
                 let window = plan.video.chunks.get(index as usize).map(|chunk| chunk.window);
                 (Stage::Encode, window.map_or(0, |window| window.end_ns.saturating_sub(window.start_ns)))
             }
-            WorkUnit::Audio => (Stage::Audio, plan.duration_ns()),
+            UnitId::Audio => (Stage::Audio, plan.duration_ns()),
         };
         self.add(seen, stage, Some(plan), total_ns)
     }
@@ -235,7 +236,7 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing::plan_of;
+    use crate::domain::plan::testing::plan_of;
 
     fn seen(plan: &Plan, chunks_done: u32, life: u64) -> Checkpoint {
         let queued = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Default::default());
@@ -246,9 +247,9 @@ mod tests {
     fn the_chunks_that_run_count_by_their_share_and_leave_with_their_entry() {
         let board = Board::default();
         let plan = Arc::new(plan_of(4, 2, true));
-        let first = board.unit(&plan, WorkUnit::Chunk(0), &seen(&plan, 1, 0));
-        let second = board.unit(&plan, WorkUnit::Chunk(1), &seen(&plan, 2, 0));
-        let _audio = board.unit(&plan, WorkUnit::Audio, &seen(&plan, 0, 0));
+        let first = board.unit(&plan, UnitId::Chunk(0), &seen(&plan, 1, 0));
+        let second = board.unit(&plan, UnitId::Chunk(1), &seen(&plan, 2, 0));
+        let _audio = board.unit(&plan, UnitId::Audio, &seen(&plan, 0, 0));
         first.on_progress()(5_000_000_000);
         second.on_progress()(u64::MAX);
         let [job] = board.jobs().try_into().expect("one job");

@@ -13,9 +13,9 @@ use actix::prelude::*;
 use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::Failure;
 use crate::exit::{ExitGuard, stop_with};
-use crate::failure::Failure;
 use crate::gpu::Gpu;
 use crate::metrics as names;
 use crate::ports::{

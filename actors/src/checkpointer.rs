@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use patient::PatientStore;
 
-use crate::backoff::Backoff;
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::{Failure, FailureClass};
 use crate::exit::{ExitGuard, stop_with};
-use crate::failure::{Failure, FailureClass};
 use crate::ports::Store;
 use crate::status::StatusCell;
 

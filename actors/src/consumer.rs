@@ -17,15 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 pub use publish::{PatientPublisher, Publish};
 
-use crate::backoff::Backoff;
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::job::JobId;
+use crate::domain::record::{Delivery, Queue, TopicNames};
 use crate::exit::{ExitGuard, stop_with};
-use crate::failure::{Failure, FailureClass};
-use crate::handle::Workbench;
-use crate::job::JobId;
 use crate::link::Link;
 use crate::metrics as names;
-use crate::ports::{ConnectSource, Delivery, Queue, SourceEvent, TaskPublisher, TaskSource, TopicNames};
+use crate::ports::{ConnectSource, SourceEvent, TaskPublisher, TaskSource};
 use crate::status::StatusCell;
+use crate::tasks::Workbench;
 use crate::work::{End, PoolSize, RunWork};
 use desk::{Desk, Number};
 

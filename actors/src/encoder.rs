@@ -8,9 +8,9 @@ use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::domain::job::JobId;
 use crate::exit::{ExitGuard, stop_with};
-use crate::handle::Workbench;
-use crate::job::JobId;
+use crate::tasks::Workbench;
 use crate::trace::{self, TraceParent};
 use crate::work::{End, RunWork};
 

@@ -11,8 +11,8 @@ use actix::prelude::*;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
-use crate::failure::Failure;
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::Failure;
 
 /// Names a child of a parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

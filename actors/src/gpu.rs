@@ -15,11 +15,11 @@ use tokio::time::Instant;
 pub use breaker::Breaker;
 pub use sessions::Session;
 
-use crate::backoff::Backoff;
-use crate::failure::{DeviceFault, Failure};
-use crate::job::JobId;
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::{DeviceFault, Failure};
+use crate::domain::job::JobId;
+use crate::domain::plan::{Families, FamilyOffer, Plan};
 use crate::metrics as names;
-use crate::plan::{Families, FamilyOffer, Plan};
 use crate::ports::{Capabilities, Direction, Proof};
 use sessions::Sessions;
 use waits::Waits;

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::domain::failure::Failure;
 use crate::encoder::Encoder;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts, stop_with};
-use crate::failure::Failure;
-use crate::handle::Workbench;
 use crate::metrics as names;
 use crate::status::StatusCell;
+use crate::tasks::Workbench;
 use crate::work::{Class, End, PoolSize, RunWork};
 
 /// The actor.

@@ -1,7 +1,7 @@
 //! Tells the Transcoding Service: how far jobs are, once a second and dropped when the service is slow; and how they
 //! ended, at least once, through the outbox, however long the service is away. Never slows an encode: it reads the
 //! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
-//! failed and was opened again has another life, which is told by [`crate::checkpoint::Checkpoint::life`].
+//! failed and was opened again has another life, which is told by [`crate::domain::checkpoint::Checkpoint::life`].
 
 mod memory;
 mod outbox;
@@ -16,15 +16,15 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::board::{Board, JobProgress};
-use crate::checkpoint::Advance;
+use crate::domain::backoff::Backoff;
+use crate::domain::checkpoint::Advance;
+use crate::domain::failure::Failure;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
 use crate::exit::{ExitGuard, stop_with};
-use crate::failure::Failure;
-use crate::job::JobId;
 use crate::metrics as names;
 use crate::ports::{Clock, StatusSink, Store};
-use crate::progress::Report;
 pub use memory::Memory;
 use memory::Seen;
 use outbox::Settled;

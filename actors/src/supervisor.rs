@@ -31,17 +31,17 @@ use crate::checkpointer::{CallStore, Checkpointer, PatientStore};
 use crate::consumer::{
     Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, Publish, ReadGpu, StopRunning, TakeWork,
 };
+use crate::domain::failure::Failure;
 use crate::encoder::STOP_GRACE;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
-use crate::failure::Failure;
 use crate::gpu::Gpu;
-use crate::handle::{EarlyCancels, FullStorage, Plans, TaskSettings, Workbench};
 use crate::link::Socket;
 use crate::metrics as names;
 use crate::pool::EncoderPool;
 use crate::ports::Store;
 use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
 use crate::status::StatusCell;
+use crate::tasks::{EarlyCancels, FullStorage, Plans, TaskSettings, Workbench};
 use crate::versions::OwnVersions;
 use crate::work::RunWork;
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::EncoderVersions;
+use crate::domain::plan::EncoderVersions;
 
 /// The versions. Clones share them.
 #[derive(Clone, Default)]

@@ -7,9 +7,9 @@ use actix::prelude::*;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{JobId, JobSpec, hex};
-use crate::ports::{Delivery, Queue};
-use crate::task::{Stage, Task};
+use crate::domain::job::{JobId, JobSpec, hex};
+use crate::domain::record::{Delivery, Queue};
+use crate::domain::task::{Stage, Task};
 
 /// The largest task message that is looked at, in bytes. A real one has about 150.
 pub const MAX_TASK_BYTES: usize = 4096;
@@ -167,8 +167,8 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing::job;
-    use crate::ports::DeliveryTag;
+    use crate::domain::plan::testing::job;
+    use crate::domain::record::DeliveryTag;
 
     fn delivery(queue: Queue, value: Option<&[u8]>) -> Delivery {
         let tag = DeliveryTag { queue, partition: 0, offset: 0, epoch: 0 };

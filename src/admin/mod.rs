@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 

@@ -1,9 +1,10 @@
 //! `cancel`: the wish is kept in the store, where every task looks before it begins, and told to the workers over the
 //! control topic, so that running ones stop too.
 
-use actors::checkpoint::Advance;
-use actors::job::JobId;
-use actors::ports::{Clock as _, Publication, Queue, SystemClock};
+use actors::domain::checkpoint::Advance;
+use actors::domain::job::JobId;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{Clock as _, SystemClock};
 use clap::Args;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! `dead-letters`: what lies in the dead-letter topic, as a table for people or as JSON for scripts. Letters hold text of
 //! strangers: in the table, control characters become spaces.
 
-use actors::letter::DeadLetter;
+use actors::domain::dead_letter::DeadLetter;
 use actors::ports::Letters;
 use chrono::SecondsFormat;
 use clap::Args;
@@ -108,7 +108,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::letter::{LetterId, LetterRecord};
+    use actors::domain::dead_letter::{LetterId, LetterRecord};
 
     fn letter(offset: i64, headers: &[(&str, &str)], value: &[u8]) -> DeadLetter {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();

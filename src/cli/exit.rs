@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use serde_json::json;
 
 use super::Context;

@@ -3,11 +3,12 @@
 //! First the store lets the job begin anew, then the job is published. A command that dies in between is run again: a job
 //! that waits to be begun is published again, which does nothing to one that was begun meanwhile.
 
-use actors::checkpoint::{Checkpoint, JobStatus};
-use actors::failure::Failure;
-use actors::job::JobSpec;
-use actors::letter::LetterId;
-use actors::ports::{Clock as _, Publication, Queue, Reopened, SystemClock};
+use actors::domain::checkpoint::{Checkpoint, JobStatus};
+use actors::domain::dead_letter::LetterId;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobSpec;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{Clock as _, Reopened, SystemClock};
 use actors::trace::TraceParent;
 use clap::Args;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! `schema`: the JSON Schema of a job, made from the type that reads jobs.
 
-use actors::job::JobSpec;
+use actors::domain::job::JobSpec;
 
 use super::exit::cannot;
 use super::{Context, Exit, Trouble};

@@ -1,8 +1,8 @@
 //! `status`: the checkpoint of a job.
 
-use actors::checkpoint::{Checkpoint, JobStatus};
-use actors::failure::Failure;
-use actors::job::JobId;
+use actors::domain::checkpoint::{Checkpoint, JobStatus};
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
 use actors::ports::JobStore;
 use clap::Args;
 

@@ -4,11 +4,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actors::checkpoint::Checkpoint;
-use actors::failure::{Failure, FailureClass};
-use actors::job::{JobSpec, MAX_JOB_BYTES};
-use actors::ports::{Clock as _, JobStore, Publication, Queue, SystemClock};
-use actors::progress::Report;
+use actors::domain::checkpoint::Checkpoint;
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::job::{JobSpec, MAX_JOB_BYTES};
+use actors::domain::progress::Report;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{Clock as _, JobStore, SystemClock};
 use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::JobSpec;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobSpec;
 use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, StatusSink, TaskPublisher};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;

@@ -67,7 +67,7 @@ impl Commits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::ports::Queue;
+    use actors::domain::record::Queue;
 
     const COMMIT: Commit = Commit { place: (Queue::Cpu, 3), epoch: 1, offset: 7 };
 

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use rdkafka::ClientConfig;
 use rdkafka::bindings as native;
 use rdkafka::config::RDKafkaLogLevel;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actors::offsets::Offsets;
-use actors::ports::{Delivery, DeliveryTag, Queue};
+use actors::domain::offsets::Offsets;
+use actors::domain::record::{Delivery, DeliveryTag, Queue};
 
 /// A partition of one of our topics.
 pub(super) type Place = (Queue, i32);

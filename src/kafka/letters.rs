@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::letter::{DeadLetter, LetterId, LetterRecord};
-use actors::ports::{Answer, DeadLetters, Letters, Queue};
+use actors::domain::dead_letter::{DeadLetter, LetterId, LetterRecord};
+use actors::domain::failure::Failure;
+use actors::domain::record::Queue;
+use actors::ports::{Answer, DeadLetters, Letters};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::ports::Queue;
+use actors::domain::failure::Failure;
+use actors::domain::record::Queue;
 use rdkafka::bindings as native;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};

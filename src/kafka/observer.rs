@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::ports::{Queue, SourceEvent};
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
+use actors::domain::record::Queue;
+use actors::ports::SourceEvent;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::ports::{DeliveryTag, SourceEvent};
+use actors::domain::failure::Failure;
+use actors::domain::record::DeliveryTag;
+use actors::ports::SourceEvent;
 use rdkafka::error::KafkaError;
 
 use super::inbox::Inbox;

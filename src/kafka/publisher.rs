@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::letter::TRUNCATED;
-use actors::ports::{Answer, Publication, Queue, TaskPublisher};
+use actors::domain::dead_letter::TRUNCATED;
+use actors::domain::failure::Failure;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{Answer, TaskPublisher};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::ports::{Queue, TopicNames};
+use actors::domain::failure::Failure;
+use actors::domain::record::{Queue, TopicNames};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;

@@ -5,8 +5,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::ports::{ConnectSource, DeliveryTag, SourceEvent, TaskSource};
+use actors::domain::failure::Failure;
+use actors::domain::record::DeliveryTag;
+use actors::ports::{ConnectSource, SourceEvent, TaskSource};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::inbox::Inbox;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::ports::Queue;
+use actors::domain::failure::Failure;
+use actors::domain::record::Queue;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;

@@ -21,8 +21,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::Container;
+use actors::domain::failure::Failure;
+use actors::domain::job::Container;
 
 use super::gdp::write_failure;
 use super::verify;

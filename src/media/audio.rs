@@ -17,9 +17,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::checkpoint::PartFile;
-use actors::failure::Failure;
-use actors::plan::{AudioFacts, AudioRendition};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::Failure;
+use actors::domain::plan::{AudioFacts, AudioRendition};
 
 use super::gdp::GdpReader;
 use super::pipeline::{Gate, Pipeline, Wait};

@@ -10,7 +10,7 @@ mod words;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::failure::{DeviceFault, Failure, FailureClass};
+use actors::domain::failure::{DeviceFault, Failure, FailureClass};
 use gstreamer as gst;
 
 pub use stand_in::StandIn;

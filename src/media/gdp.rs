@@ -17,8 +17,8 @@ use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::failure::Failure;
-use actors::job::hex;
+use actors::domain::failure::Failure;
+use actors::domain::job::hex;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use sha2::{Digest as _, Sha256};

@@ -24,8 +24,8 @@ pub mod verify;
 use std::path::Path;
 use std::process::ExitCode;
 
-use actors::failure::{Failure, FailureClass};
-use actors::plan::SourceFacts;
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::plan::SourceFacts;
 use gstreamer as gst;
 
 use crate::stage::protocol::{

@@ -7,7 +7,7 @@ mod gate;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use actors::failure::{Failure, FailureClass};
+use actors::domain::failure::{Failure, FailureClass};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 

@@ -9,8 +9,8 @@ use std::ffi::{CString, c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::failure::Failure;
-use actors::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 

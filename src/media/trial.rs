@@ -11,11 +11,11 @@ mod film;
 
 use std::path::{Path, PathBuf};
 
-use actors::checkpoint::PartFile;
-use actors::failure::{DeviceFault, Failure};
-use actors::geometry::Orientation;
-use actors::job::{Preset, Rate};
-use actors::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::geometry::Orientation;
+use actors::domain::job::{Preset, Rate};
+use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 
 use super::encode;
 use crate::stage::Progress;

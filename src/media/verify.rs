@@ -10,8 +10,8 @@ pub mod readback;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::checkpoint::Verification;
-use actors::failure::Failure;
+use actors::domain::checkpoint::Verification;
+use actors::domain::failure::Failure;
 
 use super::assemble::Source;
 use compare::Comparison;

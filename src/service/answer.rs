@@ -1,6 +1,6 @@
 //! What an answer of the service means for the report.
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 
 /// How much of a refusal is shown to the reader, in characters.
 const SHOWN_BODY: usize = 200;
@@ -38,7 +38,7 @@ fn said(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass::{self, Permanent, Retryable};
+    use actors::domain::failure::FailureClass::{self, Permanent, Retryable};
 
     fn class(status: u16) -> Option<FailureClass> {
         judge("POST http://service/jobs/j/progress", status, b"").err().map(|failure| failure.class)

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::job::JobId;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
 use actors::ports::{Answer, StatusSink};
-use actors::progress::Report;
 use awc::{Client, Connector};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use url::Url;

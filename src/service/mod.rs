@@ -9,8 +9,8 @@ mod client;
 
 use std::time::Duration;
 
+use actors::domain::progress::Report;
 use actors::ports::{Answer, StatusSink};
-use actors::progress::Report;
 use url::Url;
 
 pub use client::{HttpService, reach};

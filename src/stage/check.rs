@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::failure::{DeviceFault, Failure};
-use actors::job::VideoCodec;
-use actors::plan::EncoderFamily;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::EncoderFamily;
 use actors::ports::{Capabilities, CapabilityProbe as _, Direction};
 use serde::Serialize;
 

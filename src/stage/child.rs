@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use serde::Serialize;
 
 use super::isolation;

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use actors::failure::{DeviceFault, Failure};
+use actors::domain::failure::{DeviceFault, Failure};
 use actors::metrics::CHILD_EXITS_TOTAL;
 
 /// Label `reason` of the metric.
@@ -128,7 +128,7 @@ const fn name_of_crash(signal: i32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass;
+    use actors::domain::failure::FailureClass;
 
     #[test]
     fn a_crash_or_a_hang_is_the_fault_of_the_device_that_took_part() {

@@ -7,9 +7,9 @@ mod devices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::job::VideoCodec;
-use actors::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

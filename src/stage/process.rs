@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use actors::checkpoint::{PartFile, Verification};
-use actors::failure::Failure;
-use actors::job::{Container, VideoCodec};
-use actors::plan::{AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition};
+use actors::domain::checkpoint::{PartFile, Verification};
+use actors::domain::failure::Failure;
+use actors::domain::job::{Container, VideoCodec};
+use actors::domain::plan::{
+    AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition,
+};
 
 /// What a child has to do, and what can come of it: a stage from end to end.
 pub trait Stage: Serialize + DeserializeOwned {

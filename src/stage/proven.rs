@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::job::VideoCodec;
-use actors::plan::{EncoderFamily, VideoFacts, VideoRendition};
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{EncoderFamily, VideoFacts, VideoRendition};
 
 use super::protocol::{DeviceWork, Scaling};
 
@@ -55,7 +55,7 @@ impl Proven {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::plan::testing::facts_of;
+    use actors::domain::plan::testing::facts_of;
 
     fn rendition(encoder: EncoderFamily) -> VideoRendition {
         VideoRendition {
@@ -64,8 +64,8 @@ mod tests {
             width: 640,
             height: 360,
             bit_depth: 8,
-            preset: actors::job::Preset::Fast,
-            rate: actors::job::Rate::Crf(23u64.try_into().expect("a crf")),
+            preset: actors::domain::job::Preset::Fast,
+            rate: actors::domain::job::Rate::Crf(23u64.try_into().expect("a crf")),
             keyframe_interval: 48,
         }
     }

@@ -8,9 +8,9 @@ mod unit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::PinnedPlan;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
+use actors::domain::plan::PinnedPlan;
 use actors::ports::{
     Answer, AssembleOutcome, AssembleRequest, OnProgress, RunStage, SplitRequest, UnitOutcome, UnitRequest,
 };

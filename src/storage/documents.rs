@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use futures_util::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
@@ -122,7 +122,7 @@ fn failure(what: &str, name: &str, error: &Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass;
+    use actors::domain::failure::FailureClass;
     use object_store::memory::InMemory;
 
     fn documents() -> Documents {

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 
 /// For what touches names and small documents. A network file system that hangs must not hang a task.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass::{Interrupted, Permanent, Retryable};
+    use actors::domain::failure::FailureClass::{Interrupted, Permanent, Retryable};
 
     #[test]
     fn what_the_job_names_wrongly_is_permanent_what_the_machine_lacks_is_not_and_a_full_one_is_waited_for() {

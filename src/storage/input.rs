@@ -4,9 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
-use actors::job::MediaUri;
-use actors::plan::SourceIdentity;
+use actors::domain::failure::Failure;
+use actors::domain::job::MediaUri;
+use actors::domain::plan::SourceIdentity;
 
 use super::Storage;
 use super::faults::{self, Attempt, failure};

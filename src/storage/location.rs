@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
-use actors::job::MediaUri;
+use actors::domain::failure::Failure;
+use actors::domain::job::MediaUri;
 use url::Url;
 
 /// The schemes that can be read and written.
@@ -83,7 +83,7 @@ pub fn file_uri(path: &Path) -> Result<MediaUri, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::failure::FailureClass;
+    use actors::domain::failure::FailureClass;
     use proptest::prelude::*;
 
     fn refused(uri: &str) -> String {

@@ -26,8 +26,8 @@ mod work;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::JobId;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
 use object_store::local::LocalFileSystem;
 
 pub use input::LocalInput;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use actors::failure::Failure;
-use actors::job::{MediaUri, hex};
-use actors::plan::Fingerprint;
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::{MediaUri, hex};
 use sha2::{Digest as _, Sha256};
 
 use super::Storage;

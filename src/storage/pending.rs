@@ -6,7 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use tempfile::TempPath;
 
 use super::durable::{create_dirs, sync_dir, sync_file};

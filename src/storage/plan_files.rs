@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::checkpoint::{OutputReport, PartRecord};
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::{Fingerprint, PinnedPlan};
-use actors::task::WorkUnit;
+use actors::domain::checkpoint::{OutputReport, PartRecord};
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::plan::PinnedPlan;
+use actors::domain::unit::UnitId;
 
 use super::durable::{create_dirs, sync_dir, sync_file};
 use super::faults::{self, Attempt, failure};
@@ -101,7 +102,7 @@ impl PlanFiles {
     ///
     /// # Errors
     /// `retryable` where the work storage fails.
-    pub async fn pending_part(&self, unit: WorkUnit) -> Result<Pending, Failure> {
+    pub async fn pending_part(&self, unit: UnitId) -> Result<Pending, Failure> {
         let target = self.directory("parts").join(unit.to_string());
         let tag = tag(&self.fingerprint).to_owned();
         faults::small(move || Pending::create(target, &tag, Attempt::Work)).await
@@ -131,7 +132,7 @@ impl PlanFiles {
     ///
     /// # Errors
     /// `retryable` where the work storage fails.
-    pub async fn remove_record(&self, unit: WorkUnit) -> Result<(), Failure> {
+    pub async fn remove_record(&self, unit: UnitId) -> Result<(), Failure> {
         self.storage.documents().remove(&self.record_name(unit)).await
     }
 
@@ -192,7 +193,7 @@ impl PlanFiles {
         format!("{}/{name}", self.prefix)
     }
 
-    fn record_name(&self, unit: WorkUnit) -> String {
+    fn record_name(&self, unit: UnitId) -> String {
         self.document(&format!("records/{unit}.json"))
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use actors::failure::Failure;
-use actors::job::JobId;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
 use tempfile::TempDir;
 
 use super::Storage;

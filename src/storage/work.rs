@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use actors::checkpoint::PartRecord;
-use actors::failure::Failure;
-use actors::job::{JobId, MediaUri};
-use actors::plan::{Families, Fingerprint, PinnedPlan, SourceIdentity};
+use actors::domain::checkpoint::PartRecord;
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::{JobId, MediaUri};
+use actors::domain::plan::{Families, PinnedPlan, SourceIdentity};
+use actors::domain::unit::UnitId;
 use actors::ports::{Answer, WorkStorage};
-use actors::task::WorkUnit;
 
 use super::Storage;
 use super::faults::{self, Attempt, failure};
@@ -49,7 +50,7 @@ impl WorkStorage for Storage {
         Box::pin(async move { files?.records().await })
     }
 
-    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         let files = self.plan_files(&job_id, &fingerprint);
         Box::pin(async move { files?.remove_record(unit).await })
     }

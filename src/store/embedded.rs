@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actors::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
+use actors::domain::unit::UnitId;
 use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
-use actors::progress::Report;
-use actors::task::WorkUnit;
 use redb::{Database, Durability, ReadTransaction, ReadableTable};
 
 use self::change::Change;
@@ -156,7 +156,7 @@ impl PartStore for EmbeddedStore {
         self.durably(move |change| change.record(&job_id, &fingerprint, part, now))
     }
 
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         self.blocking(move |inner| {
             inner.read(|transaction| {
                 if tables::row_of(&transaction.open_table(JOBS)?, &job_id, chrono::Utc::now())?.is_none() {
@@ -167,7 +167,7 @@ impl PartStore for EmbeddedStore {
         })
     }
 
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         self.blocking(move |inner| {
             inner.read(|transaction| {
                 if tables::row_of(&transaction.open_table(JOBS)?, &job_id, chrono::Utc::now())?.is_none() {
@@ -178,7 +178,7 @@ impl PartStore for EmbeddedStore {
         })
     }
 
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.durably(move |change| change.forget(&job_id, &fingerprint, unit))
     }
 

@@ -1,6 +1,6 @@
 //! Checkpoint stores: Redis for a fleet, and one embedded in the process.
 //!
-//! Both keep the rules of [`actors::checkpoint::Checkpoint`] and pass the same conformance suite. The fake store of
+//! Both keep the rules of [`actors::domain::checkpoint::Checkpoint`] and pass the same conformance suite. The fake store of
 //! `actors::testing` is what they are held against.
 
 pub mod embedded;

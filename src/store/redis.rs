@@ -10,13 +10,13 @@ mod scripts;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use actors::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, REPORT_INTERVAL, Timestamp};
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, REPORT_INTERVAL, Timestamp};
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
+use actors::domain::unit::UnitId;
 use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
-use actors::progress::Report;
-use actors::task::WorkUnit;
 use serde::de::DeserializeOwned;
 
 pub use self::connection::RedisSettings;
@@ -189,7 +189,7 @@ impl PartStore for RedisStore {
         })
     }
 
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         let (link, key) = (self.link.clone(), keys::parts(&job_id, &fingerprint));
         Box::pin(async move {
             let call = Call::new("read a part", &scripts::READ_FIELD, &key).arg(unit.to_string());
@@ -198,19 +198,19 @@ impl PartStore for RedisStore {
         })
     }
 
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         let (link, key) = (self.link.clone(), keys::parts(&job_id, &fingerprint));
         Box::pin(async move {
             let parts: Fields = link.invoke(Call::new("read parts", &scripts::READ, &key)).await?;
             let read = |(unit, json): (String, String)| {
-                let unit = WorkUnit::try_from(unit).map_err(|why| link.foreign(&key, why))?;
+                let unit = UnitId::try_from(unit).map_err(|why| link.foreign(&key, why))?;
                 Ok((unit, read_json(&link, &key, &json)?))
             };
             parts.into_iter().map(read).collect()
         })
     }
 
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         let call = Call::new("forget a part", &scripts::FORGET, keys::checkpoint(&job_id));
         self.tell(call.key(&keys::parts(&job_id, &fingerprint)).arg(fingerprint.0).arg(unit.to_string()))
     }

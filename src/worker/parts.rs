@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
+use actors::domain::record::TopicNames;
 use actors::gpu::GpuSettings;
-use actors::ports::{StatusSink, Store, TopicNames};
+use actors::ports::{StatusSink, Store};
 use actors::status::Status;
 use actors::supervisor::Settings;
 use actors::work::PoolSize;

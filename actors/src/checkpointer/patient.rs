@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{CallStore, is_passing};
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
-use crate::failure::Failure;
-use crate::job::JobId;
+use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
+use crate::domain::failure::Failure;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
+use crate::domain::unit::UnitId;
 use crate::link::Link;
-use crate::plan::Fingerprint;
 use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, Store, WorkerInfo};
-use crate::progress::Report;
-use crate::task::WorkUnit;
 
 /// A store that waits while the real one is away. Dropping an answer gives the call up.
 #[derive(Clone)]
@@ -84,15 +84,15 @@ impl PartStore for PatientStore {
         self.ask("record", move |store| store.record(job_id.clone(), fingerprint.clone(), part.clone(), now))
     }
 
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         self.ask("part", move |store| store.part(job_id.clone(), fingerprint.clone(), unit))
     }
 
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         self.ask("parts", move |store| store.parts(job_id.clone(), fingerprint.clone()))
     }
 
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.ask("forget", move |store| store.forget(job_id.clone(), fingerprint.clone(), unit))
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::job::JobId;
-use crate::ports::{Delivery, DeliveryTag, Queue};
+use crate::domain::job::JobId;
+use crate::domain::record::{Delivery, DeliveryTag, Queue};
 use crate::work::{Class, PoolSize, RunWork, Work};
 
 /// The deliveries.

@@ -6,11 +6,12 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
-use crate::backoff::Backoff;
-use crate::failure::{Failure, FailureClass};
+use crate::domain::backoff::Backoff;
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::record::{Publication, Queue, TopicNames};
 use crate::link::Link;
 use crate::metrics as names;
-use crate::ports::{Answer, Publication, Queue, TaskPublisher, TopicNames};
+use crate::ports::{Answer, TaskPublisher};
 use crate::trace;
 
 /// Send a record; answered when it is acknowledged. Sent twice at worst: its readers expect that.

@@ -1,7 +1,7 @@
 use super::*;
-use crate::job::VideoCodec;
-use crate::plan::EncoderFamily;
-use crate::plan::testing::device_plan;
+use crate::domain::job::VideoCodec;
+use crate::domain::plan::EncoderFamily;
+use crate::domain::plan::testing::device_plan;
 use crate::ports::Device;
 use crate::testing::service::encoder_path;
 

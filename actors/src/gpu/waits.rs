@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::job::JobId;
+use crate::domain::job::JobId;
 
 /// Jobs that are remembered; more do not wait on one worker, whose credits end long before.
 const MAX_WAITS: usize = 1024;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
-use crate::job::VideoCodec;
-use crate::plan::{EncoderFamily, EncoderVersions, FamilyOffer};
+use crate::domain::job::VideoCodec;
+use crate::domain::plan::{EncoderFamily, EncoderVersions, FamilyOffer};
 
 /// What a machine was seen to do: a table and no flag, as a GPU can have a decoder and no encoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Answer;
-use crate::checkpoint::{OutputReport, PartRecord};
-use crate::job::JobSpec;
-use crate::plan::{Families, PinnedPlan, SourceIdentity};
-use crate::task::WorkUnit;
+use crate::domain::checkpoint::{OutputReport, PartRecord};
+use crate::domain::job::JobSpec;
+use crate::domain::plan::{Families, PinnedPlan, SourceIdentity};
+use crate::domain::unit::UnitId;
 
 /// What a stage is asked.
 pub trait StageRequest: Send + 'static {
@@ -39,7 +39,7 @@ pub struct UnitRequest {
     /// The plan.
     pub plan: Arc<PinnedPlan>,
     /// The unit.
-    pub unit: WorkUnit,
+    pub unit: UnitId,
     /// Renditions that are planned for a device are made with the CPU's family of their codec.
     pub on_cpu: bool,
 }
@@ -63,7 +63,7 @@ pub struct AssembleRequest {
     /// The plan.
     pub plan: Arc<PinnedPlan>,
     /// A part for each unit of the plan.
-    pub parts: BTreeMap<WorkUnit, PartRecord>,
+    pub parts: BTreeMap<UnitId, PartRecord>,
 }
 
 /// What came of an assembly.
@@ -72,7 +72,7 @@ pub enum AssembleOutcome {
     /// The outputs, verified and published.
     Published(Vec<OutputReport>),
     /// Files of these units are missing or damaged: they have to be encoded again.
-    PartsLost(Vec<WorkUnit>),
+    PartsLost(Vec<UnitId>),
 }
 
 impl StageRequest for AssembleRequest {

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::board::JobProgress;
-use crate::checkpoint::{Checkpoint, JobStatus};
-use crate::job::JobId;
+use crate::domain::checkpoint::{Checkpoint, JobStatus};
+use crate::domain::job::JobId;
 
 /// Jobs that are remembered though nothing of them runs here.
 const MAX_SEEN: usize = 1024;
@@ -105,9 +105,9 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::board::Board;
-    use crate::checkpoint::Timestamp;
-    use crate::plan::testing::plan_of;
-    use crate::task::WorkUnit;
+    use crate::domain::checkpoint::Timestamp;
+    use crate::domain::plan::testing::plan_of;
+    use crate::domain::unit::UnitId;
 
     fn known(memory: &Memory, board: &Board) -> Vec<(JobStatus, f64)> {
         memory.of(board.jobs()).into_iter().map(|(_, seen)| (seen.status, seen.percent)).collect()
@@ -122,7 +122,7 @@ mod tests {
         let split = board.split(&queued);
         assert_eq!(known(&memory, &board), [(JobStatus::Queued, 0.0)]);
         drop(split);
-        let chunk = board.unit(&plan, WorkUnit::Chunk(0), &queued);
+        let chunk = board.unit(&plan, UnitId::Chunk(0), &queued);
         assert_eq!(known(&memory, &board), [(JobStatus::Encoding, 1.0)]);
         let assembly = board.assembly(&plan, &queued);
         assert_eq!(known(&memory, &board), [(JobStatus::Assembling, 98.0)]);

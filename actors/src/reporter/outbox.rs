@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::ReporterPorts;
-use crate::failure::{Failure, FailureClass};
-use crate::job::JobId;
-use crate::progress::Report;
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
 
 /// One delivery may take this long.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);

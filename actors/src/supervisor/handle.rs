@@ -7,11 +7,11 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::{BeginDrain, EndNow};
-use crate::failure::Failure;
+use crate::domain::failure::Failure;
+use crate::domain::record::TopicNames;
 use crate::gpu::GpuSettings;
 use crate::ports::{
-    CapabilityProbe, Clock, ConnectSource, GpuMonitor, StageRunner, StatusSink, Store, TaskPublisher, TopicNames,
-    WorkStorage,
+    CapabilityProbe, Clock, ConnectSource, GpuMonitor, StageRunner, StatusSink, Store, TaskPublisher, WorkStorage,
 };
 use crate::status::Status;
 use crate::work::PoolSize;

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::checkpoint::{JobStatus, PartRecord};
-use crate::job::JobId;
-use crate::plan::{Fingerprint, PinnedPlan};
-use crate::ports::{DeliveryTag, Publication, Queue};
-use crate::progress::Report;
-use crate::task::WorkUnit;
+use crate::domain::checkpoint::{JobStatus, PartRecord};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::plan::PinnedPlan;
+use crate::domain::progress::Report;
+use crate::domain::record::{DeliveryTag, Publication, Queue};
+use crate::domain::unit::UnitId;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,7 @@ pub enum Event {
         in_force: PartRecord,
     },
     /// The store forgot a part.
-    Forgotten(JobId, Fingerprint, WorkUnit),
+    Forgotten(JobId, Fingerprint, UnitId),
     /// An attempt of a task was counted.
     Counted {
         /// Its job.
@@ -87,12 +88,12 @@ pub enum Event {
         /// Its plan.
         fingerprint: Fingerprint,
         /// What it is the part of.
-        unit: WorkUnit,
+        unit: UnitId,
     },
     /// An assembly found these parts lost.
-    Lost(JobId, Fingerprint, Vec<WorkUnit>),
+    Lost(JobId, Fingerprint, Vec<UnitId>),
     /// A part that is there is not to be used.
-    Discarded(JobId, Fingerprint, WorkUnit),
+    Discarded(JobId, Fingerprint, UnitId),
     /// An assembly of parts of two encoder families into a container that has room for one.
     Mixed(JobId, Fingerprint),
     /// An assembly without a part for each unit of its plan.

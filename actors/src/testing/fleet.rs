@@ -13,10 +13,11 @@ use super::mortal::mortal;
 use super::service::{FakeMachine, FakeMonitor, FakeService, VirtualClock};
 use super::stages::FakeStages;
 use super::store::FakeStore;
+use crate::domain::job::{JobId, JobSpec};
+use crate::domain::progress::Report;
+use crate::domain::record::TopicNames;
 use crate::gpu::GpuSettings;
-use crate::job::{JobId, JobSpec};
-use crate::ports::{Store, TopicNames};
-use crate::progress::Report;
+use crate::ports::Store;
 use crate::supervisor::{Adapters, Settings, Supervisor, WorkerHandle};
 use crate::work::PoolSize;
 

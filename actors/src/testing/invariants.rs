@@ -17,8 +17,8 @@ mod versions;
 use super::chronicle::Event;
 use super::fleet::Fleet;
 use super::stages::Film;
-use crate::checkpoint::JobStatus;
-use crate::job::JobSpec;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::job::JobSpec;
 
 /// Checks everything that needs no knowledge of the jobs. No store was emptied, or nobody can have noticed.
 ///

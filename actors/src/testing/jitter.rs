@@ -49,7 +49,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::backoff::Backoff;
+    use crate::domain::backoff::Backoff;
 
     fn delays() -> Vec<Duration> {
         (1..20).map(|attempt| Backoff::NETWORK.jittered(attempt)).collect()

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::jitter::follow;
-use crate::failure::Failure;
+use crate::domain::failure::Failure;
 use crate::ports::Answer;
 
 /// On which side of an effect a worker dies.

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::chronicle::{Chronicle, Event};
-use crate::failure::Failure;
-use crate::job::{JobId, JobSpec};
-use crate::ports::{Answer, ConnectSource, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher, TaskSource};
+use crate::domain::failure::Failure;
+use crate::domain::job::{JobId, JobSpec};
+use crate::domain::record::{DeliveryTag, Publication, Queue};
+use crate::ports::{Answer, ConnectSource, SourceEvent, TaskPublisher, TaskSource};
 use group::Group;
 
 /// Partitions of each topic.

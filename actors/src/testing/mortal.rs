@@ -7,18 +7,19 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::life::{Life, Way};
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
-use crate::failure::Failure;
-use crate::job::{JobId, MediaUri};
-use crate::plan::{Families, Fingerprint, PinnedPlan, SourceIdentity};
+use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
+use crate::domain::failure::Failure;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::{JobId, MediaUri};
+use crate::domain::plan::{Families, PinnedPlan, SourceIdentity};
+use crate::domain::progress::Report;
+use crate::domain::record::{DeliveryTag, Publication};
+use crate::domain::unit::UnitId;
 use crate::ports::{
-    Answer, ConnectSource, DeliveryTag, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Publication, Recorded,
-    Reopened, RunStage, StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage,
-    WorkerInfo,
+    Answer, ConnectSource, JobStore, LeaseStore, OnProgress, Outbox, PartStore, Recorded, Reopened, RunStage,
+    StageRequest, StageRunner, StatusSink, Store, TaskPublisher, TaskSource, WorkStorage, WorkerInfo,
 };
-use crate::progress::Report;
 use crate::supervisor::Adapters;
-use crate::task::WorkUnit;
 
 /// The names of the effects, for [`super::life::Death`].
 pub const EFFECTS: [&str; 31] = [
@@ -144,13 +145,13 @@ impl PartStore for Mortal<dyn Store> {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         self.call("record", Way::Network, move |store| store.record(job_id, fingerprint, part, now))
     }
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         self.call("part", Way::Network, move |store| store.part(job_id, fingerprint, unit))
     }
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         self.call("parts", Way::Network, |store| store.parts(job_id, fingerprint))
     }
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.call("forget", Way::Network, move |store| store.forget(job_id, fingerprint, unit))
     }
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32> {
@@ -198,7 +199,7 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     fn recorded_parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Vec<PartRecord>> {
         self.call("recorded_parts", Way::Machine, |work| work.recorded_parts(job_id, fingerprint))
     }
-    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.call("discard", Way::Machine, move |work| work.discard(job_id, fingerprint, unit))
     }
     fn remove(&self, job_id: JobId) -> Answer<()> {

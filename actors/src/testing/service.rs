@@ -8,14 +8,14 @@ use chrono::DateTime;
 use tokio::time::Instant;
 
 use super::chronicle::{Chronicle, Event};
-use crate::checkpoint::Timestamp;
-use crate::failure::Failure;
-use crate::job::{JobId, VideoCodec};
-use crate::plan::{EncoderFamily, EncoderVersions};
+use crate::domain::checkpoint::Timestamp;
+use crate::domain::failure::Failure;
+use crate::domain::job::{JobId, VideoCodec};
+use crate::domain::plan::{EncoderFamily, EncoderVersions};
+use crate::domain::progress::Report;
 use crate::ports::{
     Answer, Capabilities, CapabilityProbe, Clock, Direction, GpuMonitor, GpuReading, PathCapability, Proof, StatusSink,
 };
-use crate::progress::Report;
 
 /// A Transcoding Service that keeps what it is told. Clones share everything but the name of their worker.
 #[derive(Clone, Default)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::ports::{ConnectSource, Delivery, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher, TaskSource};
+use crate::domain::record::{Delivery, DeliveryTag, Publication, Queue};
+use crate::ports::{ConnectSource, SourceEvent, TaskPublisher, TaskSource};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

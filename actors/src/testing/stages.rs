@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::chronicle::Chronicle;
 use super::life::Life;
-use crate::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
-use crate::failure::{Failure, FailureClass};
-use crate::job::{JobId, MediaUri};
-use crate::plan::testing::identity;
-use crate::plan::{Families, Fingerprint, PinnedPlan, Plan, SourceIdentity};
+use crate::domain::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::{JobId, MediaUri};
+use crate::domain::plan::testing::identity;
+use crate::domain::plan::{Families, PinnedPlan, Plan, SourceIdentity};
+use crate::domain::task::Stage;
+use crate::domain::unit::UnitId;
 use crate::ports::{Answer, OnProgress, RunStage, WorkStorage};
-use crate::task::{Stage, WorkUnit};
 use scripted::Scripted;
 use storage::Storage;
 
@@ -33,7 +35,7 @@ pub enum Act {
     /// Takes this long.
     Take(Duration),
     /// An assembly that finds these parts lost.
-    LoseParts(Vec<WorkUnit>),
+    LoseParts(Vec<UnitId>),
     /// Kills its worker at half of its time, where the worker is one that can die.
     Kill,
     /// A unit that finds its source lost at half of its time.
@@ -237,7 +239,7 @@ impl State {
 }
 
 /// The part of a unit; equal for all workers but for their names.
-pub fn part_of(unit: WorkUnit, worker: &str) -> PartRecord {
+pub fn part_of(unit: UnitId, worker: &str) -> PartRecord {
     let file = PartFile {
         name: format!("{unit}-r0-0123456789abcdef.gdp"),
         bytes: 1000,
@@ -298,7 +300,7 @@ impl WorkStorage for FakeStages {
         Box::pin(std::future::ready(Ok(parts)))
     }
 
-    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn discard(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.lock().storage.discard(job_id, fingerprint, unit);
         Box::pin(std::future::ready(Ok(())))
     }

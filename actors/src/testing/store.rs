@@ -16,13 +16,13 @@ pub use self::faults::Operation;
 use self::state::{Job, State};
 use super::chronicle::{Chronicle, Event};
 use super::service::VirtualClock;
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
-use crate::failure::Failure;
-use crate::job::JobId;
-use crate::plan::Fingerprint;
+use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
+use crate::domain::failure::Failure;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
+use crate::domain::unit::UnitId;
 use crate::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
-use crate::progress::Report;
-use crate::task::WorkUnit;
 
 /// How long finished jobs are kept where a test does not say it.
 pub const CHECKPOINT_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -226,19 +226,19 @@ impl PartStore for FakeStore {
         })
     }
 
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         self.call(Operation::Part, move |state, _| {
             state.jobs.get(&job_id)?.parts.get(&fingerprint)?.get(&unit).cloned()
         })
     }
 
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         self.call(Operation::Parts, move |state, _| {
             state.jobs.get(&job_id).and_then(|job| job.parts.get(&fingerprint)).cloned().unwrap_or_default()
         })
     }
 
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.call(Operation::Forget, move |state, _| {
             let Some(job) = state.jobs.get_mut(&job_id) else { return };
             job.parts.get_mut(&fingerprint).and_then(|parts| parts.remove(&unit));

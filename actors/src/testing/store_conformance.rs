@@ -16,13 +16,14 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 pub use self::agreement::{Step, agree};
-use crate::checkpoint::{Checkpoint, Outcome, PartFile, PartRecord, Timestamp};
-use crate::failure::Failure;
-use crate::job::JobId;
-use crate::plan::{EncoderFamily, Fingerprint};
+use crate::domain::checkpoint::{Checkpoint, Outcome, PartFile, PartRecord, Timestamp};
+use crate::domain::failure::Failure;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::plan::EncoderFamily;
+use crate::domain::progress::Report;
+use crate::domain::unit::UnitId;
 use crate::ports::Store;
-use crate::progress::Report;
-use crate::task::WorkUnit;
 
 /// The store of a case.
 type Subject = Arc<dyn Store>;
@@ -142,7 +143,7 @@ fn plan(name: &str) -> Fingerprint {
     Fingerprint(name.into())
 }
 
-fn part(unit: WorkUnit, worker: &str) -> PartRecord {
+fn part(unit: UnitId, worker: &str) -> PartRecord {
     let file = PartFile {
         name: format!("{unit}-{worker}.mkv"),
         bytes: u64::from(u32::MAX) + 1,

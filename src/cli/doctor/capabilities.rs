@@ -1,6 +1,6 @@
 //! The table of what this machine was seen to do, row by row, and its GPUs.
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use actors::ports::{Capabilities, CapabilityFinding, Device, PathCapability, Proof};
 
 use super::Finding;
@@ -82,8 +82,8 @@ fn expectation(gpu: Gpu, visible: bool) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use actors::job::VideoCodec;
-    use actors::plan::EncoderFamily;
+    use actors::domain::job::VideoCodec;
+    use actors::domain::plan::EncoderFamily;
     use actors::ports::Direction;
 
     fn verdicts(findings: &[Finding]) -> Vec<Verdict> {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use actors::progress::Report;
+use actors::domain::progress::Report;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 

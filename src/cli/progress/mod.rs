@@ -7,8 +7,8 @@ mod words;
 
 use std::time::Instant;
 
-use actors::checkpoint::JobStatus;
-use actors::progress::Report;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::progress::Report;
 use serde::Serialize;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use actors::checkpoint::{OutputReport, Verification};
-use actors::progress::Report;
+use actors::domain::checkpoint::{OutputReport, Verification};
+use actors::domain::progress::Report;
 use indicatif::{DecimalBytes, FormattedDuration, HumanCount};
 
 /// Percent, chunks, speed and the time that is left, as far as they are known.

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use actors::checkpoint::{Checkpoint, JobStatus};
-use actors::job::JobSpec;
+use actors::domain::checkpoint::{Checkpoint, JobStatus};
+use actors::domain::job::JobSpec;
 use actors::ports::JobStore;
 
 use super::super::Trouble;

@@ -13,11 +13,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::checkpoint::JobStatus;
-use actors::failure::Failure;
-use actors::job::JobSpec;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::failure::Failure;
+use actors::domain::job::JobSpec;
+use actors::domain::progress::Report;
 use actors::ports::{Answer, StatusSink};
-use actors::progress::Report;
 use serde_json::json;
 use tokio::sync::mpsc;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use actors::job::{
+use actors::domain::job::{
     AudioSpec, Bitrate, Crf, Dimension, GpuMode, Input, JobSpec, Output, Preset, VideoCodec, VideoSpec, hex,
 };
 use clap::Args;

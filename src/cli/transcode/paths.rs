@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use actors::job::{Container, JobSpec, MediaUri};
+use actors::domain::job::{Container, JobSpec, MediaUri};
 use url::Url;
 
 use super::super::Trouble;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use actors::failure::Failure;
-use actors::ports::Queue;
+use actors::domain::failure::Failure;
+use actors::domain::record::Queue;
 
 use super::{Member, PollThread};
 

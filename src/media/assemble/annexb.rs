@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use actors::job::VideoCodec;
+use actors::domain::job::VideoCodec;
 
 /// Bytes of the length in front of a NAL unit in an MP4 file.
 const LENGTH_BYTES: usize = 4;

@@ -1,7 +1,7 @@
 //! Asks a parser of GStreamer for the decoder configuration of a video track, which MP4 has in its index.
 
-use actors::failure::Failure;
-use actors::job::VideoCodec;
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
-use actors::failure::Failure;
-use actors::job::hex;
+use actors::domain::failure::Failure;
+use actors::domain::job::hex;
 use gstreamer as gst;
 use sha2::{Digest as _, Sha256};
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use gstreamer as gst;
 
 use super::Source;

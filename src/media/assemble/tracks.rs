@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use actors::failure::Failure;
-use actors::job::VideoCodec;
-use actors::plan::{AudioPlan, AudioRendition, VideoPlan};
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{AudioPlan, AudioRendition, VideoPlan};
 use gstreamer as gst;
 
 use super::annexb;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use actors::failure::Failure;
-use actors::plan::AudioRendition;
+use actors::domain::failure::Failure;
+use actors::domain::plan::AudioRendition;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use gstreamer as gst;
 
 use super::PRIMING_SAMPLES;

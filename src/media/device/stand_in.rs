@@ -7,7 +7,7 @@
 //!
 //! No worker outside the tests has these variables; nothing else reads them.
 
-use actors::failure::{DeviceFault, Failure};
+use actors::domain::failure::{DeviceFault, Failure};
 
 /// The variable.
 const FAILS: &str = "TEST_DEVICE_FAILS";

@@ -1,7 +1,7 @@
 //! What the texts of elements, NVENC, CUDA and drivers mean. Pure. The texts are those of GStreamer 1.26's plugins and of
 //! the headers of NVIDIA; where a text is unknown the answer is [`DeviceFault::Other`], never a guess.
 
-use actors::failure::DeviceFault;
+use actors::domain::failure::DeviceFault;
 
 /// Texts in lower case, and what they mean. The first that occurs counts: the limit of sessions shows itself as a lack
 /// of memory where a session is opened, and the plugin then says that there is no device, whatever the reason was.

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::VideoCodec;
-use actors::plan::{VideoRendition, Window};
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 

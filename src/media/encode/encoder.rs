@@ -1,8 +1,8 @@
 //! Makes the encoders that the [`table`](super::table) describes.
 
-use actors::failure::Failure;
-use actors::job::VideoCodec;
-use actors::plan::{EncoderFamily, VideoRendition};
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{EncoderFamily, VideoRendition};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
@@ -74,7 +74,7 @@ pub fn output_caps(codec: VideoCodec, settings: &Settings) -> gst::Caps {
 
 #[cfg(test)]
 mod tests {
-    use actors::job::{Preset, Rate};
+    use actors::domain::job::{Preset, Rate};
 
     use super::super::table::settings;
     use super::*;

@@ -4,10 +4,10 @@
 //! The pictures are decoded once, into one memory. Where a branch wants them in the other, they cross once for all such
 //! branches. Pictures that have to be deinterlaced or turned are brought to main memory behind the decoder.
 
-use actors::failure::Failure;
-use actors::geometry::Orientation;
-use actors::job::{Rate, VideoCodec};
-use actors::plan::{EncoderFamily, VideoFacts, VideoRendition};
+use actors::domain::failure::Failure;
+use actors::domain::geometry::Orientation;
+use actors::domain::job::{Rate, VideoCodec};
+use actors::domain::plan::{EncoderFamily, VideoFacts, VideoRendition};
 
 use super::table::{self, Memory, Settings, raw_format};
 use crate::stage::protocol::{EncodeSpec, Scaling};

@@ -33,8 +33,8 @@ pub mod table;
 
 use std::sync::Arc;
 
-use actors::checkpoint::PartFile;
-use actors::failure::{DeviceFault, Failure};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::{DeviceFault, Failure};
 
 use super::device;
 use super::pipeline::{BusEvent, Pipeline};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use actors::checkpoint::PartFile;
-use actors::failure::{DeviceFault, Failure};
-use actors::plan::{EncoderFamily, VideoRendition};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::plan::{EncoderFamily, VideoRendition};
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 

@@ -1,9 +1,9 @@
 //! From decoded frames to the pictures of a rendition: deinterlaced, upright, scaled to square pixels. What a picture
 //! looks like depends on its own frame only, so that a cut between chunks changes nothing.
 
-use actors::failure::Failure;
-use actors::geometry::Orientation;
-use actors::plan::VideoFacts;
+use actors::domain::failure::Failure;
+use actors::domain::geometry::Orientation;
+use actors::domain::plan::VideoFacts;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 use gstreamer_video::{

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use actors::failure::{DeviceFault, Failure};
-use actors::job::VideoCodec;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::job::VideoCodec;
 
 use crate::media::assemble::annexb::{Kind, kind, nal_units};
 

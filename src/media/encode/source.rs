@@ -5,8 +5,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::failure::Failure;
-use actors::plan::{VideoFacts, Window};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{VideoFacts, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};

@@ -12,9 +12,9 @@
 
 mod device;
 
-use actors::failure::Failure;
-use actors::job::{Bitrate, Rate, VideoCodec};
-use actors::plan::{EncoderFamily, VideoRendition};
+use actors::domain::failure::Failure;
+use actors::domain::job::{Bitrate, Rate, VideoCodec};
+use actors::domain::plan::{EncoderFamily, VideoRendition};
 
 /// The largest constant-quality value that `x264enc` takes as a number; x264 itself goes to 51.
 const MAX_QUANTIZER: u32 = 50;

@@ -1,5 +1,5 @@
 use super::*;
-use actors::failure::FailureClass;
+use actors::domain::failure::FailureClass;
 
 fn buffer(index: u64, bytes: usize) -> gst::Buffer {
     let mut buffer = gst::Buffer::from_mut_slice(vec![u8::try_from(index % 251).unwrap_or(0); bytes]);

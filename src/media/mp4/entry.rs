@@ -1,6 +1,6 @@
 //! Sample entries: what a reader has to know of a codec before the first sample.
 
-use actors::job::VideoCodec;
+use actors::domain::job::VideoCodec;
 
 use super::boxes::{Put as _, atom};
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use actors::job::VideoCodec;
+use actors::domain::job::VideoCodec;
 use proptest::prelude::*;
 
 use super::entry::{AacEntry, Colour, VideoEntry};

@@ -8,8 +8,8 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
-use actors::plan::{ChunkFacts, Window, chunk_target, windows};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{ChunkFacts, Window, chunk_target, windows};
 use gstreamer as gst;
 
 use super::access::Access;

@@ -9,7 +9,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 

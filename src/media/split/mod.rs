@@ -21,8 +21,8 @@ mod video;
 
 use std::sync::Arc;
 
-use actors::failure::{Failure, FailureClass};
-use actors::plan::SourceFacts;
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::plan::SourceFacts;
 
 use super::pipeline::{BusEvent, Gate, Pipeline};
 use crate::stage::Progress;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use actors::failure::Failure;
-use actors::geometry::Orientation;
-use actors::plan::SourceFacts;
+use actors::domain::failure::Failure;
+use actors::domain::geometry::Orientation;
+use actors::domain::plan::SourceFacts;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use actors::failure::Failure;
-use actors::plan::AudioFacts;
+use actors::domain::failure::Failure;
+use actors::domain::plan::AudioFacts;
 use gstreamer as gst;
 use gstreamer_audio as gst_audio;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::str::FromStr as _;
 
-use actors::failure::Failure;
-use actors::geometry::Orientation;
-use actors::plan::VideoFacts;
+use actors::domain::failure::Failure;
+use actors::domain::geometry::Orientation;
+use actors::domain::plan::VideoFacts;
 use gstreamer as gst;
 
 use super::access::{Access, Coding, access, has_closed_gop, leading_decodes};

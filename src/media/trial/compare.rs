@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::failure::{DeviceFault, Failure};
+use actors::domain::failure::{DeviceFault, Failure};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use actors::failure::Failure;
-use actors::job::Preset;
-use actors::plan::{EncoderFamily, VideoRendition, Window};
+use actors::domain::failure::Failure;
+use actors::domain::job::Preset;
+use actors::domain::plan::{EncoderFamily, VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;

@@ -1,4 +1,4 @@
-use actors::job::VideoCodec;
+use actors::domain::job::VideoCodec;
 
 use super::*;
 use crate::stage::protocol::Scaling;

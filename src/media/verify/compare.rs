@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use actors::checkpoint::Verification;
-use actors::job::Container;
+use actors::domain::checkpoint::Verification;
+use actors::domain::job::Container;
 
 use crate::media::assemble::Source;
 use crate::media::assemble::timing::{CLOCK_90K, FrameTimes, to_ns};

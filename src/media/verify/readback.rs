@@ -9,8 +9,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actors::failure::Failure;
-use actors::job::{Container, VideoCodec};
+use actors::domain::failure::Failure;
+use actors::domain::job::{Container, VideoCodec};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::failure::{DeviceFault, Failure};
-use actors::plan::EncoderFamily;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::plan::EncoderFamily;
 use actors::ports::{Capabilities, CapabilityFinding, Device, PathCapability, Proof};
 use futures_util::future::BoxFuture;
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use tokio::process::{Child, Command};
 
 /// The program that is a stage process, with its arguments.

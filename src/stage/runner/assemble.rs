@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use actors::checkpoint::{OutputReport, PartRecord};
-use actors::failure::Failure;
-use actors::plan::{PinnedPlan, Plan};
+use actors::domain::checkpoint::{OutputReport, PartRecord};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{PinnedPlan, Plan};
+use actors::domain::unit::UnitId;
 use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
-use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
@@ -15,7 +15,7 @@ use crate::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
-type Sources = BTreeMap<WorkUnit, Vec<PartSource>>;
+type Sources = BTreeMap<UnitId, Vec<PartSource>>;
 
 /// What came of one output.
 enum Output {
@@ -142,12 +142,12 @@ impl Inner {
 async fn find_parts(
     files: &PlanFiles,
     plan: &PinnedPlan,
-    parts: &BTreeMap<WorkUnit, PartRecord>,
-) -> Result<(Sources, Vec<WorkUnit>), Failure> {
+    parts: &BTreeMap<UnitId, PartRecord>,
+) -> Result<(Sources, Vec<UnitId>), Failure> {
     let (mut sources, mut lost) = (Sources::new(), Vec::new());
     for unit in plan.units() {
         let renditions = match (unit, &plan.audio) {
-            (WorkUnit::Audio, Some(audio)) => audio.renditions.len(),
+            (UnitId::Audio, Some(audio)) => audio.renditions.len(),
             _ => plan.video.renditions.len(),
         };
         let mut found = Vec::new();
@@ -167,7 +167,7 @@ async fn find_parts(
     Ok((sources, lost))
 }
 
-async fn parts_lost(files: &PlanFiles, lost: Vec<WorkUnit>) -> Result<AssembleOutcome, Failure> {
+async fn parts_lost(files: &PlanFiles, lost: Vec<UnitId>) -> Result<AssembleOutcome, Failure> {
     for unit in &lost {
         // Or it would be found again where the checkpoint store is emptied.
         files.remove_record(*unit).await?;
@@ -177,13 +177,13 @@ async fn parts_lost(files: &PlanFiles, lost: Vec<WorkUnit>) -> Result<AssembleOu
 
 fn spec(plan: &PinnedPlan, index: usize, sources: &Sources, pending: &Pending) -> AssembleSpec {
     let output = plan.outputs[index];
-    let part = |unit: WorkUnit, rendition: usize| sources.get(&unit).and_then(|files| files.get(rendition)).cloned();
+    let part = |unit: UnitId, rendition: usize| sources.get(&unit).and_then(|files| files.get(rendition)).cloned();
     AssembleSpec {
         plan: Plan::clone(plan),
         output: index,
         container: plan.job.outputs[index].container,
-        video: (0..plan.num_chunks()).filter_map(|chunk| part(WorkUnit::Chunk(chunk), output.video)).collect(),
-        audio: output.audio.and_then(|rendition| part(WorkUnit::Audio, rendition)),
+        video: (0..plan.num_chunks()).filter_map(|chunk| part(UnitId::Chunk(chunk), output.video)).collect(),
+        audio: output.audio.and_then(|rendition| part(UnitId::Audio, rendition)),
         target: pending.path().into(),
     }
 }
@@ -199,7 +199,7 @@ fn report(uri: &str, assembled: Assembled) -> OutputReport {
 }
 
 /// The units whose files the stage found damaged.
-fn units_of(names: &[String], parts: &BTreeMap<WorkUnit, PartRecord>) -> Result<Vec<WorkUnit>, Failure> {
+fn units_of(names: &[String], parts: &BTreeMap<UnitId, PartRecord>) -> Result<Vec<UnitId>, Failure> {
     let is_lost = |record: &&PartRecord| record.files.iter().any(|file| names.contains(&file.name));
     let lost: Vec<_> = parts.values().filter(is_lost).map(|record| record.unit).collect();
     if lost.is_empty() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actors::failure::Failure;
-use actors::job::JobSpec;
-use actors::plan::{Families, PinnedPlan, Plan, SourceFacts, SourceIdentity};
+use actors::domain::failure::Failure;
+use actors::domain::job::JobSpec;
+use actors::domain::plan::{Families, PinnedPlan, Plan, SourceFacts, SourceIdentity};
 use actors::ports::SplitRequest;
 use tokio_util::sync::CancellationToken;
 

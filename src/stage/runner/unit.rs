@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use actors::checkpoint::{PartFile, PartRecord};
-use actors::failure::Failure;
-use actors::plan::{AudioPlan, Chunk, Plan, VideoRendition};
+use actors::domain::checkpoint::{PartFile, PartRecord};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{AudioPlan, Chunk, Plan, VideoRendition};
+use actors::domain::unit::UnitId;
 use actors::ports::{UnitOutcome, UnitRequest};
-use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
@@ -37,7 +37,7 @@ impl Inner {
         let targets = pending.iter().map(|file| file.path().to_owned()).collect();
         let started = Instant::now();
         let (encoded, encoders) = match unit {
-            WorkUnit::Chunk(_) => {
+            UnitId::Chunk(_) => {
                 let renditions = on(plan, *on_cpu);
                 let encoders = renditions.iter().map(|rendition| rendition.encoder).collect();
                 let device = if *on_cpu { DeviceWork::default() } else { self.device_work(plan) };
@@ -45,7 +45,7 @@ impl Inner {
                 let spec = EncodeSpec { source, facts, chunk, renditions, targets, device };
                 (self.process(&spec, &mut gauge, stop).await?, encoders)
             }
-            WorkUnit::Audio => {
+            UnitId::Audio => {
                 let spec = AudioSpec { source, plan: audio(plan)?.clone(), targets };
                 (self.process(&spec, &mut gauge, stop).await?, Vec::new())
             }
@@ -72,38 +72,38 @@ fn on(plan: &Plan, on_cpu: bool) -> Vec<VideoRendition> {
     plan.video.renditions.iter().map(made).collect()
 }
 
-fn renditions(plan: &Plan, unit: WorkUnit) -> usize {
+fn renditions(plan: &Plan, unit: UnitId) -> usize {
     match unit {
-        WorkUnit::Chunk(_) => plan.video.renditions.len(),
-        WorkUnit::Audio => plan.audio.as_ref().map_or(0, |audio| audio.renditions.len()),
+        UnitId::Chunk(_) => plan.video.renditions.len(),
+        UnitId::Audio => plan.audio.as_ref().map_or(0, |audio| audio.renditions.len()),
     }
 }
 
-fn source_name(plan: &Plan, unit: WorkUnit) -> Result<&str, Failure> {
+fn source_name(plan: &Plan, unit: UnitId) -> Result<&str, Failure> {
     match unit {
-        WorkUnit::Chunk(_) => chunk(plan, unit).map(|chunk| chunk.source.as_str()),
-        WorkUnit::Audio => audio(plan).map(|audio| audio.facts.source.as_str()),
+        UnitId::Chunk(_) => chunk(plan, unit).map(|chunk| chunk.source.as_str()),
+        UnitId::Audio => audio(plan).map(|audio| audio.facts.source.as_str()),
     }
 }
 
-fn chunk(plan: &Plan, unit: WorkUnit) -> Result<&Chunk, Failure> {
+fn chunk(plan: &Plan, unit: UnitId) -> Result<&Chunk, Failure> {
     let chunk = match unit {
-        WorkUnit::Chunk(index) => plan.video.chunks.get(index as usize),
-        WorkUnit::Audio => None,
+        UnitId::Chunk(index) => plan.video.chunks.get(index as usize),
+        UnitId::Audio => None,
     };
     chunk.ok_or_else(|| unknown(unit))
 }
 
 fn audio(plan: &Plan) -> Result<&AudioPlan, Failure> {
-    plan.audio.as_ref().ok_or_else(|| unknown(WorkUnit::Audio))
+    plan.audio.as_ref().ok_or_else(|| unknown(UnitId::Audio))
 }
 
-fn unknown(unit: WorkUnit) -> Failure {
+fn unknown(unit: UnitId) -> Failure {
     Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
 }
 
 /// Gives each file its final name, which holds its digest, so that two results never replace each other.
-async fn publish(unit: WorkUnit, made: Vec<PartFile>, pending: Vec<Pending>) -> Result<Vec<PartFile>, Failure> {
+async fn publish(unit: UnitId, made: Vec<PartFile>, pending: Vec<Pending>) -> Result<Vec<PartFile>, Failure> {
     let wrong = |what: &str| Failure::retryable(format!("the stage of unit {unit} {what}"));
     if made.len() != pending.len() {
         return Err(wrong(&format!("answered with {} files where {} were asked for", made.len(), pending.len())));
@@ -116,7 +116,7 @@ async fn publish(unit: WorkUnit, made: Vec<PartFile>, pending: Vec<Pending>) -> 
         if file.bytes == 0 || written != file.bytes {
             return Err(wrong(&format!("told of {} bytes and wrote {written}", file.bytes)));
         }
-        let kind = if unit == WorkUnit::Audio { 'a' } else { 'v' };
+        let kind = if unit == UnitId::Audio { 'a' } else { 'v' };
         file.name = format!("{kind}{rendition}-{unit}-{digits}.gdp");
         pending.named(&file.name).publish().await?;
         published.push(file);

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use actors::checkpoint::{Advance, Checkpoint, Outcome, PartRecord, Timestamp};
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::checkpoint::{Advance, Checkpoint, Outcome, PartRecord, Timestamp};
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
+use actors::domain::unit::UnitId;
 use actors::ports::{Recorded, Reopened};
-use actors::progress::Report;
-use actors::task::WorkUnit;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::{
@@ -167,7 +167,7 @@ impl Change<'_> {
         Ok(Recorded { part, first, units_done: count.units })
     }
 
-    pub fn forget(&self, job_id: &JobId, plan: &Fingerprint, unit: WorkUnit) -> Result<(), Problem> {
+    pub fn forget(&self, job_id: &JobId, plan: &Fingerprint, unit: UnitId) -> Result<(), Problem> {
         let mut row = self.row(job_id)?;
         let count = self.count(job_id, plan, &row.counts)?.without(unit);
         let unit = unit.to_string();
@@ -239,7 +239,7 @@ impl Change<'_> {
         let (job, end) = (job_id.as_str(), beyond(&plan.0));
         let mut count = Count::default();
         for entry in parts.range((job, plan.0.as_str(), "")..(job, end.as_str(), ""))? {
-            let unit = WorkUnit::try_from(entry?.0.value().2.to_owned()).map_err(Problem::of)?;
+            let unit = UnitId::try_from(entry?.0.value().2.to_owned()).map_err(Problem::of)?;
             count = count.with(unit);
         }
         Ok(count)

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use redb::{Database, DatabaseError, StorageError};
 
 /// Name of the file in its directory.

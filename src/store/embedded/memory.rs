@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::REPORT_INTERVAL;
-use actors::job::JobId;
+use actors::domain::checkpoint::REPORT_INTERVAL;
+use actors::domain::job::JobId;
 use actors::ports::WorkerInfo;
 
 /// Longer than any process runs; the clock has room for it.

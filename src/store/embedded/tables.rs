@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use actors::checkpoint::{Checkpoint, PartRecord, Timestamp};
-use actors::job::JobId;
-use actors::plan::Fingerprint;
-use actors::task::WorkUnit;
+use actors::domain::checkpoint::{Checkpoint, PartRecord, Timestamp};
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::unit::UnitId;
 use redb::{ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,13 +68,13 @@ pub(super) struct Count {
 
 impl Count {
     #[must_use]
-    pub fn with(self, unit: WorkUnit) -> Self {
-        Self { units: self.units + 1, chunks: self.chunks + u32::from(unit != WorkUnit::Audio) }
+    pub fn with(self, unit: UnitId) -> Self {
+        Self { units: self.units + 1, chunks: self.chunks + u32::from(unit != UnitId::Audio) }
     }
 
     #[must_use]
-    pub fn without(self, unit: WorkUnit) -> Self {
-        let chunk = u32::from(unit != WorkUnit::Audio);
+    pub fn without(self, unit: UnitId) -> Self {
+        let chunk = u32::from(unit != UnitId::Audio);
         Self { units: self.units.saturating_sub(1), chunks: self.chunks.saturating_sub(chunk) }
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn part_of(
     parts: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static str>,
     job_id: &JobId,
     fingerprint: &Fingerprint,
-    unit: WorkUnit,
+    unit: UnitId,
 ) -> Result<Option<PartRecord>, Problem> {
     let found = parts.get((job_id.as_str(), fingerprint.0.as_str(), unit.to_string().as_str()))?;
     found.map(|json| read_json("a part", json.value())).transpose()
@@ -114,7 +114,7 @@ pub(super) fn parts_of(
     parts: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static str>,
     job_id: &JobId,
     fingerprint: &Fingerprint,
-) -> Result<BTreeMap<WorkUnit, PartRecord>, Problem> {
+) -> Result<BTreeMap<UnitId, PartRecord>, Problem> {
     let (job, plan, end) = (job_id.as_str(), fingerprint.0.as_str(), beyond(&fingerprint.0));
     let found = parts.range((job, plan, "")..(job, end.as_str(), ""))?;
     found

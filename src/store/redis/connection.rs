@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use actors::ports::Answer;
 use deadpool_redis::redis::{self, ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ToRedisArgs};
 use deadpool_redis::{

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use actors::checkpoint::{Checkpoint, Timestamp};
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::Fingerprint;
-use actors::progress::Report;
+use actors::domain::checkpoint::{Checkpoint, Timestamp};
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
 use chrono::SecondsFormat;
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Names of the keys. The checkpoint's own key and that of a worker are known to other programs.
 
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
 
 /// Last reports that wait for delivery: a hash from job to report.
 pub(super) const OUTBOX: &str = "transcode:outbox";

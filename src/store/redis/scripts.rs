@@ -1,6 +1,6 @@
 //! What Redis does in one step: Lua, so that no other worker ever sees half a change.
 //!
-//! The rules are those of `actors::checkpoint::Checkpoint`; a property test holds them against each other. Every script
+//! The rules are those of `actors::domain::checkpoint::Checkpoint`; a property test holds them against each other. Every script
 //! looks before it writes, because Redis does not undo what a failed script wrote. Scripts reach the side keys of a job
 //! (`…:attempts`, `…:fingerprints`, `…:parts:{fingerprint}`) by name: a single Redis or a replicated one is needed, not
 //! a cluster. Times: the time stamps are the worker's; whatever compares times over workers asks Redis for its own.

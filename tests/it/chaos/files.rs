@@ -126,7 +126,7 @@ async fn a_full_disk_holds_the_job_up_until_there_is_room_and_costs_no_attempt()
     std::fs::remove_file(filler).expect("room again");
     fleet.workers()[0].wait_ready();
     let last = fleet.ends_within(super::LONG, &["movie"]).await.remove(0);
-    assert_eq!(last.status, actors::checkpoint::JobStatus::Completed, "{last:#?}");
+    assert_eq!(last.status, actors::domain::checkpoint::JobStatus::Completed, "{last:#?}");
     Film::Ladder.assert_same(&fleet, "movie");
     assert!(fleet.dead_letters().is_empty(), "{:?}", fleet.dead_letters());
     let left: Vec<_> = std::fs::read_dir(&disk.0).expect("the disk").flatten().collect();

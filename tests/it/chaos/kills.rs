@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 
 use super::films::Film;
 use super::{LONG, VARIABLES};

@@ -8,7 +8,7 @@ mod kills;
 mod pauses;
 mod servers;
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 
 use crate::support::fleet::{Fleet, assert_monotonic};
 use crate::support::service::PATIENCE;

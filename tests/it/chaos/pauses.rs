@@ -117,7 +117,7 @@ async fn a_running_job_is_cancelled_on_every_worker_within_five_seconds() {
     }
     fleet.wait_for_no_work_files();
     assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
-    assert_eq!(last.status, actors::checkpoint::JobStatus::Cancelled, "{last:#?}");
+    assert_eq!(last.status, actors::domain::checkpoint::JobStatus::Cancelled, "{last:#?}");
     fleet.wait_for_no_lag();
     fleet.wait_for_no_work_files();
     assert!(fleet.bench.files().iter().all(|name| !name.contains("movie")), "{:?}", fleet.bench.files());

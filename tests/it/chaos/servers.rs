@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 
 use super::films::Film;
 use super::{VARIABLES, completes, completes_in_order};

@@ -1,9 +1,9 @@
 //! The commands for dead letters: `dead-letters`, `requeue`.
 
-use actors::checkpoint::JobStatus;
-use actors::job::JobSpec;
-use actors::letter::{DeadLetter, LetterId, LetterRecord};
-use actors::ports::Queue;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::dead_letter::{DeadLetter, LetterId, LetterRecord};
+use actors::domain::job::JobSpec;
+use actors::domain::record::Queue;
 use gstreamer_worker::cli::{Exit, Trouble};
 use serde_json::Value;
 

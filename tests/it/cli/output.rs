@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::{JobStatus, Outcome};
-use actors::failure::Failure;
+use actors::domain::checkpoint::{JobStatus, Outcome};
+use actors::domain::failure::Failure;
 use gstreamer_worker::cli::{Progress, Streams};
 
 use super::fakes::Paper;

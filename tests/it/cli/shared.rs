@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use actors::checkpoint::JobStatus;
-use actors::job::JobSpec;
-use actors::ports::{Publication, Queue};
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::job::JobSpec;
+use actors::domain::record::{Publication, Queue};
 use gstreamer_worker::cli::{Exit, Trouble};
 
 use super::fakes::{Fake, Ran, run, text};

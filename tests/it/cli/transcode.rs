@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use actors::checkpoint::{JobStatus, Outcome};
-use actors::failure::Failure;
-use actors::job::{Container, GpuMode, Preset, Rate, VideoCodec};
+use actors::domain::checkpoint::{JobStatus, Outcome};
+use actors::domain::failure::Failure;
+use actors::domain::job::{Container, GpuMode, Preset, Rate, VideoCodec};
 use gstreamer_worker::cli::{Exit, Trouble};
 
 use super::fakes::{Does, Fake, directory_with_film, run, text};
@@ -125,7 +125,7 @@ async fn an_output_that_exists_is_replaced_only_with_force() {
 }
 
 /// The job of the plain command, as a worker got it.
-async fn job_of(directory: &Path) -> actors::job::JobSpec {
+async fn job_of(directory: &Path) -> actors::domain::job::JobSpec {
     let fake = Fake::that_completes();
     transcode(&fake, directory, "out.ts", &[]).await.expect("done");
     fake.job()
@@ -166,7 +166,8 @@ async fn a_failed_job_is_tried_again_under_the_next_free_id() {
     let directory = directory_with_film();
     let (fake, job) = (Fake::that_completes(), job_of(directory.path()).await);
     fake.jobs.put(&job, JobStatus::Failed);
-    let second = actors::job::JobSpec { job_id: format!("{}-2", job.job_id).parse().expect("an id"), ..job.clone() };
+    let second =
+        actors::domain::job::JobSpec { job_id: format!("{}-2", job.job_id).parse().expect("an id"), ..job.clone() };
     fake.jobs.put(&second, JobStatus::Cancelled);
     transcode(&fake, directory.path(), "out.ts", &[]).await.expect("done");
     assert_eq!(fake.job().job_id.as_str(), format!("{}-3", job.job_id));

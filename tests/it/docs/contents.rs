@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use actors::job::JobSpec;
+use actors::domain::job::JobSpec;
 use serde_json::Value;
 
 use super::{code_spans, root, text};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use serde_json::Value;
 
 use super::{DEVICE, check, job, output};
@@ -88,7 +88,7 @@ async fn a_job_that_requires_a_device_stays_queued_until_its_time_is_over() {
     let error = last.error.expect("a reason").message;
     assert!(error.contains("requires a GPU") && error.contains("GPU_WAIT_TIMEOUT"), "{error}");
     assert!(began.elapsed() >= Duration::from_secs(4));
-    let queued = |report: &actors::progress::Report| report.status == JobStatus::Queued;
+    let queued = |report: &actors::domain::progress::Report| report.status == JobStatus::Queued;
     assert!(fleet.service.received().iter().any(|one| queued(&one.report)), "nobody was told that it waits");
 }
 

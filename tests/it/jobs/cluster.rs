@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

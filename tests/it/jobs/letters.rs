@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
-use actors::progress::Report;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::progress::Report;
 use serde_json::{Value, json};
 
 use super::cluster::{job, short_clip};

@@ -1,6 +1,6 @@
 //! What workers log about jobs: who did what for which job, in which trace, and never a secret.
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use serde_json::{Map, Value};
 
 use super::cluster::{job, short_clip};

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use actors::checkpoint::JobStatus;
-use actors::job::hex;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::job::hex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -65,7 +65,8 @@ fn copy(from: &Path, to: &Path) {
 async fn finished(recorded: &Path, with_store: bool) -> (JobStatus, BTreeMap<String, String>, String) {
     let _place = Place::with(&recorded.join("in.mp4"));
     // Settings that the plan must not take from this worker.
-    let mut fleet = Fleet::start(0, &[("CHUNK_SECONDS", "7"), ("JOB_PARALLELISM", "3"), ("GPU_ENABLED", "false")]).await;
+    let mut fleet =
+        Fleet::start(0, &[("CHUNK_SECONDS", "7"), ("JOB_PARALLELISM", "3"), ("GPU_ENABLED", "false")]).await;
     copy(&recorded.join("work"), &fleet.bench.path("work"));
     if with_store {
         for words in read::<Vec<Vec<String>>>(recorded, "redis.json") {

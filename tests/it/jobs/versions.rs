@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use serde_json::{Value, json};
 
 use crate::support::clip::Clip;

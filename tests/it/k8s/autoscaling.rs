@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use actors::checkpoint::JobStatus;
+use actors::domain::checkpoint::JobStatus;
 use actors::metrics::{METRICS, markdown_table};
 use serde_json::json;
 

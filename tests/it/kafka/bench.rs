@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use actors::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
+use actors::domain::record::{Delivery, DeliveryTag, Publication, Queue};
+use actors::ports::{SourceEvent, TaskPublisher as _, TaskSource as _};
 use gstreamer_worker::kafka::{
     DEFAULT_WINDOW, EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics,
 };

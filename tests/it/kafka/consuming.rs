@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actors::ports::{Publication, Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{SourceEvent, TaskPublisher as _, TaskSource as _};
 use actors::testing::source::Rig;
 use gstreamer_worker::kafka::{KafkaSettings, PollClock, connector};
 

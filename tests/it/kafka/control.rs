@@ -1,6 +1,7 @@
 //! The control topic.
 
-use actors::ports::{Queue, SourceEvent};
+use actors::domain::record::Queue;
+use actors::ports::SourceEvent;
 
 use super::bench::{Bench, Kind, Member};
 

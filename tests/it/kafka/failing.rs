@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use actors::failure::Failure;
-use actors::ports::{Queue, SourceEvent, TaskPublisher as _, TaskSource as _};
+use actors::domain::failure::Failure;
+use actors::domain::record::Queue;
+use actors::ports::{SourceEvent, TaskPublisher as _, TaskSource as _};
 use gstreamer_worker::kafka::{EmbeddedBroker, KafkaPublisher, KafkaSettings, KafkaSource, ensure_topics};
 use tokio::sync::mpsc::unbounded_channel;
 

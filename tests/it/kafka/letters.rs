@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use actors::failure::FailureClass;
-use actors::letter::{DeadLetter, LetterId};
-use actors::ports::{DeadLetters as _, Publication, Queue, TaskPublisher as _};
+use actors::domain::dead_letter::{DeadLetter, LetterId};
+use actors::domain::failure::FailureClass;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{DeadLetters as _, TaskPublisher as _};
 use gstreamer_worker::kafka::{KafkaPublisher, KafkaSettings, LetterBox, ensure_topics};
 
 use super::bench::{Bench, Kind};

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use actors::failure::FailureClass;
-use actors::ports::{Publication, Queue, TaskPublisher as _, TaskSource as _};
+use actors::domain::failure::FailureClass;
+use actors::domain::record::{Publication, Queue};
+use actors::ports::{TaskPublisher as _, TaskSource as _};
 use gstreamer_worker::kafka::{KafkaPublisher, KafkaSettings, ensure_topics};
 
 use super::bench::{Bench, Kind, record};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::ports::{Delivery, Queue, SourceEvent, TaskSource as _};
+use actors::domain::record::{Delivery, Queue};
+use actors::ports::{SourceEvent, TaskSource as _};
 
 use super::bench::{Bench, Kind, Member, text};
 

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::failure::{Failure, FailureClass};
-use actors::job::{Container, VideoCodec};
-use actors::plan::{AudioPlan, AudioRendition, Plan};
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::job::{Container, VideoCodec};
+use actors::domain::plan::{AudioPlan, AudioRendition, Plan};
 use gstreamer_worker::media;
 use gstreamer_worker::media::assemble::Source;
 use gstreamer_worker::media::verify;
@@ -31,7 +31,7 @@ impl Ready {
     fn with_audio(mut self, description: &str, start_ns: i64) -> Self {
         let (source, facts) = audio_source(self.directory.path(), description, start_ns);
         let rendition = AudioRendition {
-            codec: actors::job::AudioCodec::Aac,
+            codec: actors::domain::job::AudioCodec::Aac,
             bitrate: 96_000u64.try_into().expect("a bitrate"),
             sample_rate: facts.sample_rate,
             channels: facts.channels,

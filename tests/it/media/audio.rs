@@ -3,9 +3,9 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use actors::failure::FailureClass;
-use actors::job::AudioCodec;
-use actors::plan::{AudioFacts, AudioPlan, AudioRendition};
+use actors::domain::failure::FailureClass;
+use actors::domain::job::AudioCodec;
+use actors::domain::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, GdpWriter, to_file_time};

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use actors::checkpoint::PartFile;
-use actors::failure::{Failure, FailureClass};
-use actors::job::{Preset, Rate, VideoCodec};
-use actors::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::job::{Preset, Rate, VideoCodec};
+use actors::domain::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
 use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, Encoded};

@@ -4,11 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use actors::checkpoint::PartFile;
-use actors::failure::{DeviceFault, Failure, FailureClass};
-use actors::job::{Container, JobSpec, Rate, VideoCodec};
-use actors::plan::testing::identity;
-use actors::plan::{EncoderFamily, Families, Plan};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::{DeviceFault, Failure, FailureClass};
+use actors::domain::job::{Container, JobSpec, Rate, VideoCodec};
+use actors::domain::plan::testing::identity;
+use actors::domain::plan::{EncoderFamily, Families, Plan};
 use gstreamer_worker::media;
 use gstreamer_worker::media::assemble::annexb::{Kind, kind, nal_units};
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};

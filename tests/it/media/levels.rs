@@ -4,7 +4,7 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use actors::job::{Container, JobSpec};
+use actors::domain::job::{Container, JobSpec};
 
 use super::sources::make;
 use super::whole::carry_out;

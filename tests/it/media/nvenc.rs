@@ -6,10 +6,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use actors::failure::{DeviceFault, Failure, FailureClass};
-use actors::job::{JobSpec, Preset};
-use actors::plan::testing::identity;
-use actors::plan::{EncoderFamily, Families, Plan};
+use actors::domain::failure::{DeviceFault, Failure, FailureClass};
+use actors::domain::job::{JobSpec, Preset};
+use actors::domain::plan::testing::identity;
+use actors::domain::plan::{EncoderFamily, Families, Plan};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoCaptionMeta, VideoCaptionType};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::job::{Container, JobSpec};
+use actors::domain::job::{Container, JobSpec};
 
 use super::sources::{make, remux};
 use super::whole::carry_out;

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::checkpoint::PartFile;
-use actors::failure::Failure;
-use actors::job::VideoCodec;
-use actors::plan::testing::{facts_of, identity, job};
-use actors::plan::{AudioFacts, AudioPlan, Families, Plan, Window};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::failure::Failure;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::testing::{facts_of, identity, job};
+use actors::domain::plan::{AudioFacts, AudioPlan, Families, Plan, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use actors::failure::Failure;
-use actors::plan::{ChunkFacts, SourceFacts};
+use actors::domain::failure::Failure;
+use actors::domain::plan::{ChunkFacts, SourceFacts};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;

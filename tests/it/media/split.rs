@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use actors::failure::{Failure, FailureClass};
-use actors::geometry::Orientation;
-use actors::plan::{ChunkFacts, MAX_WINDOWS_PER_SOURCE, SourceFacts};
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::geometry::Orientation;
+use actors::domain::plan::{ChunkFacts, MAX_WINDOWS_PER_SOURCE, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::SplitSpec;
 

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::checkpoint::PartFile;
-use actors::job::{Container, JobSpec};
-use actors::plan::testing::identity;
-use actors::plan::{Families, Plan, SourceFacts};
+use actors::domain::checkpoint::PartFile;
+use actors::domain::job::{Container, JobSpec};
+use actors::domain::plan::testing::identity;
+use actors::domain::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
 use gstreamer_worker::stage::protocol::{
     AssembleSpec, Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec,

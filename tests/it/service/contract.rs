@@ -41,7 +41,8 @@ fn the_openapi_file_refuses_what_is_not_a_report() {
         break_it(&mut value);
         assert!(!contract.is_valid(&value), "{what}: {value:#}");
     }
-    let mut failed = serde_json::to_value(reports::last(8, &actors::checkpoint::Outcome::Cancelled)).expect("json");
+    let mut failed =
+        serde_json::to_value(reports::last(8, &actors::domain::checkpoint::Outcome::Cancelled)).expect("json");
     failed["status"] = json!("failed");
     assert!(!contract.is_valid(&failed), "failed without a reason");
 }

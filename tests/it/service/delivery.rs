@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
-use actors::failure::FailureClass::{Permanent, Retryable};
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::failure::FailureClass::{Permanent, Retryable};
 use actors::ports::StatusSink as _;
 use futures_util::future::join_all;
 use gstreamer_worker::config::Secret;

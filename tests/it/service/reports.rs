@@ -1,8 +1,8 @@
 //! Reports of every kind.
 
-use actors::checkpoint::{Checkpoint, JobStatus, Outcome, OutputReport, Verification};
-use actors::failure::Failure;
-use actors::progress::{MediaLength, Report};
+use actors::domain::checkpoint::{Checkpoint, JobStatus, Outcome, OutputReport, Verification};
+use actors::domain::failure::Failure;
+use actors::domain::progress::{MediaLength, Report};
 use chrono::{DateTime, TimeDelta};
 
 /// A report of `movie-42` on its way.

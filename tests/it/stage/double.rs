@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
-use actors::failure::Failure;
+use actors::domain::failure::Failure;
 use gstreamer_worker::stage::protocol::{ProbeSpec, Probed, StageSpec};
 use gstreamer_worker::stage::{Gauge, Launcher, Progress, StageProcess, child_main};
 use tokio_util::sync::CancellationToken;

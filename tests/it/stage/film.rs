@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use actors::checkpoint::{PartFile, Verification};
-use actors::failure::Failure;
-use actors::job::hex;
-use actors::plan::SourceFacts;
-use actors::plan::testing::facts_of;
+use actors::domain::checkpoint::{PartFile, Verification};
+use actors::domain::failure::Failure;
+use actors::domain::job::hex;
+use actors::domain::plan::SourceFacts;
+use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::stage::protocol::{
     AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, Joined, PartSource, SplitSpec, StageSpec,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actors::failure::FailureClass;
+use actors::domain::failure::FailureClass;
 use actors::ports::{CapabilityFinding, CapabilityProbe as _, Device};
 use futures_util::FutureExt as _;
 use gstreamer_worker::stage::probe::nvidia_is_visible;

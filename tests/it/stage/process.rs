@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actors::failure::{Failure, FailureClass};
+use actors::domain::failure::{Failure, FailureClass};
 use gstreamer_worker::stage::protocol::{ProbeSpec, Probed};
 use gstreamer_worker::stage::{Gauge, StageProcess};
 use metrics_exporter_prometheus::PrometheusBuilder;

@@ -3,13 +3,14 @@
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use actors::checkpoint::PartRecord;
-use actors::failure::{Failure, FailureClass};
-use actors::job::{JobId, MediaUri};
-use actors::plan::testing::offer;
-use actors::plan::{EncoderFamily, Families, Fingerprint};
+use actors::domain::checkpoint::PartRecord;
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::{JobId, MediaUri};
+use actors::domain::plan::testing::offer;
+use actors::domain::plan::{EncoderFamily, Families};
+use actors::domain::unit::UnitId;
 use actors::ports::WorkStorage as _;
-use actors::task::WorkUnit;
 use actors::testing::stages::part_of;
 use gstreamer_worker::storage::{Existing, Storage, file_uri};
 
@@ -92,7 +93,7 @@ async fn outputs_are_compared_by_content() {
     assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Nothing));
     std::fs::write(&path, "film").expect("written");
     assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Other));
-    let digest = actors::job::hex(&<sha2::Sha256 as sha2::Digest>::digest("film"));
+    let digest = actors::domain::job::hex(&<sha2::Sha256 as sha2::Digest>::digest("film"));
     assert_eq!(storage.compare_output(&uri(&path), 4, &digest).await, Ok(Existing::Same));
     assert_eq!(storage.compare_output(&uri(&path), 5, &digest).await, Ok(Existing::Other));
     assert_eq!(storage.compare_output(&uri(dir.path().join("work").as_path()), 4, &digest).await, Ok(Existing::Other));
@@ -120,7 +121,7 @@ async fn a_part_that_is_discarded_is_not_among_the_recorded_ones_until_it_is_mad
     let (job_id, fingerprint) = ("movie-42".parse::<JobId>().expect("an id"), Fingerprint("ab".into()));
     let files = storage.plan_files(&job_id, &fingerprint).expect("files");
     let encoders = vec![EncoderFamily::Nvcodec];
-    let part = PartRecord { encoders, files: Vec::new(), ..part_of(WorkUnit::Chunk(3), "w") };
+    let part = PartRecord { encoders, files: Vec::new(), ..part_of(UnitId::Chunk(3), "w") };
     let recorded = || storage.recorded_parts(job_id.clone(), fingerprint.clone());
     files.put_record(&part).await.expect("recorded");
     assert_eq!(recorded().await.expect("parts"), std::slice::from_ref(&part));

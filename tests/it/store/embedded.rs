@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actors::checkpoint::{Advance, JobStatus, Outcome, PartRecord};
-use actors::failure::{Failure, FailureClass};
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::checkpoint::{Advance, JobStatus, Outcome, PartRecord};
+use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
+use actors::domain::unit::UnitId;
 use actors::ports::{JobStore, LeaseStore, Outbox, PartStore};
-use actors::progress::Report;
-use actors::task::WorkUnit;
 use actors::testing::store_conformance::conforms;
 use chrono::Utc;
 use gstreamer_worker::store::EmbeddedStore;
@@ -48,7 +48,7 @@ fn plan() -> Fingerprint {
 
 fn part(chunk: u32) -> PartRecord {
     PartRecord {
-        unit: WorkUnit::Chunk(chunk),
+        unit: UnitId::Chunk(chunk),
         worker: "w".into(),
         encode_seconds: 1.5,
         files: Vec::new(),

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
-use actors::failure::Failure;
-use actors::job::JobId;
-use actors::plan::Fingerprint;
+use actors::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
+use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::job::JobId;
+use actors::domain::progress::Report;
+use actors::domain::unit::UnitId;
 use actors::ports::{Capabilities, JobStore, LeaseStore, Outbox, PartStore, WorkerInfo};
-use actors::progress::Report;
-use actors::task::WorkUnit;
 use actors::testing::store_conformance::conforms;
 use chrono::{DateTime, Utc};
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -37,7 +37,7 @@ fn plan() -> Fingerprint {
     Fingerprint("ab12".into())
 }
 
-fn part(unit: WorkUnit) -> PartRecord {
+fn part(unit: UnitId) -> PartRecord {
     PartRecord { unit, worker: "w".into(), encode_seconds: 1.5, files: Vec::new(), encoders: Vec::new() }
 }
 
@@ -91,7 +91,7 @@ async fn other_programs_find_the_documented_fields() {
         ..Advance::default()
     };
     store.advance(movie(), step, now()).await.expect("a step");
-    store.record(movie(), plan(), part(WorkUnit::Chunk(0)), now()).await.expect("a part");
+    store.record(movie(), plan(), part(UnitId::Chunk(0)), now()).await.expect("a part");
     for (field, value) in [
         ("status", "encoding"),
         ("stage", "encode"),
@@ -120,7 +120,7 @@ async fn all_that_belongs_to_an_ended_job_expires_in_the_same_moment() {
     let store = store(&settings);
     let mut visitor = Visitor::of(&settings).await;
     let checkpoint = store.open(movie(), "c".into(), now()).await.expect("a checkpoint");
-    store.record(movie(), plan(), part(WorkUnit::Audio), now()).await.expect("a part");
+    store.record(movie(), plan(), part(UnitId::Audio), now()).await.expect("a part");
     store.count_attempt(movie(), "movie-42/split".into()).await.expect("a count");
     let keys: BTreeSet<String> = visitor.ask(&["KEYS", "*"]).await;
     let expected =

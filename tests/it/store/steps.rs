@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actors::checkpoint::{Advance, JobStatus, Outcome};
-use actors::failure::Failure;
-use actors::job::JobId;
+use actors::domain::checkpoint::{Advance, JobStatus, Outcome};
+use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
+use actors::domain::unit::UnitId;
 use actors::ports::Store;
-use actors::task::WorkUnit;
 use actors::testing::store::FakeStore;
 use actors::testing::store_conformance::{Step, agree};
 use proptest::prelude::*;
@@ -46,8 +46,8 @@ fn plan() -> impl Strategy<Value = u8> {
     0u8..3
 }
 
-fn unit() -> impl Strategy<Value = WorkUnit> {
-    prop_oneof![1 => Just(WorkUnit::Audio), 3 => (0u32..4).prop_map(WorkUnit::Chunk)]
+fn unit() -> impl Strategy<Value = UnitId> {
+    prop_oneof![1 => Just(UnitId::Audio), 3 => (0u32..4).prop_map(UnitId::Chunk)]
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {

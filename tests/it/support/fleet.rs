@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use actors::checkpoint::JobStatus;
-use actors::progress::Report;
+use actors::domain::checkpoint::JobStatus;
+use actors::domain::progress::Report;
 use deadpool_redis::redis::{Client, Cmd, FromRedisValue};
 use serde_json::Value;
 

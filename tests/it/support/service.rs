@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use actors::progress::Report;
+use actors::domain::progress::Report;
 use gstreamer_worker::service::OPENAPI;
 use serde_json::{Value, json};
 use tokio::sync::watch;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::Failure;
-use crate::plan::testing::job;
-use crate::ports::{JobStore as _, Queue};
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::Failure;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
+use crate::ports::JobStore as _;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::{Act, Film};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::plan::testing::job;
-use crate::ports::Queue;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::check;
 use crate::testing::stages::{Act, Film};
@@ -86,7 +86,7 @@ async fn a_worker_that_missed_the_cancellation_sees_it_with_its_next_renewal() {
     let _worker = fleet.worker("a");
     let job_id = fleet.submit(&job("movie"));
     until("the chunk", || fleet.stages.begun("movie/v00000") == 1).await;
-    let step = crate::checkpoint::Advance { cancel: true, ..Default::default() };
+    let step = crate::domain::checkpoint::Advance { cancel: true, ..Default::default() };
     let now = crate::ports::Clock::now(&fleet.clock);
     crate::ports::JobStore::advance(&fleet.store, job_id, step, now).await.expect("the store answers");
     assert_cancelled_once(&fleet).await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::plan::testing::job;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::plan::testing::job;
 use crate::testing::fleet::Fleet;
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::Film;

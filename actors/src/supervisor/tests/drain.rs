@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::Failure;
-use crate::plan::testing::job;
-use crate::ports::{JobStore as _, PartStore as _, Queue, SourceEvent};
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::Failure;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
+use crate::ports::{JobStore as _, PartStore as _, SourceEvent};
 use crate::supervisor::{Ended, Settings, Supervisor};
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, settings, until};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::{Failure, FailureClass};
-use crate::job::JobId;
-use crate::plan::testing::job;
-use crate::ports::{JobStore as _, Publication, Queue};
-use crate::progress::Report;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::job::JobId;
+use crate::domain::plan::testing::job;
+use crate::domain::progress::Report;
+use crate::domain::record::{Publication, Queue};
+use crate::ports::JobStore as _;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::{Act, Film};

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
-use crate::job::JobId;
-use crate::plan::Fingerprint;
+use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
+use crate::domain::record::Publication;
+use crate::domain::unit::UnitId;
 use crate::ports::{
-    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Publication, Recorded, Reopened,
-    TaskPublisher, WorkerInfo,
+    Answer, Capabilities, CapabilityProbe, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, TaskPublisher,
+    WorkerInfo,
 };
-use crate::progress::Report;
-use crate::task::WorkUnit;
 use crate::testing::store::FakeStore;
 
 /// A port that panics.
@@ -78,13 +79,13 @@ impl PartStore for Faulty<FakeStore> {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         self.sound().record(job_id, fingerprint, part, now)
     }
-    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<Option<PartRecord>> {
+    fn part(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<Option<PartRecord>> {
         self.sound().part(job_id, fingerprint, unit)
     }
-    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<WorkUnit, PartRecord>> {
+    fn parts(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
         self.sound().parts(job_id, fingerprint)
     }
-    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) -> Answer<()> {
+    fn forget(&self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) -> Answer<()> {
         self.sound().forget(job_id, fingerprint, unit)
     }
     fn count_attempt(&self, job_id: JobId, task: String) -> Answer<u32> {

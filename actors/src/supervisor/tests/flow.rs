@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::plan::testing::job;
-use crate::ports::Queue;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::Film;
@@ -150,7 +150,7 @@ async fn an_input_that_was_replaced_is_split_again_and_the_old_tasks_do_no_work(
     let _worker = fleet.worker("a");
     let job_id = fleet.submit(&job("movie"));
     until("the first chunk", || fleet.stages.begun("movie/v00000") == 1).await;
-    let mut replaced = crate::plan::testing::identity();
+    let mut replaced = crate::domain::plan::testing::identity();
     replaced.bytes = 2;
     fleet.stages.replace_input(replaced);
     fleet.submit(&job("movie"));

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::Failure;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::Failure;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
 use crate::metrics as names;
-use crate::plan::testing::job;
-use crate::ports::{PartStore as _, Queue};
+use crate::ports::PartStore as _;
 use crate::testing::fleet::Fleet;
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::meter::Meter;

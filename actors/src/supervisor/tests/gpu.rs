@@ -4,14 +4,15 @@ mod required;
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::{DeviceFault, Failure};
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::{DeviceFault, Failure};
+use crate::domain::job::{Container, GpuMode, JobSpec};
+use crate::domain::plan::EncoderFamily;
+use crate::domain::plan::testing::{job, job_into};
+use crate::domain::record::{Publication, Queue};
 use crate::gpu::GpuSettings;
-use crate::job::{Container, GpuMode, JobSpec};
 use crate::metrics as names;
-use crate::plan::EncoderFamily;
-use crate::plan::testing::{job, job_into};
-use crate::ports::{Capabilities, Device, GpuReading, LeaseStore as _, Publication, Queue};
+use crate::ports::{Capabilities, Device, GpuReading, LeaseStore as _};
 use crate::supervisor::{Settings, Supervisor, WorkerHandle};
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, settings, until};

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::{JobStatus, Outcome};
-use crate::failure::Failure;
-use crate::job::{JobId, JobSpec};
-use crate::letter::{DeadLetter, LetterId, LetterRecord};
-use crate::plan::testing::job;
-use crate::ports::{Clock as _, JobStore as _, Outbox as _, Queue, Reopened};
-use crate::progress::Report;
-use crate::task::Stage;
+use crate::domain::checkpoint::{JobStatus, Outcome};
+use crate::domain::dead_letter::{DeadLetter, LetterId, LetterRecord};
+use crate::domain::failure::Failure;
+use crate::domain::job::{JobId, JobSpec};
+use crate::domain::plan::testing::job;
+use crate::domain::progress::Report;
+use crate::domain::record::Queue;
+use crate::domain::task::Stage;
+use crate::ports::{Clock as _, JobStore as _, Outbox as _, Reopened};
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::stages::Act;
 
@@ -19,7 +20,7 @@ fn broken() -> Act {
 
 /// The jobs of the dead letters.
 fn letters(fleet: &Fleet) -> Vec<JobSpec> {
-    let read = |letter: crate::ports::Publication| {
+    let read = |letter: crate::domain::record::Publication| {
         let id = LetterId { partition: 0, offset: 0 };
         let (key, value, headers) = (letter.key, letter.value, letter.headers);
         DeadLetter::read(&LetterRecord { id, at: None, key, value, headers }).job.expect("a job")

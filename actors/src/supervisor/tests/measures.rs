@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::domain::failure::Failure;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
 use crate::metrics as names;
-use crate::plan::testing::job;
-use crate::ports::{Queue, SourceEvent};
+use crate::ports::SourceEvent;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::meter::Meter;
 use crate::testing::stages::{Act, Film};

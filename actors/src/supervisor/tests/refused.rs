@@ -1,9 +1,9 @@
 //! Records that are not work.
 
-use crate::checkpoint::JobStatus;
-use crate::failure::{Failure, FailureClass};
-use crate::plan::testing::job;
-use crate::ports::{Publication, Queue};
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::plan::testing::job;
+use crate::domain::record::{Publication, Queue};
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::check;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::faulty::Faulty;
 
-use crate::checkpoint::JobStatus;
-use crate::plan::testing::job;
-use crate::ports::Queue;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::plan::testing::job;
+use crate::domain::record::Queue;
 use crate::supervisor::{Ended, Supervisor};
 use crate::testing::fleet::{Fleet, settings, until};
 use crate::testing::invariants::{check, check_chains};

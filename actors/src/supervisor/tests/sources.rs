@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::plan::SourceIdentity;
-use crate::plan::testing::{identity, job};
-use crate::ports::Queue;
-use crate::progress::Report;
-use crate::task::Stage;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::plan::SourceIdentity;
+use crate::domain::plan::testing::{identity, job};
+use crate::domain::progress::Report;
+use crate::domain::record::Queue;
+use crate::domain::task::Stage;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::{Act, Film};

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::checkpoint::JobStatus;
-use crate::failure::{DeviceFault, Failure, FailureClass};
-use crate::job::{GpuMode, JobSpec};
-use crate::plan::testing::job;
-use crate::plan::{EncoderFamily, EncoderVersions};
-use crate::ports::{Capabilities, Clock as _, JobStore as _, LeaseStore as _, Queue, WorkerInfo};
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::{DeviceFault, Failure, FailureClass};
+use crate::domain::job::{GpuMode, JobSpec};
+use crate::domain::plan::testing::job;
+use crate::domain::plan::{EncoderFamily, EncoderVersions};
+use crate::domain::record::Queue;
+use crate::ports::{Capabilities, Clock as _, JobStore as _, LeaseStore as _, WorkerInfo};
 use crate::supervisor::WorkerHandle;
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, until};

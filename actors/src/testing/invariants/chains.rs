@@ -3,17 +3,19 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::job::JobId;
-use crate::plan::{Fingerprint, PinnedPlan};
-use crate::ports::{Delivery, DeliveryTag};
-use crate::task::{Task, WorkUnit};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::plan::PinnedPlan;
+use crate::domain::record::{Delivery, DeliveryTag};
+use crate::domain::task::Task;
+use crate::domain::unit::UnitId;
 use crate::testing::chronicle::Event;
 use crate::testing::log::FakeLog;
 use crate::work::Work;
 
 type PlanName = (JobId, Fingerprint);
 /// `None` is the assembly.
-type TaskName = (JobId, Fingerprint, Option<WorkUnit>);
+type TaskName = (JobId, Fingerprint, Option<UnitId>);
 
 #[derive(Default)]
 struct Chains {
@@ -24,8 +26,8 @@ struct Chains {
     /// Tasks that were passed on, with how often.
     passed_on: HashSet<(TaskName, u32)>,
     /// Ever: what is forgotten later is somebody else's work.
-    recorded: HashSet<(JobId, Fingerprint, WorkUnit)>,
-    finished: HashMap<PlanName, HashSet<WorkUnit>>,
+    recorded: HashSet<(JobId, Fingerprint, UnitId)>,
+    finished: HashMap<PlanName, HashSet<UnitId>>,
     emptied: bool,
 }
 
@@ -67,7 +69,7 @@ impl Chains {
         let name = (task.job_id().clone(), task.fingerprint().clone());
         if let Some(plan) = self.plans.get(&name) {
             let unit = task.unit();
-            let comes_first = |before: &WorkUnit| unit.is_none() || plan.after_unit(*before) == unit;
+            let comes_first = |before: &UnitId| unit.is_none() || plan.after_unit(*before) == unit;
             for before in plan.units().filter(comes_first) {
                 let part = (name.0.clone(), name.1.clone(), before);
                 assert!(self.recorded.contains(&part), "{} was published before {before} was recorded", task.key());
@@ -123,7 +125,7 @@ impl Chains {
         }
     }
 
-    fn must_be_published(&self, tag: DeliveryTag, job_id: &JobId, plan: &Fingerprint, unit: Option<WorkUnit>) {
+    fn must_be_published(&self, tag: DeliveryTag, job_id: &JobId, plan: &Fingerprint, unit: Option<UnitId>) {
         let task = (job_id.clone(), plan.clone(), unit);
         assert!(self.published.contains(&task), "{tag:?} was finished before {task:?} was acknowledged");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::ports::{DeliveryTag, Queue};
+use crate::domain::record::{DeliveryTag, Queue};
 use crate::testing::chronicle::Event;
 
 /// One partition in one assignment.

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::checkpoint::JobStatus;
-use crate::job::JobId;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::job::JobId;
 use crate::testing::chronicle::Event;
 
 /// An assembly has all its parts, of one encoder family where there must be one; an output is verified before it has its name, and has it before its job is completed;

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::checkpoint::PartRecord;
-use crate::job::JobId;
-use crate::plan::Fingerprint;
-use crate::task::WorkUnit;
+use crate::domain::checkpoint::PartRecord;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::unit::UnitId;
 use crate::testing::chronicle::Event;
 
-type Name = (JobId, Fingerprint, WorkUnit);
+type Name = (JobId, Fingerprint, UnitId);
 
 #[derive(Default)]
 struct Parts<'a> {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::job::JobId;
-use crate::progress::Report;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
 use crate::testing::chronicle::Event;
 
 /// A report, and the worker that brought it.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::plan::{EncoderFamily, Fingerprint, PinnedPlan};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::plan::{EncoderFamily, PinnedPlan};
 use crate::testing::chronicle::Event;
 use crate::testing::service::FakeMachine;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::PARTITIONS;
-use crate::offsets::Offsets;
-use crate::ports::{Delivery, DeliveryTag, Publication, Queue, SourceEvent};
+use crate::domain::offsets::Offsets;
+use crate::domain::record::{Delivery, DeliveryTag, Publication, Queue};
+use crate::ports::SourceEvent;
 
 /// Topics that the group reads.
 pub(super) const HOLDS_WORK: [Queue; 3] = [Queue::Jobs, Queue::Cpu, Queue::Gpu];

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::storage::Storage;
 use super::{State, output_of, part_of};
-use crate::failure::Failure;
-use crate::plan::testing::facts_of;
-use crate::plan::{PinnedPlan, Plan};
+use crate::domain::failure::Failure;
+use crate::domain::plan::testing::facts_of;
+use crate::domain::plan::{PinnedPlan, Plan};
+use crate::domain::task::Stage;
+use crate::domain::unit::UnitId;
 use crate::ports::{AssembleOutcome, AssembleRequest, SplitRequest, StageRequest, UnitOutcome, UnitRequest};
-use crate::task::{Stage, WorkUnit};
 
 /// A request that the fake carries out.
 pub(super) trait Scripted: StageRequest + Sync {
@@ -29,7 +30,7 @@ pub(super) trait Scripted: StageRequest + Sync {
     }
 
     /// The files of these parts vanish under it.
-    fn lose_parts(&self, _: &mut Storage, _: &[WorkUnit]) {}
+    fn lose_parts(&self, _: &mut Storage, _: &[UnitId]) {}
 
     /// Reads an output back; what comes of it where it is not good.
     fn verify(&self, _: &mut Storage) -> Option<Self::Output> {
@@ -56,14 +57,14 @@ impl Scripted for UnitRequest {
     fn describe(&self) -> (Stage, String, u64) {
         let key = format!("{}/{}", self.plan.job.job_id, self.unit);
         match self.unit {
-            WorkUnit::Chunk(_) => (Stage::Encode, key, 10_000_000_000),
-            WorkUnit::Audio => (Stage::Audio, key, self.plan.duration_ns()),
+            UnitId::Chunk(_) => (Stage::Encode, key, 10_000_000_000),
+            UnitId::Audio => (Stage::Audio, key, self.plan.duration_ns()),
         }
     }
 
     fn produce(self, state: &mut State, worker: &str) -> Result<UnitOutcome, Failure> {
         let mut part = part_of(self.unit, worker);
-        if self.unit != WorkUnit::Audio {
+        if self.unit != UnitId::Audio {
             let renditions = self.plan.video.renditions.iter();
             part.encoders = renditions.map(|rendition| rendition.made_by(self.on_cpu)).collect();
         }
@@ -72,7 +73,7 @@ impl Scripted for UnitRequest {
     }
 
     fn uses_device(&self) -> bool {
-        self.unit != WorkUnit::Audio && !self.on_cpu && self.plan.uses_device()
+        self.unit != UnitId::Audio && !self.on_cpu && self.plan.uses_device()
     }
 
     fn lose_source(&self, storage: &Storage, how: String, now: bool) -> Option<UnitOutcome> {
@@ -91,7 +92,7 @@ impl Scripted for AssembleRequest {
         Ok(AssembleOutcome::Published(vec![output_of(&self.plan)]))
     }
 
-    fn lose_parts(&self, storage: &mut Storage, units: &[WorkUnit]) {
+    fn lose_parts(&self, storage: &mut Storage, units: &[UnitId]) {
         storage.lose(&self.plan, units);
     }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::checkpoint::PartRecord;
-use crate::job::JobId;
-use crate::plan::{Families, Fingerprint, PinnedPlan, Plan};
-use crate::task::WorkUnit;
+use crate::domain::checkpoint::PartRecord;
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::plan::{Families, PinnedPlan, Plan};
+use crate::domain::unit::UnitId;
 use crate::testing::chronicle::{Chronicle, Event};
 
 type Name = (JobId, Fingerprint);
@@ -15,7 +16,7 @@ type Name = (JobId, Fingerprint);
 pub(super) struct Storage {
     families: BTreeMap<JobId, Families>,
     plans: BTreeMap<Name, Arc<PinnedPlan>>,
-    parts: BTreeMap<Name, BTreeMap<WorkUnit, PartRecord>>,
+    parts: BTreeMap<Name, BTreeMap<UnitId, PartRecord>>,
     pub removed: Vec<JobId>,
     pub chronicle: Chronicle,
 }
@@ -24,8 +25,8 @@ fn name_of(plan: &PinnedPlan) -> Name {
     (plan.job.job_id.clone(), plan.fingerprint().clone())
 }
 
-fn has_two_families(plan: &Plan, parts: &BTreeMap<WorkUnit, PartRecord>, rendition: usize) -> bool {
-    let chunks = parts.values().filter(|part| part.unit != WorkUnit::Audio);
+fn has_two_families(plan: &Plan, parts: &BTreeMap<UnitId, PartRecord>, rendition: usize) -> bool {
+    let chunks = parts.values().filter(|part| part.unit != UnitId::Audio);
     let planned = plan.video.renditions[rendition].encoder;
     let families = chunks.map(|part| part.encoders.get(rendition).copied().unwrap_or(planned));
     families.collect::<BTreeSet<_>>().len() > 1
@@ -53,7 +54,7 @@ impl Storage {
     }
 
     /// Reads an output back; the parts of which the files are not there, if there are any.
-    pub fn verify(&mut self, plan: &PinnedPlan, parts: &BTreeMap<WorkUnit, PartRecord>) -> Option<Vec<WorkUnit>> {
+    pub fn verify(&mut self, plan: &PinnedPlan, parts: &BTreeMap<UnitId, PartRecord>) -> Option<Vec<UnitId>> {
         let (job_id, fingerprint) = name_of(plan);
         if plan.units().any(|unit| !parts.contains_key(&unit)) {
             self.chronicle.note(Event::Incomplete(job_id.clone(), fingerprint.clone()));
@@ -62,8 +63,8 @@ impl Storage {
             self.chronicle.note(Event::Mixed(job_id.clone(), fingerprint.clone()));
         }
         let there = self.parts.get(&(job_id.clone(), fingerprint.clone()));
-        let is_lost = |unit: &WorkUnit| !there.is_some_and(|there| there.contains_key(unit));
-        let lost: Vec<WorkUnit> = parts.keys().copied().filter(is_lost).collect();
+        let is_lost = |unit: &UnitId| !there.is_some_and(|there| there.contains_key(unit));
+        let lost: Vec<UnitId> = parts.keys().copied().filter(is_lost).collect();
         if lost.is_empty() {
             self.chronicle.note(Event::Verified(job_id, fingerprint));
             return None;
@@ -79,7 +80,7 @@ impl Storage {
     }
 
     /// The files of these parts of an assembly vanish.
-    pub fn lose(&mut self, plan: &PinnedPlan, units: &[WorkUnit]) {
+    pub fn lose(&mut self, plan: &PinnedPlan, units: &[UnitId]) {
         if let Some(there) = self.parts.get_mut(&name_of(plan)) {
             there.retain(|unit, _| !units.contains(unit));
         }
@@ -87,7 +88,7 @@ impl Storage {
 
     pub fn damage(&mut self, pick: usize) {
         let all = self.parts.iter().flat_map(|(name, parts)| parts.keys().map(move |unit| (name.clone(), *unit)));
-        let all: Vec<(Name, WorkUnit)> = all.collect();
+        let all: Vec<(Name, UnitId)> = all.collect();
         if let Some((name, unit)) = all.get(pick % all.len().max(1))
             && let Some(parts) = self.parts.get_mut(name)
         {
@@ -103,7 +104,7 @@ impl Storage {
         self.parts.get(&(job_id, fingerprint)).into_iter().flat_map(|parts| parts.values().cloned()).collect()
     }
 
-    pub fn discard(&mut self, job_id: JobId, fingerprint: Fingerprint, unit: WorkUnit) {
+    pub fn discard(&mut self, job_id: JobId, fingerprint: Fingerprint, unit: UnitId) {
         if let Some(parts) = self.parts.get_mut(&(job_id.clone(), fingerprint.clone())) {
             parts.remove(&unit);
         }

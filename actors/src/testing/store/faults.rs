@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::domain::failure::Failure;
 
 /// The calls of a store, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,7 +77,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::checkpoint::Timestamp;
+    use crate::domain::checkpoint::Timestamp;
     use crate::ports::{JobStore, PartStore};
     use crate::testing::store::FakeStore;
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::Instant;
 
-use crate::checkpoint::{Advance, Advanced, Checkpoint, PartRecord, REPORT_INTERVAL, Timestamp};
-use crate::job::JobId;
-use crate::plan::Fingerprint;
+use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, PartRecord, REPORT_INTERVAL, Timestamp};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::job::JobId;
+use crate::domain::progress::Report;
+use crate::domain::unit::UnitId;
 use crate::ports::{Clock as _, WorkerInfo};
-use crate::progress::Report;
-use crate::task::WorkUnit;
 use crate::testing::chronicle::{Chronicle, Event};
 use crate::testing::service::VirtualClock;
 
@@ -28,7 +28,7 @@ pub(super) struct State {
 pub(super) struct Job {
     pub checkpoint: Option<Checkpoint>,
     pub reported_at: Option<Instant>,
-    pub parts: HashMap<Fingerprint, BTreeMap<WorkUnit, PartRecord>>,
+    pub parts: HashMap<Fingerprint, BTreeMap<UnitId, PartRecord>>,
     pub attempts: HashMap<String, u32>,
     pub expires_at: Option<Instant>,
 }
@@ -68,7 +68,7 @@ impl State {
 impl Job {
     pub fn chunks(&self, fingerprint: &Fingerprint) -> u32 {
         let parts = self.parts.get(fingerprint).into_iter().flatten();
-        parts.filter(|(unit, _)| **unit != WorkUnit::Audio).count() as u32
+        parts.filter(|(unit, _)| **unit != UnitId::Audio).count() as u32
     }
 
     /// The checkpoint, if the job has not ended and follows the plan `fingerprint`.

@@ -1,10 +1,10 @@
 //! Two stores that are told the same give the same answers: random steps hold a real store against the fake.
 
 use super::{Subject, at, last_report, part, plan};
-use crate::checkpoint::{Advance, Checkpoint, Outcome};
-use crate::job::JobId;
+use crate::domain::checkpoint::{Advance, Checkpoint, Outcome};
+use crate::domain::job::JobId;
+use crate::domain::unit::UnitId;
 use crate::ports::{Recorded, Reopened};
-use crate::task::WorkUnit;
 
 /// Something that is done to a job. Plans are named by small numbers.
 #[derive(Clone, Debug)]
@@ -18,9 +18,9 @@ pub enum Step {
     /// [`crate::ports::JobStore::reopen`] with the content of the job, or with another one.
     Reopen(bool),
     /// [`crate::ports::PartStore::record`] by a worker of that number.
-    Record(u8, WorkUnit, u8),
+    Record(u8, UnitId, u8),
     /// [`crate::ports::PartStore::forget`].
-    Forget(u8, WorkUnit),
+    Forget(u8, UnitId),
     /// [`crate::ports::PartStore::count_attempt`] of a task of that number.
     Attempt(u8),
     /// [`crate::ports::PartStore::return_attempt`] of a task of that number.
@@ -73,7 +73,7 @@ async fn kept(store: &Subject, job_id: &JobId) -> Result<(Option<Checkpoint>, Ve
     Ok((comparable(checkpoint), parts))
 }
 
-fn plan_of(number: u8) -> crate::plan::Fingerprint {
+fn plan_of(number: u8) -> crate::domain::fingerprint::Fingerprint {
     plan(&format!("plan-{number}"))
 }
 

@@ -4,9 +4,9 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::{DEADLINE, POLL, Subject, at, checkpoint_of, done, end, eventually, job, last_report, part, plan};
-use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, REPORT_INTERVAL};
-use crate::failure::Failure;
-use crate::task::WorkUnit;
+use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, REPORT_INTERVAL};
+use crate::domain::failure::Failure;
+use crate::domain::unit::UnitId;
 
 fn to(status: JobStatus) -> Advance {
     Advance { status: Some(status), ..Advance::default() }
@@ -60,7 +60,7 @@ pub(super) async fn a_plan_is_put_in_force_with_its_chunks(store: Subject) {
     let with_plan = |name, chunks| Advance { plan: Some((plan(name), chunks)), ..to(JobStatus::Encoding) };
     let mut checkpoint = done(store.open(job("j"), "c".into(), at(0)).await);
     checkpoint = step(&store, checkpoint, with_plan("p", 7), 1).await;
-    done(store.record(job("j"), plan("p"), part(WorkUnit::Chunk(0), "w"), at(2)).await);
+    done(store.record(job("j"), plan("p"), part(UnitId::Chunk(0), "w"), at(2)).await);
     checkpoint.chunks_done = 1;
     checkpoint = step(&store, checkpoint, with_plan("p", 7), 3).await;
     assert_eq!(checkpoint.chunks_done, 1, "the same plan again changes nothing");
@@ -82,7 +82,7 @@ pub(super) async fn a_job_waits_until_it_moves(store: Subject) {
     }
     for (second, again) in [(40, false), (50, true)] {
         step(&store, checkpoint.clone(), wait("a GPU"), second).await;
-        done(store.record(job("j"), plan("p"), part(WorkUnit::Chunk(0), "w"), at(second + 1)).await);
+        done(store.record(job("j"), plan("p"), part(UnitId::Chunk(0), "w"), at(second + 1)).await);
         checkpoint = checkpoint_of(&store, &job("j")).await;
         assert_eq!(checkpoint.waiting_for.is_some(), again, "a part that is there moves nothing");
     }
@@ -188,14 +188,14 @@ pub(super) async fn what_stands_in_a_failure_is_kept_to_the_letter(store: Subjec
 pub(super) async fn an_ended_job_expires_with_all_that_belongs_to_it_but_its_report(store: Subject) {
     done(store.open(job("j"), "c".into(), at(0)).await);
     for name in ["p", "q"] {
-        done(store.record(job("j"), plan(name), part(WorkUnit::Chunk(0), "w"), at(1)).await);
+        done(store.record(job("j"), plan(name), part(UnitId::Chunk(0), "w"), at(1)).await);
     }
     for counted in [1, 2] {
         assert_eq!(done(store.count_attempt(job("j"), "j/split".into()).await), counted);
     }
     end(&store, &job("j"), Outcome::Cancelled).await;
     // What comes in after the end expires with the rest.
-    done(store.record(job("j"), plan("r"), part(WorkUnit::Chunk(0), "w"), at(1)).await);
+    done(store.record(job("j"), plan("r"), part(UnitId::Chunk(0), "w"), at(1)).await);
     done(store.return_attempt(job("j"), "j/split".into()).await);
     let gone = || async { done(store.read(job("j")).await).is_none().then_some(()) };
     eventually("the checkpoint expires", gone).await;
@@ -208,7 +208,7 @@ pub(super) async fn an_ended_job_expires_with_all_that_belongs_to_it_but_its_rep
 }
 
 pub(super) async fn a_job_that_has_not_ended_does_not_expire(store: Subject) {
-    done(store.record(job("j"), plan("p"), part(WorkUnit::Chunk(0), "w"), at(0)).await);
+    done(store.record(job("j"), plan("p"), part(UnitId::Chunk(0), "w"), at(0)).await);
     done(store.open(job("j"), "c".into(), at(0)).await);
     done(store.count_attempt(job("j"), "j/split".into()).await);
     // A job that ends later has expired before: then the other had all the time to do so.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{LONG, SHORT, Subject, at, done, eventually};
-use crate::job::VideoCodec;
-use crate::plan::EncoderFamily;
+use crate::domain::job::VideoCodec;
+use crate::domain::plan::EncoderFamily;
 use crate::ports::{Capabilities, CapabilityFinding, Device, Direction, PathCapability, Proof, WorkerInfo};
 
 fn worker(name: &str, slots: usize) -> WorkerInfo {

@@ -3,10 +3,10 @@
 use futures_util::future::join_all;
 
 use super::{Subject, at, checkpoint_of, done, end, eventually, job, last_report, part, plan};
-use crate::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
-use crate::failure::Failure;
+use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
+use crate::domain::failure::Failure;
+use crate::domain::unit::UnitId;
 use crate::ports::Reopened;
-use crate::task::WorkUnit;
 
 const CONTENT: &str = "content";
 
@@ -23,7 +23,7 @@ async fn fail(store: &Subject, name: &str) -> Checkpoint {
     done(store.open(job(name), CONTENT.into(), at(0)).await);
     let step = Advance { plan: Some((plan("p"), 2)), status: Some(JobStatus::Encoding), ..Advance::default() };
     done(store.advance(job(name), step, at(1)).await);
-    done(store.record(job(name), plan("p"), part(WorkUnit::Chunk(0), "w"), at(1)).await);
+    done(store.record(job(name), plan("p"), part(UnitId::Chunk(0), "w"), at(1)).await);
     done(store.count_attempt(job(name), "t".into()).await);
     assert!(end(store, &job(name), failed()).await);
     checkpoint_of(store, &job(name)).await
@@ -66,7 +66,7 @@ pub(super) async fn a_job_that_has_not_failed_is_not_opened_again(store: Subject
 
 pub(super) async fn a_job_that_nobody_knows_begins_anew_with_what_it_left_forgotten(store: Subject) {
     done(store.count_attempt(job("j"), "t".into()).await);
-    done(store.record(job("j"), plan("p"), part(WorkUnit::Chunk(0), "w"), at(1)).await);
+    done(store.record(job("j"), plan("p"), part(UnitId::Chunk(0), "w"), at(1)).await);
     assert_eq!(reopen(&store, "j").await, Reopened::Anew(None));
     assert_eq!(done(store.count_attempt(job("j"), "t".into()).await), 1);
     assert!(done(store.parts(job("j"), plan("p")).await).is_empty());

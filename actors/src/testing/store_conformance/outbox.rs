@@ -1,11 +1,11 @@
 //! The last reports of jobs.
 
 use super::{Subject, at, checkpoint_of, done, end, job, last_report};
-use crate::checkpoint::{Outcome, OutputReport, Verification};
+use crate::domain::checkpoint::{Outcome, OutputReport, Verification};
 
 pub(super) async fn last_reports_wait_in_order_until_they_are_confirmed(store: Subject) {
     let names = ["c", "a", "b", "e", "d"];
-    let ids = |reports: Vec<crate::progress::Report>| {
+    let ids = |reports: Vec<crate::domain::progress::Report>| {
         reports.into_iter().map(|report| report.job_id.as_str().to_owned()).collect::<Vec<_>>()
     };
     for name in names {

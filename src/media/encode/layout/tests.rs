@@ -1,5 +1,5 @@
-use actors::plan::testing::facts_of;
-use actors::plan::{Chunk, Window};
+use actors::domain::plan::testing::facts_of;
+use actors::domain::plan::{Chunk, Window};
 
 use super::*;
 use crate::stage::protocol::DeviceWork;
@@ -25,7 +25,7 @@ fn rendition(codec: VideoCodec, encoder: EncoderFamily, bit_depth: u8) -> VideoR
         width: 640,
         height: 360,
         bit_depth,
-        preset: actors::job::Preset::Medium,
+        preset: actors::domain::job::Preset::Medium,
         rate: Rate::Crf(23u64.try_into().expect("a crf")),
         keyframe_interval: 48,
     }

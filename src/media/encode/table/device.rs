@@ -1,7 +1,7 @@
 //! Settings of the families that are a device, and of the one that stands for a device in tests.
 
-use actors::job::{Bitrate, Preset, Rate, VideoCodec};
-use actors::plan::VideoRendition;
+use actors::domain::job::{Bitrate, Preset, Rate, VideoCodec};
+use actors::domain::plan::VideoRendition;
 
 use super::{Settings, kilobits, needed, one_of, optional};
 

@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use actors::job::Preset;
+use actors::domain::job::Preset;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! What an operator is told to do about a device that fails. Pure.
 
-use actors::failure::DeviceFault;
+use actors::domain::failure::DeviceFault;
 
 /// How to come by NVRTC.
 pub(super) const NVRTC: &str = "install NVRTC 12 (libnvrtc12 of Debian's non-free, or cuda-nvrtc-12-N of NVIDIA's \

@@ -1,8 +1,8 @@
 //! Which paths there are through each family of devices, and what the trials of them say together. Pure.
 
-use actors::failure::{DeviceFault, Failure};
-use actors::job::VideoCodec;
-use actors::plan::EncoderFamily;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
 use super::{DeviceElements, advice, finding, row};

@@ -1,4 +1,4 @@
-use actors::job::VideoCodec;
+use actors::domain::job::VideoCodec;
 use actors::ports::Direction;
 
 use super::paths::{Summary, missing, of, there};

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use actors::failure::FailureClass;
+use actors::domain::failure::FailureClass;
+use actors::domain::unit::UnitId;
 use actors::ports::{AssembleOutcome, AssembleRequest, RunStage as _, WorkStorage as _};
-use actors::task::WorkUnit;
 use tokio_util::sync::CancellationToken;
 
 use super::workshop::Workshop;
@@ -62,11 +62,11 @@ async fn missing_parts_are_named_and_forgotten() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
     let mut parts = workshop.parts(&plan).await;
-    parts.remove(&WorkUnit::Chunk(0));
-    let name = &parts[&WorkUnit::Chunk(2)].files[1].name;
+    parts.remove(&UnitId::Chunk(0));
+    let name = &parts[&UnitId::Chunk(2)].files[1].name;
     std::fs::remove_file(workshop.path(&format!("{}/parts/{name}", workshop.plan_directory(&plan)))).expect("removed");
     let lost = workshop.assemble(&plan, &parts).await.expect("an outcome");
-    assert_eq!(lost, AssembleOutcome::PartsLost(vec![WorkUnit::Chunk(0), WorkUnit::Chunk(2)]));
+    assert_eq!(lost, AssembleOutcome::PartsLost(vec![UnitId::Chunk(0), UnitId::Chunk(2)]));
     assert_eq!(workshop.names("out"), Vec::<String>::new());
 }
 
@@ -75,14 +75,14 @@ async fn a_part_that_was_altered_is_found_made_again_and_then_the_output_is_whol
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
     let mut parts = workshop.parts(&plan).await;
-    let name = &parts[&WorkUnit::Chunk(1)].files[0].name;
+    let name = &parts[&UnitId::Chunk(1)].files[0].name;
     let file = workshop.path(&format!("{}/parts/{name}", workshop.plan_directory(&plan)));
     let altered = std::fs::read_to_string(&file).expect("a part").replace("film", "milf");
     std::fs::write(&file, altered).expect("written");
     let lost = workshop.assemble(&plan, &parts).await.expect("an outcome");
-    assert_eq!(lost, AssembleOutcome::PartsLost(vec![WorkUnit::Chunk(1)]));
-    assert!(workshop.recorded(&plan).await.iter().all(|record| record.unit != WorkUnit::Chunk(1)));
-    parts.insert(WorkUnit::Chunk(1), workshop.unit("film", &plan, WorkUnit::Chunk(1)).await.expect("a part"));
+    assert_eq!(lost, AssembleOutcome::PartsLost(vec![UnitId::Chunk(1)]));
+    assert!(workshop.recorded(&plan).await.iter().all(|record| record.unit != UnitId::Chunk(1)));
+    parts.insert(UnitId::Chunk(1), workshop.unit("film", &plan, UnitId::Chunk(1)).await.expect("a part"));
     workshop.assemble(&plan, &parts).await.expect("outputs");
     assert_eq!(workshop.read("out/720p.ts"), LARGE);
 }

@@ -1,6 +1,6 @@
 //! Split.
 
-use actors::failure::FailureClass;
+use actors::domain::failure::FailureClass;
 use actors::ports::WorkStorage as _;
 
 use super::workshop::Workshop;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use actors::failure::FailureClass;
-use actors::plan::{Fingerprint, PinnedPlan, Plan};
+use actors::domain::failure::FailureClass;
+use actors::domain::fingerprint::Fingerprint;
+use actors::domain::plan::{PinnedPlan, Plan};
+use actors::domain::unit::UnitId;
 use actors::ports::WorkStorage as _;
-use actors::task::WorkUnit;
 
 use super::workshop::Workshop;
 
@@ -13,7 +14,7 @@ use super::workshop::Workshop;
 async fn a_part_has_a_file_for_each_rendition_named_by_its_digest() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
-    let record = workshop.unit("film", &plan, WorkUnit::Chunk(1)).await.expect("a part");
+    let record = workshop.unit("film", &plan, UnitId::Chunk(1)).await.expect("a part");
     assert_eq!(record.worker, "worker-1");
     let names: Vec<_> = record.files.iter().map(|file| file.name.as_str()).collect();
     for (rendition, file) in record.files.iter().enumerate() {
@@ -29,8 +30,8 @@ async fn a_part_has_a_file_for_each_rendition_named_by_its_digest() {
 async fn the_audio_is_one_part() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
-    let record = workshop.unit("film", &plan, WorkUnit::Audio).await.expect("a part");
-    assert_eq!(record.unit, WorkUnit::Audio);
+    let record = workshop.unit("film", &plan, UnitId::Audio).await.expect("a part");
+    assert_eq!(record.unit, UnitId::Audio);
     assert!(record.files.len() == 1 && record.files[0].name.starts_with("a0-audio-"), "{record:?}");
 }
 
@@ -38,7 +39,7 @@ async fn the_audio_is_one_part() {
 async fn a_stage_that_writes_less_than_it_tells_gives_no_part() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
-    let failure = workshop.unit("film-cut-short", &plan, WorkUnit::Chunk(0)).await.expect_err("no part");
+    let failure = workshop.unit("film-cut-short", &plan, UnitId::Chunk(0)).await.expect_err("no part");
     assert!(failure.class == FailureClass::Retryable && failure.message.contains("and wrote 1"), "{failure}");
     assert_eq!(workshop.names(&format!("{}/parts", workshop.plan_directory(&plan))), Vec::<String>::new());
     assert_eq!(workshop.recorded(&plan).await, []);
@@ -51,20 +52,20 @@ async fn a_source_that_is_missing_or_damaged_is_lost_and_can_be_made_again_by_a_
     let source = workshop.path(&format!("{}/source/v00002.gdp", workshop.plan_directory(&plan)));
     let whole = std::fs::read(&source).expect("a source");
     std::fs::remove_file(&source).expect("removed");
-    assert!(workshop.lost("film", &plan, WorkUnit::Chunk(2)).await.contains("v00002"));
+    assert!(workshop.lost("film", &plan, UnitId::Chunk(2)).await.contains("v00002"));
     std::fs::write(&source, "milf").expect("damaged");
-    assert!(workshop.lost("film", &plan, WorkUnit::Chunk(2)).await.contains("v00002"));
+    assert!(workshop.lost("film", &plan, UnitId::Chunk(2)).await.contains("v00002"));
     assert_eq!(workshop.names(&format!("{}/parts", workshop.plan_directory(&plan))), Vec::<String>::new());
     assert_eq!(workshop.split("film").await.expect("a plan"), plan);
     assert_eq!(std::fs::read(&source).expect("a source"), whole);
-    workshop.unit("film", &plan, WorkUnit::Chunk(2)).await.expect("a part");
+    workshop.unit("film", &plan, UnitId::Chunk(2)).await.expect("a part");
 }
 
 #[tokio::test]
 async fn a_unit_that_the_plan_does_not_have_is_refused() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
-    let failure = workshop.unit("film", &plan, WorkUnit::Chunk(3)).await.expect_err("no part");
+    let failure = workshop.unit("film", &plan, UnitId::Chunk(3)).await.expect_err("no part");
     assert!(failure.class == FailureClass::Permanent && failure.message.contains("v00003"), "{failure}");
 }
 
@@ -77,13 +78,13 @@ async fn a_record_counts_only_while_its_files_are_whole() {
     let mut recorded = workshop.recorded(&plan).await;
     recorded.sort_by_key(|record| record.unit);
     assert_eq!(recorded.iter().collect::<Vec<_>>(), in_order);
-    let file = |unit: WorkUnit| {
+    let file = |unit: UnitId| {
         workshop.path(&format!("{}/parts/{}", workshop.plan_directory(&plan), parts[&unit].files[0].name))
     };
-    std::fs::remove_file(file(WorkUnit::Audio)).expect("removed");
-    std::fs::write(file(WorkUnit::Chunk(0)), "short").expect("written");
+    std::fs::remove_file(file(UnitId::Audio)).expect("removed");
+    std::fs::write(file(UnitId::Chunk(0)), "short").expect("written");
     let left: Vec<_> = workshop.recorded(&plan).await.iter().map(|record| record.unit).collect();
-    assert_eq!(left, [WorkUnit::Chunk(1), WorkUnit::Chunk(2)]);
+    assert_eq!(left, [UnitId::Chunk(1), UnitId::Chunk(2)]);
 }
 
 #[tokio::test]
@@ -95,6 +96,6 @@ async fn a_name_that_leads_elsewhere_is_refused() {
     let mut plan = Plan::clone(&*workshop.split("film").await.expect("a plan"));
     plan.video.chunks[0].source = "../../../in.mp4".into();
     let plan = PinnedPlan::new(plan);
-    let failure = workshop.unit("film", &Arc::new(plan), WorkUnit::Chunk(0)).await.expect_err("refused");
+    let failure = workshop.unit("film", &Arc::new(plan), UnitId::Chunk(0)).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);
 }

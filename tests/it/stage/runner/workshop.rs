@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::checkpoint::{OutputReport, PartRecord};
-use actors::failure::Failure;
-use actors::job::JobSpec;
-use actors::plan::{Families, PinnedPlan};
+use actors::domain::checkpoint::{OutputReport, PartRecord};
+use actors::domain::failure::Failure;
+use actors::domain::job::JobSpec;
+use actors::domain::plan::{Families, PinnedPlan};
+use actors::domain::unit::UnitId;
 use actors::ports::{
     AssembleOutcome, AssembleRequest, RunStage, SplitRequest, StageRequest, UnitOutcome, UnitRequest, WorkStorage as _,
 };
-use actors::task::WorkUnit;
 use gstreamer_worker::stage::{ProcessRunner, Proven, RunnerSettings};
 use gstreamer_worker::storage::{Storage, file_uri};
 use tokio_util::sync::CancellationToken;
@@ -91,7 +91,7 @@ impl Workshop {
         self.run(mode, request).await
     }
 
-    pub async fn unit(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: WorkUnit) -> Result<PartRecord, Failure> {
+    pub async fn unit(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: UnitId) -> Result<PartRecord, Failure> {
         match self.run(mode, UnitRequest { plan: Arc::clone(plan), unit, on_cpu: false }).await? {
             UnitOutcome::Made(record) => Ok(record),
             other => panic!("another outcome: {other:?}"),
@@ -99,7 +99,7 @@ impl Workshop {
     }
 
     /// How a source is lost without which a unit cannot be made.
-    pub async fn lost(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: WorkUnit) -> String {
+    pub async fn lost(&self, mode: &str, plan: &Arc<PinnedPlan>, unit: UnitId) -> String {
         let request = UnitRequest { plan: Arc::clone(plan), unit, on_cpu: false };
         match self.run(mode, request).await.expect("an outcome") {
             UnitOutcome::SourceLost(how) => how,
@@ -108,7 +108,7 @@ impl Workshop {
     }
 
     /// All parts of a plan.
-    pub async fn parts(&self, plan: &Arc<PinnedPlan>) -> BTreeMap<WorkUnit, PartRecord> {
+    pub async fn parts(&self, plan: &Arc<PinnedPlan>) -> BTreeMap<UnitId, PartRecord> {
         let mut parts = BTreeMap::new();
         for unit in plan.units() {
             parts.insert(unit, self.unit("film", plan, unit).await.expect("a part"));
@@ -119,7 +119,7 @@ impl Workshop {
     pub async fn assemble(
         &self,
         plan: &Arc<PinnedPlan>,
-        parts: &BTreeMap<WorkUnit, PartRecord>,
+        parts: &BTreeMap<UnitId, PartRecord>,
     ) -> Result<AssembleOutcome, Failure> {
         self.run("film", AssembleRequest { plan: Arc::clone(plan), parts: parts.clone() }).await
     }

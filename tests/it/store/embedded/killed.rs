@@ -60,7 +60,7 @@ async fn nothing_that_was_answered_is_lost_when_the_process_is_killed() {
         assert!(last + 1 >= before + records as u32, "it went on where the one before had stopped");
         let store = open(dir.path());
         let parts = store.parts(movie(), plan()).await.expect("parts");
-        assert!((0..=last).all(|chunk| parts.contains_key(&WorkUnit::Chunk(chunk))), "{last}: {parts:?}");
+        assert!((0..=last).all(|chunk| parts.contains_key(&UnitId::Chunk(chunk))), "{last}: {parts:?}");
         let checkpoint = store.read(movie()).await.expect("an answer").expect("a checkpoint");
         assert_eq!(checkpoint.chunks_done as usize, parts.len());
         assert!(checkpoint.progress >= f64::from(last) / 1000.0, "progress that was told never goes back");

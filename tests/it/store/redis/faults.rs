@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actors::failure::FailureClass;
+use actors::domain::failure::FailureClass;
 
 use super::*;
 
@@ -55,7 +55,7 @@ async fn a_redis_that_was_killed_comes_back_with_all_that_was_answered() {
     let mut redis = Redis::start_durable();
     let store = store(&redis.settings());
     let opened = store.open(movie(), "c".into(), now()).await.expect("a checkpoint");
-    store.record(movie(), plan(), part(WorkUnit::Chunk(3)), now()).await.expect("a part");
+    store.record(movie(), plan(), part(UnitId::Chunk(3)), now()).await.expect("a part");
     redis.restart(false);
     assert_eq!(store.read(movie()).await, Ok(Some(opened)));
     assert_eq!(store.parts(movie(), plan()).await.expect("parts").len(), 1);
@@ -123,9 +123,9 @@ async fn a_part_that_makes_no_sense_is_named_and_can_be_forgotten() {
     let key = format!("{KEY}:parts:ab12");
     visitor.ask::<u64>(&["HSET", &key, "v00001", "{}"]).await;
     failure_of(store.parts(movie(), plan()).await, &[&key]);
-    failure_of(store.record(movie(), plan(), part(WorkUnit::Chunk(1)), now()).await, &[&key]);
-    store.forget(movie(), plan(), WorkUnit::Chunk(1)).await.expect("it is forgotten");
-    assert!(store.record(movie(), plan(), part(WorkUnit::Chunk(1)), now()).await.expect("a part").first);
+    failure_of(store.record(movie(), plan(), part(UnitId::Chunk(1)), now()).await, &[&key]);
+    store.forget(movie(), plan(), UnitId::Chunk(1)).await.expect("it is forgotten");
+    assert!(store.record(movie(), plan(), part(UnitId::Chunk(1)), now()).await.expect("a part").first);
     visitor.ask::<u64>(&["HSET", &key, "x", "{}"]).await;
     failure_of(store.parts(movie(), plan()).await, &[&key, "`x`"]);
 }

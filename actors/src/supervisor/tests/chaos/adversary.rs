@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 
 use super::verdict;
 use super::world::{Dice, World};
-use crate::job::{GpuMode, JobId, JobSpec};
-use crate::plan::EncoderFamily;
-use crate::plan::testing::job_into;
+use crate::domain::job::{GpuMode, JobId, JobSpec};
+use crate::domain::plan::EncoderFamily;
+use crate::domain::plan::testing::job_into;
 use crate::supervisor::WorkerHandle;
 use crate::testing::chronicle::Event;
 use crate::testing::fleet::Fleet;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::adversary::Adversary;
-use crate::checkpoint::JobStatus;
-use crate::failure::FailureClass;
-use crate::job::JobId;
-use crate::ports::Queue;
+use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::FailureClass;
+use crate::domain::job::JobId;
+use crate::domain::record::Queue;
 use crate::testing::chronicle::Event;
 use crate::testing::invariants::{check as check_all, check_after_loss, check_at_rest};
 

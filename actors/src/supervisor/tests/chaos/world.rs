@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::domain::job::Container;
+use crate::domain::plan::EncoderVersions;
+use crate::domain::task::Stage;
 use crate::gpu::GpuSettings;
-use crate::job::Container;
-use crate::plan::EncoderVersions;
 use crate::supervisor::Settings;
-use crate::task::Stage;
 use crate::testing::fleet::{Fleet, settings};
 use crate::testing::life::Weather;
 use crate::testing::stages::Film;

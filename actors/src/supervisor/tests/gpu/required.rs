@@ -1,7 +1,7 @@
 //! Jobs that require a device.
 
 use super::*;
-use crate::failure::FailureClass;
+use crate::domain::failure::FailureClass;
 
 fn requiring(name: &str) -> JobSpec {
     JobSpec { gpu: GpuMode::Require, ..job(name) }
@@ -53,7 +53,7 @@ async fn a_job_that_does_not_fit_the_device_fails_at_once_and_says_so() {
     let mut seen = fleet.machine.seen("cpu");
     seen.paths.push(crate::ports::PathCapability {
         max_size: Some((640, 360)),
-        ..crate::testing::service::encoder_path(crate::job::VideoCodec::H264, Nvcodec)
+        ..crate::testing::service::encoder_path(crate::domain::job::VideoCodec::H264, Nvcodec)
     });
     fleet.machine.set_seen("small", seen);
     let _small = fleet.worker("small");

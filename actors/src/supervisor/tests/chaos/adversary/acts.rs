@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Adversary, World};
-use crate::failure::{DeviceFault, Failure};
-use crate::job::JobId;
-use crate::plan::EncoderFamily;
-use crate::ports::Queue;
+use crate::domain::failure::{DeviceFault, Failure};
+use crate::domain::job::JobId;
+use crate::domain::plan::EncoderFamily;
+use crate::domain::record::Queue;
 use crate::testing::life::{Death, Life, Moment};
 use crate::testing::log::PARTITIONS;
 use crate::testing::mortal::EFFECTS;

@@ -1,0 +1,39 @@
+use super::testing::{facts_of, identity, job, plan_of};
+use super::*;
+
+#[test]
+fn outputs_that_ask_for_the_same_share_one_rendition() {
+    let mut job = job("twice");
+    let mut second = job.outputs[0].clone();
+    second.uri = "file:///media/twice.mp4".parse().expect("a uri");
+    job.outputs.push(second);
+    let plan = Plan::build(job, identity(), facts_of(2, true), 4, &Families::default()).expect("a plan");
+    assert_eq!((plan.video.renditions.len(), plan.outputs.len()), (1, 2));
+    assert_eq!(plan.outputs[0], plan.outputs[1]);
+}
+
+#[test]
+fn a_source_without_audio_gives_outputs_without_audio() {
+    let plan = plan_of(2, 4, false);
+    assert_eq!(plan.audio, None);
+    assert_eq!(plan.outputs[0].audio, None);
+    assert_eq!(plan.num_units(), 2);
+}
+
+#[test]
+fn an_input_without_a_frame_fails_as_permanent() {
+    let mut facts = facts_of(1, false);
+    facts.video.chunks[0].window.frames = 0;
+    let failure = Plan::build(job("empty"), identity(), facts, 4, &Families::default()).expect_err("no frame");
+    assert_eq!(failure.class, crate::domain::failure::FailureClass::Permanent);
+}
+
+#[test]
+fn key_frames_are_two_seconds_apart_at_any_rate() {
+    for (rate, frames) in [((24, 1), 48), ((30000, 1001), 60), ((0, 1), 60), ((1, 5), 1)] {
+        let mut facts = facts_of(1, false);
+        facts.video.frame_rate = rate;
+        let plan = Plan::build(job("gop"), identity(), facts, 4, &Families::default()).expect("a plan");
+        assert_eq!(plan.video.renditions[0].keyframe_interval, frames, "{rate:?}");
+    }
+}

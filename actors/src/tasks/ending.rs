@@ -1,0 +1,89 @@
+//! The end of a job: its last report into the outbox, then its work is removed. The first end wins.
+
+use std::sync::Arc;
+
+use super::{Workbench, tally};
+use crate::board::media_length;
+use crate::domain::backoff::Backoff;
+use crate::domain::checkpoint::{Advance, Checkpoint, Outcome};
+use crate::domain::failure::Failure;
+use crate::domain::job::JobId;
+use crate::domain::plan::PinnedPlan;
+use crate::domain::progress::Report;
+
+/// Tries to remove the work of a job; what is left is only disk space, which the operator's clean-up takes.
+const REMOVE_TRIES: u32 = 3;
+
+impl Workbench {
+    /// Ends a job and removes its work. `plan` is only for the speed in its last report.
+    pub(super) async fn end_job(
+        &self,
+        seen: &Checkpoint,
+        outcome: Outcome,
+        plan: Option<&Arc<PinnedPlan>>,
+    ) -> Result<(), Failure> {
+        let job_id = &seen.job_id;
+        let checkpoint = self.store.read(job_id.clone()).await?.unwrap_or_else(|| seen.clone());
+        let known = checkpoint.fingerprint.as_ref().and_then(|print| self.plans.get(job_id, print));
+        let media = plan.or(known.as_ref()).map(|plan| media_length(plan));
+        let now = self.now();
+        let report = Report::of(&checkpoint, 0, media, &self.settings.worker, now).ended(&outcome);
+        if self.store.finish(job_id.clone(), outcome.clone(), report, now).await? {
+            tally::job(&outcome, checkpoint.created_at, now);
+            tracing::info!(%job_id, outcome = outcome.status().as_str(), "job ended");
+        }
+        self.board.job_ended();
+        self.clear(job_id).await;
+        Ok(())
+    }
+
+    /// Removes the work of a job that has ended. Failing to do so harms nothing but the disk. Where the job was opened
+    /// again meanwhile, the files may already be those of its new life, and stay until that ends.
+    pub(super) async fn clear(&self, job_id: &JobId) {
+        self.plans.forget(job_id);
+        for attempt in 1..=REMOVE_TRIES {
+            if self.lives_again(job_id).await {
+                return;
+            }
+            match self.work.remove(job_id.clone()).await {
+                Ok(()) => return,
+                Err(failure) if attempt == REMOVE_TRIES => {
+                    tracing::warn!(%job_id, %failure, "work of an ended job was not removed, remove it by hand");
+                }
+                Err(_) => tokio::time::sleep(Backoff::NETWORK.jittered(attempt)).await,
+            }
+        }
+    }
+
+    async fn lives_again(&self, job_id: &JobId) -> bool {
+        let known = self.store.read(job_id.clone()).await.ok().flatten();
+        known.is_some_and(|known| known.life > 0 && !known.status.is_terminal())
+    }
+
+    /// Asks all workers to stop a job; the answer is its checkpoint. A job that nobody has seen yet is cancelled when
+    /// it comes.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn request_cancel(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
+        // Remembered before the checkpoint is looked for: the job may come in between.
+        self.early_cancels.remember(job_id);
+        let step = Advance { cancel: true, ..Advance::default() };
+        let advanced = self.store.advance(job_id.clone(), step, self.now()).await?;
+        if advanced.is_some() {
+            self.early_cancels.forget(job_id);
+        }
+        Ok(advanced.map(|advanced| advanced.checkpoint))
+    }
+
+    /// Ends a job that somebody asked to cancel.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn end_cancelled(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        if checkpoint.status.is_terminal() {
+            return Ok(());
+        }
+        self.end_job(checkpoint, Outcome::Cancelled, None).await
+    }
+}

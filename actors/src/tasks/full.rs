@@ -1,0 +1,54 @@
+//! What is said of a full storage: every task of the worker meets it again and again, for hours perhaps.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::failure::Failure;
+use crate::domain::job::JobId;
+
+/// From one warning to the next: an operator who looks at the log sees it, and it fills no disk.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Says it now and then. Clones share when it was said last.
+#[derive(Clone, Default)]
+pub struct FullStorage {
+    said_at: Arc<Mutex<Option<Instant>>>,
+}
+
+impl FullStorage {
+    /// Work of `job_id` waits because of `failure`, which names the storage and what to do.
+    pub(super) fn say(&self, job_id: &JobId, failure: &Failure) {
+        if self.is_due() {
+            tracing::warn!(%job_id, %failure, "storage is full, work waits for space and goes on by itself");
+        } else {
+            tracing::debug!(%job_id, %failure, "storage is full");
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        // Whole after every statement, so a panic elsewhere does not spoil it.
+        let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = said_at.is_none_or(|said_at| said_at.elapsed() >= WARNING_INTERVAL);
+        if due {
+            *said_at = Some(Instant::now());
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn a_full_storage_is_warned_of_once_a_minute() {
+        tokio::time::pause();
+        let full = FullStorage::default();
+        let due: Vec<bool> = (0..3).map(|_| full.clone().is_due()).collect();
+        assert_eq!(due, [true, false, false]);
+        tokio::time::advance(WARNING_INTERVAL).await;
+        assert!(full.is_due());
+    }
+}

@@ -1,0 +1,196 @@
+//! What is done about a failure: by its class alone, never by its text.
+//!
+//! | class | what follows |
+//! |---|---|
+//! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it waits for space |
+//! | permanent | the job fails |
+//! | retryable, device | tried again after a backoff; after `max_attempts` the job fails. A device that is not required does not come here: see `device` |
+
+use std::sync::Arc;
+
+use super::Workbench;
+use super::tally::{self, Outcome as TaskOutcome};
+use crate::domain::checkpoint::{Checkpoint, Outcome};
+use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::job::{JobId, JobSpec};
+use crate::domain::plan::PinnedPlan;
+use crate::domain::unit::UnitId;
+use crate::work::{End, RunWork, Work};
+
+/// The attempt that runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempt {
+    /// Attempts with this one, once it was counted.
+    counted: Option<u32>,
+    task: String,
+    /// Media of a chunk that it had encoded when it ended without a part.
+    media: Option<(Arc<PinnedPlan>, UnitId, u64)>,
+}
+
+impl Attempt {
+    /// Whether one before it was begun and has not ended well: what that one did is done again.
+    pub fn is_again(&self) -> bool {
+        self.counted.is_some_and(|counted| counted > 1)
+    }
+
+    /// It ended without a part after so much media.
+    pub fn ended_after(&mut self, plan: &Arc<PinnedPlan>, unit: UnitId, media_ns: u64) {
+        self.media = Some((plan.clone(), unit, media_ns));
+    }
+}
+
+impl Workbench {
+    /// Counts the attempt that begins now, before anything can crash.
+    pub(super) async fn begin(&self, job_id: &JobId, task: String, attempt: &mut Attempt) -> Result<(), Failure> {
+        let attempts = self.store.count_attempt(job_id.clone(), task.clone()).await?;
+        *attempt = Attempt { counted: Some(attempts), task, media: None };
+        if attempts <= self.settings.max_attempts {
+            return Ok(());
+        }
+        // This one is not made.
+        let begun = attempts - 1;
+        attempt.counted = Some(begun);
+        Err(Failure::retryable(format!(
+            "{} was begun {begun} times and never ended; look for crashed workers and their memory limits",
+            attempt.task
+        )))
+    }
+
+    /// Whether the job fails with this attempt.
+    pub(super) fn is_last(&self, attempt: &Attempt) -> bool {
+        attempt.counted.is_some_and(|counted| counted >= self.settings.max_attempts)
+    }
+
+    /// Deals with a failed attempt.
+    pub(super) async fn after_failure(
+        &self,
+        asked: &RunWork,
+        attempt: Attempt,
+        failure: Failure,
+    ) -> (End, TaskOutcome) {
+        tally::failure(&failure);
+        match failure.class {
+            FailureClass::Interrupted => self.after_interruption(asked, attempt, &failure).await,
+            FailureClass::Permanent => self.fail(asked, attempt.counted.unwrap_or(0), failure).await,
+            FailureClass::Retryable | FailureClass::Device => self.try_again(asked, attempt, failure).await,
+        }
+    }
+
+    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt, failure: &Failure) -> (End, TaskOutcome) {
+        let interrupted = (End::Interrupted, TaskOutcome::Interrupted);
+        let Some(job_id) = asked.work.job_id() else { return interrupted };
+        let checkpoint = match self.own_checkpoint(&asked.work).await {
+            Ok(checkpoint) => checkpoint,
+            Err(failure) => {
+                tracing::warn!(%job_id, %failure, "checkpoint of interrupted work cannot be read");
+                return interrupted;
+            }
+        };
+        match checkpoint {
+            Some(ended) if ended.status.is_terminal() => {
+                self.clear(job_id).await;
+                (End::Finished, TaskOutcome::Cancelled)
+            }
+            Some(cancelled) if cancelled.cancel_requested => match self.end_cancelled(&cancelled).await {
+                Ok(()) => (End::Finished, TaskOutcome::Cancelled),
+                Err(failure) => {
+                    tracing::warn!(%job_id, %failure, "cancelled job cannot be ended yet");
+                    interrupted
+                }
+            },
+            // Neither this job nor this worker wanted it stopped.
+            Some(_) if !asked.stop.is_cancelled() => {
+                self.give_attempt_back(job_id, &attempt).await;
+                self.full_storage.say(job_id, failure);
+                (End::Paused, TaskOutcome::Interrupted)
+            }
+            Some(_) | None => {
+                self.give_attempt_back(job_id, &attempt).await;
+                interrupted
+            }
+        }
+    }
+
+    /// The attempt does not count; its media does, as nobody who begins anew will know of it.
+    pub(super) async fn give_attempt_back(&self, job_id: &JobId, attempt: &Attempt) {
+        if attempt.counted.is_none() {
+            return;
+        }
+        if let Err(failure) = self.store.return_attempt(job_id.clone(), attempt.task.clone()).await {
+            return tracing::warn!(%job_id, task = attempt.task, %failure, "an attempt that does not count was not given back");
+        }
+        if let Some((plan, unit, media_ns)) = &attempt.media {
+            tally::wasted(plan, *unit, *media_ns);
+        }
+    }
+
+    async fn try_again(&self, asked: &RunWork, attempt: Attempt, failure: Failure) -> (End, TaskOutcome) {
+        let (Some(job_id), Some(key)) = (asked.work.job_id(), asked.work.key()) else {
+            return self.fail(asked, attempt.counted.unwrap_or(0), failure).await;
+        };
+        let attempts = match attempt.counted {
+            Some(attempts) => attempts,
+            // It failed before the attempt was counted: it counts all the same, so that there is an end to it.
+            None => match self.store.count_attempt(job_id.clone(), key.clone()).await {
+                Ok(attempts) => attempts,
+                Err(uncounted) => return self.fail(asked, 0, uncounted).await,
+            },
+        };
+        if attempts >= self.settings.max_attempts {
+            return self.fail(asked, attempts, failure).await;
+        }
+        tracing::warn!(%job_id, task = key, class = %failure.class, attempts, %failure, "task failed, it is tried again");
+        (End::Retry { attempts }, TaskOutcome::Retried)
+    }
+
+    /// Ends the job as failed. What goes wrong here is logged and no more: the dead letter is the last resort, and a
+    /// delivery that can neither be done nor be reported must not come back for ever.
+    async fn fail(&self, asked: &RunWork, attempts: u32, failure: Failure) -> (End, TaskOutcome) {
+        let job_id = asked.work.job_id();
+        tracing::error!(job_id = job_id.map(JobId::as_str), class = %failure.class, attempts, %failure, "job failed");
+        let job = self.job_of(&asked.work).await;
+        if let Err(unsent) = self.publish_dead_letter(&asked.delivery, &failure, attempts, job.as_ref()).await {
+            tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unsent, "dead letter was refused");
+        }
+        if let Err(unended) = self.fail_job(&asked.work, failure).await {
+            tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unended, "job cannot be marked as failed");
+        }
+        (End::Finished, TaskOutcome::Failed)
+    }
+
+    /// The job of a task, for its dead letter: the work files go with the job, so it can only be sent back as a whole.
+    async fn job_of(&self, work: &Work) -> Option<JobSpec> {
+        let Work::Task(task) = work else { return None };
+        match self.plan(task.job_id(), task.fingerprint()).await {
+            Ok(plan) => plan.map(|plan| plan.job.clone()),
+            Err(failure) => {
+                tracing::warn!(job_id = %task.job_id(), %failure, "dead letter goes without its job, its plan cannot be read");
+                None
+            }
+        }
+    }
+
+    async fn fail_job(&self, work: &Work, failure: Failure) -> Result<(), Failure> {
+        match self.own_checkpoint(work).await? {
+            Some(ended) if ended.status.is_terminal() => Ok(()),
+            Some(checkpoint) => self.end_job(&checkpoint, Outcome::Failed(failure), None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The checkpoint that the work belongs to: never that of another job with the same id, nor of another plan.
+    /// Where the store knows none, a new one.
+    async fn own_checkpoint(&self, work: &Work) -> Result<Option<Checkpoint>, Failure> {
+        let (Work::Job(_) | Work::Task(_), Some(job_id)) = (work, work.job_id()) else { return Ok(None) };
+        let Some(checkpoint) = self.store.read(job_id.clone()).await? else {
+            return Ok(Some(Checkpoint::queued(job_id.clone(), String::new(), self.now())));
+        };
+        let own = match work {
+            Work::Job(job) => checkpoint.content == job.content_digest(),
+            Work::Task(_) if checkpoint.awaits_split() => false,
+            Work::Task(task) => checkpoint.fingerprint.as_ref().is_none_or(|print| print == task.fingerprint()),
+            Work::Refused(_) => false,
+        };
+        Ok(own.then_some(checkpoint))
+    }
+}
