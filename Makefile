@@ -130,6 +130,7 @@ lint: deps ## Formatting and lints.
 bench: test-deps ## Measures against ffmpeg and prints a table.
 	cargo build --release --locked
 	benches/run
+	cargo bench --locked --bench successors
 
 bundle: deps ## One folder that runs on any x86-64 Linux with an NVIDIA driver, and is seen to run in an empty one.
 	cargo build --release --locked

@@ -2,39 +2,27 @@
 //! a call ends when the store has answered, refused for good, or when the asker no longer waits.
 //! Peers reach it as [`PatientStore`], which is a store like the one behind it.
 
+mod call;
 mod patient;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use call::CallStore;
 pub use patient::PatientStore;
 
 use crate::domain::backoff::Backoff;
-use crate::domain::failure::{Failure, FailureClass};
+use crate::domain::failure::Failure;
 use crate::exit::{ExitGuard, stop_with};
 use crate::ports::Store;
 use crate::status::StatusCell;
 
 /// While the store is away, a line in the log this often.
 const AWAY_LOG_INTERVAL: Duration = Duration::from_secs(30);
-
-/// One try of a call: an error is a reason to try again, everything else was kept for the asker.
-type Try = Arc<dyn Fn(Arc<dyn Store>) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
-
-/// A call of the store.
-#[derive(Clone, Message)]
-#[rtype(result = "()")]
-pub struct CallStore {
-    what: &'static str,
-    attempt: Try,
-    /// Cancelled when nobody waits for the answer any more.
-    abandoned: CancellationToken,
-}
 
 /// The actor.
 pub struct Checkpointer {
@@ -114,14 +102,5 @@ impl Away {
             self.status.change(|status| status.store_away = false);
             tracing::info!(away_seconds = since.elapsed().as_secs(), "checkpoint store is back");
         }
-    }
-}
-
-/// Whether a failure of the store is one of its surroundings. The store has no device and is never interrupted; should
-/// one say so, trying again is right as well.
-fn is_passing(failure: &Failure) -> bool {
-    match failure.class {
-        FailureClass::Retryable | FailureClass::Device | FailureClass::Interrupted => true,
-        FailureClass::Permanent => false,
     }
 }

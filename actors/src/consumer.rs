@@ -1,9 +1,8 @@
-//! Jobs and tasks in, offsets out, successors out. Deliveries come by credit and wait here for a slot of the pool;
+//! Jobs and tasks in, offsets out. Deliveries come by credit and wait here for a slot of the pool;
 //! an offset is finished only when the work said that everything after it is durable.
 //! Must never finish a delivery of work that was interrupted: somebody else takes it up.
 
 mod desk;
-mod publish;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,8 +14,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use publish::{PatientPublisher, Publish};
-
 use crate::domain::backoff::Backoff;
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::job::JobId;
@@ -24,7 +21,7 @@ use crate::domain::record::{Delivery, Queue, TopicNames};
 use crate::exit::{ExitGuard, stop_with};
 use crate::link::Link;
 use crate::metrics as names;
-use crate::ports::{ConnectSource, SourceEvent, TaskPublisher, TaskSource};
+use crate::ports::{ConnectSource, SourceEvent, TaskSource};
 use crate::status::StatusCell;
 use crate::tasks::Workbench;
 use crate::work::{End, PoolSize, RunWork};
@@ -67,8 +64,6 @@ pub struct Leave;
 pub struct ConsumerPorts {
     /// Joins the group.
     pub connect: ConnectSource,
-    /// Records out.
-    pub publisher: Arc<dyn TaskPublisher>,
     /// The pool.
     pub pool: Link<RunWork>,
     /// Cancels jobs.

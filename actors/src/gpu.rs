@@ -13,7 +13,7 @@ use metrics::{counter, gauge};
 use tokio::time::Instant;
 
 pub use breaker::Breaker;
-pub use sessions::Session;
+pub use sessions::{Session, Taken};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::failure::{DeviceFault, Failure};
@@ -56,16 +56,6 @@ struct State {
     breaker: Breaker,
     /// A device was lost, and no probe has seen it work since.
     lost: Option<String>,
-}
-
-/// Answer to [`Gpu::take`].
-pub enum Taken {
-    /// The plan may be encoded as it is, as long as this is held.
-    Session(Session),
-    /// All sessions are in use: look again in a moment.
-    Full,
-    /// Not here, as this sentence says.
-    Cannot(String),
 }
 
 impl Gpu {

@@ -5,9 +5,9 @@
 
 mod memory;
 mod outbox;
+mod ports;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Board, JobProgress};
+use crate::board::JobProgress;
 use crate::domain::backoff::Backoff;
 use crate::domain::checkpoint::Advance;
 use crate::domain::failure::Failure;
@@ -24,10 +24,10 @@ use crate::domain::job::JobId;
 use crate::domain::progress::Report;
 use crate::exit::{ExitGuard, stop_with};
 use crate::metrics as names;
-use crate::ports::{Clock, StatusSink, Store};
 pub use memory::Memory;
 use memory::Seen;
 use outbox::Settled;
+pub use ports::ReporterPorts;
 
 /// Between two progress reports of a job.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,23 +44,6 @@ const MAX_PENDING: usize = 64;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Flush;
-
-/// What the reporter is connected to.
-#[derive(Clone)]
-pub struct ReporterPorts {
-    /// Sequence numbers and the outbox.
-    pub store: Arc<dyn Store>,
-    /// The service.
-    pub sink: Arc<dyn StatusSink>,
-    /// Time stamps.
-    pub clock: Arc<dyn Clock>,
-    /// What runs here.
-    pub board: Board,
-    /// What the reporters before it saw.
-    pub memory: Memory,
-    /// Name of this worker.
-    pub worker: String,
-}
 
 /// The actor.
 pub struct Reporter {

@@ -12,6 +12,7 @@
 //! outlives a child is in the store, in the log of the broker, and on the [`Board`].
 
 mod handle;
+mod messages;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,13 +25,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use handle::{Adapters, Ended, Settings, WorkerHandle};
+use messages::{BeginDrain, EndNow};
 
 use crate::board::Board;
 use crate::capability::{Ability, Capability, CapabilityPorts};
 use crate::checkpointer::{CallStore, Checkpointer, PatientStore};
-use crate::consumer::{
-    Consumer, ConsumerPorts, Drain, Leave, PatientPublisher, Publish, ReadGpu, StopRunning, TakeWork,
-};
+use crate::consumer::{Consumer, ConsumerPorts, Drain, Leave, ReadGpu, StopRunning, TakeWork};
 use crate::domain::failure::Failure;
 use crate::encoder::STOP_GRACE;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
@@ -41,7 +41,7 @@ use crate::pool::EncoderPool;
 use crate::ports::Store;
 use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
 use crate::status::StatusCell;
-use crate::tasks::{EarlyCancels, FullStorage, Plans, TaskSettings, Workbench};
+use crate::tasks::{EarlyCancels, FullStorage, PatientPublisher, Plans, TaskSettings, Workbench};
 use crate::versions::OwnVersions;
 use crate::work::RunWork;
 
@@ -114,7 +114,6 @@ pub struct Supervisor {
 #[derive(Default)]
 struct Sockets {
     store: Socket<CallStore>,
-    publish: Socket<Publish>,
     run: Socket<RunWork>,
 }
 
@@ -122,16 +121,6 @@ struct Sockets {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Respawn(Kind);
-
-/// Drain, then end.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct BeginDrain;
-
-/// End at once.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct EndNow;
 
 impl Supervisor {
     /// Starts a worker on the arbiter of the caller. It takes work as soon as a probe has found an encoder.
@@ -150,7 +139,7 @@ impl Supervisor {
             store: store.clone(),
             work: adapters.work.clone(),
             stages: adapters.stages.clone(),
-            publisher: Arc::new(PatientPublisher::new(sockets.publish.link())),
+            publisher: Arc::new(PatientPublisher::new(adapters.publisher.clone(), settings.topics.clone())),
             clock: adapters.clock.clone(),
             board: Board::default(),
             plans: Plans::default(),
@@ -208,14 +197,12 @@ impl Supervisor {
     fn spawn_consumer(&mut self, end: CancellationToken, exit: ExitGuard) {
         let ports = ConsumerPorts {
             connect: self.adapters.connect.clone(),
-            publisher: self.adapters.publisher.clone(),
             pool: self.sockets.run.link(),
             workbench: self.workbench.clone(),
             status: self.status.clone(),
             topics: self.settings.topics.clone(),
         };
         let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
-        self.sockets.publish.connect(consumer.clone().recipient());
         consumer.do_send(TakeWork(self.status.now().capable));
         consumer.do_send(ReadGpu(self.reads_gpu));
         self.consumer = Some(consumer);
@@ -253,7 +240,6 @@ impl Supervisor {
             Kind::Reporter => self.reporter = None,
             Kind::Pool => self.sockets.run.disconnect(),
             Kind::Consumer => {
-                self.sockets.publish.disconnect();
                 self.consumer = None;
                 self.status.change(|status| (status.assigned, status.broker_away) = (None, false));
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use actors::domain::failure::Failure;
 use serde_json::json;
 
-use super::Context;
+use super::context::Context;
 use crate::config::ConfigErrors;
 
 /// The end of a command that did what it can do.

@@ -3,6 +3,7 @@
 //! The commands know the rest of the worker only through [`Wiring`], so that each can be tried with small fakes.
 
 mod cancel;
+mod context;
 mod dead_letters;
 mod doctor;
 mod exit;
@@ -23,12 +24,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use context::Context;
 pub use exit::{Exit, Trouble};
 pub use progress::Progress;
 pub use streams::Streams;
 pub use wiring::{LocalJob, Wiring};
 
-use crate::config::{Config, ConfigErrors, environment};
+use crate::config::environment;
 
 /// Transcodes video in chunks with GStreamer: resumable, byte-identical, verified.
 #[derive(Debug, Parser)]
@@ -96,28 +98,6 @@ pub async fn command(
 ) -> Result<Exit, Trouble> {
     let Cli { command, json } = Cli::try_parse_from(args).map_err(|error| Trouble::usage(error.to_string()))?;
     execute(command, &Context { json, env, wiring, streams }).await
-}
-
-/// What every command is given.
-struct Context<'a> {
-    json: bool,
-    env: BTreeMap<String, String>,
-    wiring: &'a dyn Wiring,
-    streams: Streams,
-}
-
-impl Context<'_> {
-    fn config(&self) -> Result<Config, ConfigErrors> {
-        Config::from_vars(self.env.clone())
-    }
-
-    fn say(&self, line: &str) {
-        self.streams.say(line);
-    }
-
-    fn note(&self, line: &str) {
-        self.streams.note(line);
-    }
 }
 
 async fn execute(command: Command, context: &Context<'_>) -> Result<Exit, Trouble> {

@@ -5,24 +5,10 @@ use std::fmt;
 
 use super::values::{self, Secret};
 use super::variables::{KAFKA_CONFIG_PREFIX, VARIABLES, Variable};
+use crate::kafka::reserved;
 
 /// Names this close to a variable's are taken for a misspelling of it.
 const MISSPELT_DISTANCE: usize = 2;
-
-/// Properties that carry the worker's guarantees, with the variable to use or the reason.
-const OWN_PROPERTIES: &[(&str, &str)] = &[
-    ("bootstrap.servers", "set KAFKA_BROKERS"),
-    ("metadata.broker.list", "set KAFKA_BROKERS"),
-    ("group.id", "set KAFKA_GROUP_ID"),
-    ("enable.auto.commit", "offsets are committed only after the work is durable"),
-    ("auto.commit.enable", "offsets are committed only after the work is durable"),
-    ("enable.auto.offset.store", "offsets are committed only after the work is durable"),
-    ("partition.assignment.strategy", "the worker relies on cooperative-sticky"),
-    ("group.protocol", "the worker relies on the classic protocol"),
-    ("enable.idempotence", "the worker relies on it"),
-    ("acks", "the worker relies on all in-sync replicas"),
-    ("request.required.acks", "the worker relies on all in-sync replicas"),
-];
 
 /// One thing that is wrong: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +104,7 @@ impl Reader {
         for (name, value) in self.vars.range(KAFKA_CONFIG_PREFIX.to_owned()..) {
             let Some(rest) = name.strip_prefix(KAFKA_CONFIG_PREFIX) else { break };
             let property = rest.to_ascii_lowercase().replace('_', ".");
-            let own = OWN_PROPERTIES.iter().find(|(known, _)| *known == property);
-            if let Some((_, reason)) = own {
+            if let Some(reason) = reserved(&property) {
                 refused.push((name.clone(), format!("`{property}` cannot be set: {reason}")));
             } else if property.is_empty() || property.split('.').any(str::is_empty) {
                 refused.push((

@@ -4,29 +4,22 @@
 //! NVML is native code, and it can hang when a GPU is lost. It runs on a thread of its own, and nobody waits for it longer
 //! than [`ANSWER_TIMEOUT`].
 
+mod inventory;
 mod nvml;
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use actors::ports::{Answer, CapabilityFinding, Device, GpuMonitor, GpuReading};
+use actors::ports::{Answer, CapabilityFinding, GpuMonitor, GpuReading};
 use tokio::sync::oneshot;
 
+pub use inventory::Inventory;
 use nvml::Library;
 
 /// NVML answers in microseconds; the first call loads it and wakes the driver, which can take seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions that wait while one is being answered.
 const MAX_QUESTIONS: usize = 4;
-
-/// What there is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inventory {
-    /// The GPUs.
-    pub devices: Vec<Device>,
-    /// Why there are none, or not all of them.
-    pub findings: Vec<CapabilityFinding>,
-}
 
 enum Question {
     Read(oneshot::Sender<Vec<GpuReading>>),

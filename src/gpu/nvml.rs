@@ -4,7 +4,7 @@ use actors::ports::{CapabilityFinding, Device, GpuReading};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device as NvmlDevice, Nvml};
 
-use super::Inventory;
+use super::inventory::Inventory;
 
 /// The library, once it could be loaded. Where it could not, each question tries again: a driver can come later.
 #[derive(Default)]

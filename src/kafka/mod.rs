@@ -23,6 +23,7 @@
 //!
 //! No call to the cluster may run on an actor's thread: the source and the publisher never block their caller.
 
+mod clock;
 mod commits;
 mod context;
 mod embedded;
@@ -34,14 +35,17 @@ mod member;
 mod observer;
 mod poll;
 mod publisher;
+mod reserved;
 mod settings;
 mod shared;
 mod source;
 mod topics;
 
+pub use clock::PollClock;
 pub use embedded::{EMBEDDED_PARTITIONS, EmbeddedBroker};
 pub use letters::LetterBox;
 pub use publisher::KafkaPublisher;
+pub use reserved::reserved;
 pub use settings::{DEFAULT_PARTITIONS, DEFAULT_WINDOW, KafkaSettings, MAX_RECORD_BYTES, Topics};
-pub use source::{KafkaSource, PollClock, connector};
+pub use source::{KafkaSource, connector};
 pub use topics::ensure_topics;

@@ -11,6 +11,7 @@ use actors::domain::record::DeliveryTag;
 use actors::ports::SourceEvent;
 use rdkafka::error::KafkaError;
 
+use super::clock::PollClock;
 use super::inbox::Inbox;
 use super::intake::{FlowChange, Incoming};
 use super::log::Brake;
@@ -18,7 +19,6 @@ use super::member::Member;
 use super::observer::{Observer, Request};
 use super::settings::KafkaSettings;
 use super::shared::Shared;
-use super::source::PollClock;
 
 /// librdkafka wakes the thread; a wake-up that was missed costs no more than this.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);

@@ -10,6 +10,8 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use super::reserved::reserved;
+
 /// The largest record that is sent: a dead letter carries the original value of up to 10 MB, and its headers.
 pub const MAX_RECORD_BYTES: usize = 11 * 1024 * 1024;
 /// Partitions of the topics of jobs and of tasks: the most workers that can share them, four for each slot.
@@ -22,19 +24,6 @@ const EMBEDDED_WINDOW: i64 = 1_000;
 
 /// More would make the lag of a partition with a long task meaningless.
 const MAX_WINDOW: i64 = 1_000;
-
-/// Properties that the worker depends on, and where their value comes from.
-const RESERVED: [(&str, &str); 9] = [
-    ("bootstrap.servers", "the list of brokers"),
-    ("metadata.broker.list", "the list of brokers"),
-    ("group.id", "the consumer group"),
-    ("client.id", "the name of the worker"),
-    ("enable.auto.commit", "the worker: it commits what is finished"),
-    ("enable.auto.offset.store", "the worker: it commits what is finished"),
-    ("enable.partition.eof", "the worker"),
-    ("enable.idempotence", "the worker: what it sends must not be lost"),
-    ("acks", "the worker: what it sends must not be lost"),
-];
 
 /// Names of the topics, all made from the one that is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,10 +150,9 @@ impl KafkaSettings {
                 format!("a window of {} offsets per partition is not possible, 1 to {MAX_WINDOW} are", self.window);
             return Err(Failure::permanent(message));
         }
-        for (key, source) in RESERVED {
-            if self.extra.contains_key(key) {
-                let message = format!("the Kafka setting `{key}` cannot be given, it comes from {source}: remove it");
-                return Err(Failure::permanent(message));
+        for property in self.extra.keys() {
+            if let Some(reason) = reserved(property) {
+                return Err(Failure::permanent(format!("the Kafka property `{property}` cannot be set: {reason}")));
             }
         }
         for config in [self.consumer_config(), self.producer_config()] {

@@ -10,6 +10,7 @@ use actors::domain::record::DeliveryTag;
 use actors::ports::{ConnectSource, SourceEvent, TaskSource};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::clock::PollClock;
 use super::inbox::Inbox;
 use super::observer::Observer;
 use super::poll::{Command, PollThread};
@@ -18,27 +19,6 @@ use super::shared::Shared;
 
 /// Leaving the group ends after this time, whatever librdkafka does.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When the poll thread polled last. A poll thread that stopped makes the worker unfit: liveness looks at this.
-#[derive(Clone, Debug)]
-pub struct PollClock(Arc<Mutex<Instant>>);
-
-impl Default for PollClock {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-}
-
-impl PollClock {
-    /// The instant of the last poll; before the first one, the making of the clock.
-    pub fn last_poll(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
 
 /// A member of the consumer group. Dropping it leaves the group too, without a word.
 pub struct KafkaSource {

@@ -12,8 +12,8 @@ use awc::{Client, Connector};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use url::Url;
 
-use super::ServiceSettings;
 use super::answer::judge;
+use super::settings::ServiceSettings;
 use crate::config::Shown;
 
 /// Reports that wait for a request. The reporter keeps one per job and tries again, so that little is enough.

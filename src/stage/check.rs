@@ -10,9 +10,10 @@ use actors::domain::plan::EncoderFamily;
 use actors::ports::{Capabilities, CapabilityProbe as _, Direction};
 use serde::Serialize;
 
-use super::probe::run;
+use super::once::run;
+use super::probe::ProcessProbe;
+use super::process::Launcher;
 use super::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
-use super::{Launcher, ProcessProbe};
 
 /// A way that does not end is given up: ten minutes of slow HEVC are enough.
 const WAY_TIMEOUT: Duration = Duration::from_secs(300);

@@ -17,6 +17,7 @@ mod exit;
 mod gauge;
 mod isolation;
 mod lines;
+mod once;
 pub mod probe;
 pub mod process;
 pub mod protocol;

@@ -7,15 +7,13 @@ mod devices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use actors::domain::failure::Failure;
 use actors::domain::job::VideoCodec;
 use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use super::protocol::{ProbeSpec, Probed, Stage};
-use super::{Gauge, Launcher, StageProcess};
+use super::once;
+use super::process::Launcher;
+use super::protocol::{ProbeSpec, Probed};
 
 pub use devices::{DeviceProbe, Wanted, nvidia_is_visible};
 
@@ -48,26 +46,13 @@ impl CapabilityProbe for ProcessProbe {
     fn probe(&self) -> Answer<Capabilities> {
         let this = self.clone();
         Box::pin(async move {
-            let Probed { elements, versions } = run(&this.launcher, &ProbeSpec {}, PROBE_TIMEOUT).await?;
+            let Probed { elements, versions } = once::run(&this.launcher, &ProbeSpec {}, PROBE_TIMEOUT).await?;
             let mut found = capabilities(&elements, &versions);
             this.devices.look(&this.launcher, &mut found).await;
             found.versions = of_what_works(&found);
             Ok(found)
         })
     }
-}
-
-/// Runs one stage that is over within `deadline`, however busy it is.
-pub(super) async fn run<S: Stage>(launcher: &Launcher, spec: &S, deadline: Duration) -> Result<S::Output, Failure> {
-    let process = StageProcess::new(launcher.clone(), deadline);
-    let mut gauge = Gauge::new(Box::new(|_| {}));
-    let stop = CancellationToken::new();
-    // A stage that moves and never ends is killed with its future.
-    let ran = timeout(deadline * 2, process.run(spec, &mut gauge, &stop)).await;
-    ran.unwrap_or_else(|_| {
-        let message = format!("the {} stage took longer than {} s", S::NAME, deadline.as_secs() * 2);
-        Err(super::exit::overdue(spec.uses_device(), message))
-    })
 }
 
 /// What the encoders of the CPU that were tried say of the machine.

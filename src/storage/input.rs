@@ -8,9 +8,9 @@ use actors::domain::failure::Failure;
 use actors::domain::job::MediaUri;
 use actors::domain::plan::SourceIdentity;
 
-use super::Storage;
 use super::faults::{self, Attempt, failure};
 use super::location::Location;
+use super::root::Storage;
 
 /// An input as a file of this machine. A remote storage will keep its copy in scratch until this is dropped.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::{MediaUri, hex};
 use sha2::{Digest as _, Sha256};
 
-use super::Storage;
 use super::faults::{self, Attempt, failure};
 use super::location::Location;
 use super::pending::{self, Pending};
+use super::root::Storage;
 
 /// What already lies under the final name of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

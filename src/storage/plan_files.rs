@@ -14,7 +14,8 @@ use super::durable::{create_dirs, sync_dir, sync_file};
 use super::faults::{self, Attempt, failure};
 use super::output::tag;
 use super::pending::Pending;
-use super::{Scratch, Storage};
+use super::root::Storage;
+use super::scratch::Scratch;
 
 /// Where the files of one plan are: `{job_id}/{fingerprint}/`.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use actors::domain::failure::Failure;
 use actors::domain::job::JobId;
 use tempfile::TempDir;
 
-use super::Storage;
 use super::durable::create_dirs;
 use super::faults::{self, Attempt, failure};
+use super::root::Storage;
 
 /// An empty directory that is removed with all its content when this is dropped.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Storage;
 use super::faults::{self, Attempt, failure};
+use super::root::Storage;
 
 /// With less free space than this a worker is not ready: about one chunk of a source of 50 Mbit/s, so that what begins
 /// now would hardly come to its end.

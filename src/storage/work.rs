@@ -12,8 +12,8 @@ use actors::domain::plan::{Families, PinnedPlan, SourceIdentity};
 use actors::domain::unit::UnitId;
 use actors::ports::{Answer, WorkStorage};
 
-use super::Storage;
 use super::faults::{self, Attempt, failure};
+use super::root::Storage;
 
 /// Tries to remove a directory into which a running task of the job still writes.
 const REMOVE_TRIES: usize = 3;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CallStore, is_passing};
+use super::call::{CallStore, is_passing};
 use crate::domain::checkpoint::{Advance, Advanced, Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 
-use super::Taken;
 use crate::metrics as names;
 
 /// The sessions of this worker. Clones share them.
@@ -20,6 +19,16 @@ struct State {
     /// What the devices allow.
     found: Option<u32>,
     used: u32,
+}
+
+/// Answer to `Gpu::take`.
+pub enum Taken {
+    /// The plan may be encoded as it is, as long as this is held.
+    Session(Session),
+    /// All sessions are in use: look again in a moment.
+    Full,
+    /// Not here, as this sentence says.
+    Cannot(String),
 }
 
 /// Sessions in use; free again when dropped.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Answer;
+use super::answer::Answer;
 use crate::domain::job::VideoCodec;
 use crate::domain::plan::{EncoderFamily, EncoderVersions, FamilyOffer};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Answer;
+use super::answer::Answer;
 use crate::domain::checkpoint::{OutputReport, PartRecord};
 use crate::domain::job::JobSpec;
 use crate::domain::plan::{Families, PinnedPlan, SourceIdentity};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::ReporterPorts;
+use super::ports::ReporterPorts;
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::job::JobId;
 use crate::domain::progress::Report;

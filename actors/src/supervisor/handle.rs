@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::watch;
 
-use super::{BeginDrain, EndNow};
+use super::messages::{BeginDrain, EndNow};
 use crate::domain::failure::Failure;
 use crate::domain::record::TopicNames;
 use crate::gpu::GpuSettings;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::attempt::Attempt;
 use super::family::{is_for_cpu, to_make_again};
-use super::policy::Attempt;
 use super::situation::Situation;
 use super::{Step, Workbench};
 use crate::board::AFTER_ENCODE;

@@ -16,8 +16,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::lease::Lease;
-use super::policy::Attempt;
 use super::settle::{Maker, settle};
 use super::{Step, Workbench, tally};
 use crate::board::Entry;

@@ -12,11 +12,12 @@
 //! * `refuse`: what is not work, to the dead letters
 //! * `settle`: what the plans of a job are made with; `versions`: units that need another version of an encoder than this worker has
 //! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
-//! * `policy`: failures, by their class
+//! * `policy`: failures, by their class; `attempt`: the one that runs
 //! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
 //!   `full`: what is said of a full storage; `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
 
 mod assemble;
+mod attempt;
 mod device;
 mod early;
 mod ending;
@@ -25,6 +26,7 @@ mod full;
 mod lease;
 mod plans;
 mod policy;
+mod publisher;
 mod recut;
 mod refuse;
 mod settle;
@@ -42,6 +44,7 @@ use tokio::time::Instant;
 pub use early::EarlyCancels;
 pub use full::FullStorage;
 pub use plans::Plans;
+pub use publisher::PatientPublisher;
 
 use crate::board::Board;
 use crate::domain::checkpoint::Timestamp;
@@ -55,7 +58,7 @@ use crate::ports::{Clock, StageRunner, Store, TaskPublisher, WorkStorage};
 use crate::versions::OwnVersions;
 use crate::work::{End, RunWork, Work};
 
-use policy::Attempt;
+use attempt::Attempt;
 use tally::Outcome as TaskOutcome;
 
 /// How tasks are worked on.

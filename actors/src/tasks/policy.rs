@@ -6,38 +6,13 @@
 //! | permanent | the job fails |
 //! | retryable, device | tried again after a backoff; after `max_attempts` the job fails. A device that is not required does not come here: see `device` |
 
-use std::sync::Arc;
-
 use super::Workbench;
+use super::attempt::Attempt;
 use super::tally::{self, Outcome as TaskOutcome};
 use crate::domain::checkpoint::{Checkpoint, Outcome};
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::job::{JobId, JobSpec};
-use crate::domain::plan::PinnedPlan;
-use crate::domain::unit::UnitId;
 use crate::work::{End, RunWork, Work};
-
-/// The attempt that runs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Attempt {
-    /// Attempts with this one, once it was counted.
-    counted: Option<u32>,
-    task: String,
-    /// Media of a chunk that it had encoded when it ended without a part.
-    media: Option<(Arc<PinnedPlan>, UnitId, u64)>,
-}
-
-impl Attempt {
-    /// Whether one before it was begun and has not ended well: what that one did is done again.
-    pub fn is_again(&self) -> bool {
-        self.counted.is_some_and(|counted| counted > 1)
-    }
-
-    /// It ended without a part after so much media.
-    pub fn ended_after(&mut self, plan: &Arc<PinnedPlan>, unit: UnitId, media_ns: u64) {
-        self.media = Some((plan.clone(), unit, media_ns));
-    }
-}
 
 impl Workbench {
     /// Counts the attempt that begins now, before anything can crash.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::policy::Attempt;
+use super::attempt::Attempt;
 use super::{Step, Workbench};
 use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;

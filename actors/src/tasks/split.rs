@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::policy::Attempt;
+use super::attempt::Attempt;
 use super::{Step, Workbench};
 use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome};
 use crate::domain::failure::Failure;

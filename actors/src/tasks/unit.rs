@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::attempt::Attempt;
 use super::device::Place;
 use super::family::is_for_cpu;
-use super::policy::Attempt;
 use super::situation::Situation;
 use super::{Step, Workbench, tally};
 use crate::domain::checkpoint::{Checkpoint, Outcome, PartRecord};

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use bar::Bar;
 use lines::Lines;
 
-use super::Streams;
+use super::streams::Streams;
 
 /// Shows one job from its first report to its last.
 pub struct Progress {

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use actors::domain::failure::{DeviceFault, Failure};
 use actors::domain::plan::EncoderFamily;
-use actors::ports::{Capabilities, CapabilityFinding, Device, PathCapability, Proof};
+use actors::ports::{Capabilities, CapabilityFinding, Device};
 use futures_util::future::BoxFuture;
 
-use super::run;
-use crate::stage::Launcher;
+use crate::stage::once::run;
+use crate::stage::process::Launcher;
 use crate::stage::protocol::{DeviceElements, DevicesSpec, Tried};
 use crate::stage::proven::Proven;
+use advice::finding;
 use paths::{Attempt, Trial};
 
 /// A trial encodes some dozen small frames; what takes longer hangs. The first one wakes the driver.
@@ -137,25 +138,6 @@ async fn installed(launcher: &Launcher) -> Result<DeviceElements, Failure> {
 
 async fn tried(launcher: &Launcher, trial: &Trial) -> Result<Tried, Failure> {
     run(launcher, &trial.spec(), TRIAL_TIMEOUT).await
-}
-
-/// What an operator is told of a failure.
-fn finding(what: &str, failure: &Failure) -> CapabilityFinding {
-    let fault = failure.fault().unwrap_or(DeviceFault::Other);
-    let advice = advice::advice(fault, &failure.message).into();
-    CapabilityFinding { what: format!("{what}: {failure}"), advice }
-}
-
-/// A row of the table.
-fn row(trial: &Trial, proof: Proof) -> PathCapability {
-    PathCapability {
-        codec: trial.codec,
-        direction: trial.direction,
-        bit_depth: trial.bit_depth,
-        family: trial.family,
-        proof,
-        max_size: None,
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod contents;
 mod links;
+mod source;
 
 use std::path::{Path, PathBuf};
 

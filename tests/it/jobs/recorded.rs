@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -21,26 +22,29 @@ const PLACE: &str = "/tmp/gstreamer-worker-recorded";
 const MODIFIED: u64 = 1_700_000_000;
 
 /// The place of the film, for one test at a time.
-struct Place(fs::File);
+struct Place {
+    /// Unlocked when it is closed.
+    _lock: fs::File,
+}
 
 impl Place {
     fn with(film: &Path) -> Self {
         let lock = fs::File::create(format!("{PLACE}.lock")).expect("a file for the lock");
-        lock.lock().expect("the lock");
+        // SAFETY: a call without pointers; another test run on this machine may be here.
+        assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0, "the lock");
         let _ = fs::remove_dir_all(PLACE);
         fs::create_dir(PLACE).expect("the place of the film");
         let path = Path::new(PLACE).join("in.mp4");
         fs::copy(film, &path).expect("the film");
         let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(MODIFIED);
         fs::File::options().write(true).open(path).expect("the film").set_modified(modified).expect("its time");
-        Self(lock)
+        Self { _lock: lock }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(PLACE);
-        let _ = self.0.unlock();
     }
 }
 

@@ -44,6 +44,7 @@ fn run(mode: &str, argument: Option<String>) -> i32 {
         "garbage" => raw(b"Unhandled exception\x07\n"),
         "half" => raw(br#"{"event":"progress","#),
         "overlong" => raw(&vec![b'x'; 40 << 20]),
+        "another" => raw(b"{\"event\":\"done\",\"of\":{\"elements\":{},\"versions\":{}}}\n"),
         "silent" => 0,
         "stubborn" => stubborn(),
         "deaf" => {
@@ -56,6 +57,8 @@ fn run(mode: &str, argument: Option<String>) -> i32 {
             let mode = mode.to_owned();
             let code = child_main(move |spec, child| match spec {
                 StageSpec::Probe(spec) => child.run(&spec, |_, progress| stage(&mode, progress)),
+                StageSpec::Split(spec) if !mode.starts_with("film") => child
+                    .run(&spec, |_, progress| stage(&mode, progress).and(Err(Failure::permanent("it has no film")))),
                 spec => film::stage(&mode, spec, child),
             });
             i32::from(code != std::process::ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! What an operator is told to do about a device that fails. Pure.
 
-use actors::domain::failure::DeviceFault;
+use actors::domain::failure::{DeviceFault, Failure};
+use actors::ports::CapabilityFinding;
 
 /// How to come by NVRTC.
 pub(super) const NVRTC: &str = "install NVRTC 12 (libnvrtc12 of Debian's non-free, or cuda-nvrtc-12-N of NVIDIA's \
@@ -31,6 +32,13 @@ pub(super) fn advice(fault: DeviceFault, message: &str) -> &'static str {
         }
         DeviceFault::Other => "the CPU is used instead; `gpu-check` shows each path with its error",
     }
+}
+
+/// What an operator is told of a failure.
+pub(in crate::stage::probe) fn finding(what: &str, failure: &Failure) -> CapabilityFinding {
+    let fault = failure.fault().unwrap_or(DeviceFault::Other);
+    let advice = advice(fault, &failure.message).into();
+    CapabilityFinding { what: format!("{what}: {failure}"), advice }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use actors::domain::job::VideoCodec;
 use actors::domain::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
-use super::{DeviceElements, advice, finding, row};
-use crate::stage::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
+use super::advice::{self, finding};
+use crate::stage::protocol::{DeviceElements, DeviceWork, Scaling, TrialSpec, Tried};
 use crate::stage::proven::Proof as DeviceProof;
 
 /// Size of the film of a trial: the least that every NVENC takes, with room to be halved.
@@ -49,6 +49,18 @@ pub(super) fn of(family: EncoderFamily) -> Vec<Trial> {
         EncoderFamily::Va => kinds.map(|(codec, depth)| trial(codec, Direction::Encode, depth, false)).to_vec(),
         EncoderFamily::Openh264 => vec![trial(H264, Direction::Encode, 8, false)],
         EncoderFamily::X264 | EncoderFamily::X265 => Vec::new(),
+    }
+}
+
+/// A row of the table.
+pub(super) fn row(trial: &Trial, proof: Proof) -> PathCapability {
+    PathCapability {
+        codec: trial.codec,
+        direction: trial.direction,
+        bit_depth: trial.bit_depth,
+        family: trial.family,
+        proof,
+        max_size: None,
     }
 }
 

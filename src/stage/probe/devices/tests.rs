@@ -1,5 +1,5 @@
 use actors::domain::job::VideoCodec;
-use actors::ports::Direction;
+use actors::ports::{Direction, PathCapability, Proof};
 
 use super::paths::{Summary, missing, of, there};
 use super::*;
