@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::board::Board;
 use actors::domain::checkpoint::{Advance, JobStatus};
 use actors::domain::failure::Failure;
 use actors::domain::plan::PinnedPlan;
@@ -15,13 +14,14 @@ use actors::domain::record::{Delivery, DeliveryTag, Publication, Queue, TopicNam
 use actors::domain::task::Task;
 use actors::domain::unit::UnitId;
 use actors::gpu::{Gpu, GpuSettings};
+use actors::in_flight::InFlight;
 use actors::ports::{
     Answer, AssembleOutcome, AssembleRequest, Clock as _, JobStore as _, OnProgress, PartStore as _, RunStage,
     SplitRequest, SystemClock, TaskPublisher, UnitOutcome, UnitRequest,
 };
 use actors::tasks::{TaskSettings, Workbench};
 use actors::testing::stages::part_of;
-use actors::work::{End, RunWork, Work};
+use actors::work::{Disposition, Execute, Work};
 use gstreamer_worker::storage::{Storage, file_uri};
 use gstreamer_worker::store::EmbeddedStore;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,7 @@ async fn workbench(directory: &std::path::Path, plan: &PinnedPlan) -> Result<Wor
         stages: Arc::new(AtOnce),
         publisher: Arc::new(Acknowledges),
         clock: Arc::new(SystemClock),
-        board: Board::default(),
+        in_flight: InFlight::default(),
         plans: Default::default(),
         early_cancels: Default::default(),
         full_storage: Default::default(),
@@ -103,7 +103,7 @@ async fn measure(chunks: u32) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for index in 0..ROUNDS {
         let unit = UnitId::Chunk(chunks / 2 + index);
-        let asked = RunWork {
+        let asked = Execute {
             delivery: Arc::new(Delivery {
                 tag: DeliveryTag { queue: Queue::Cpu, partition: 0, offset: i64::from(index), epoch: 0 },
                 key: None,
@@ -117,7 +117,7 @@ async fn measure(chunks: u32) -> Result<f64, Failure> {
         let began = Instant::now();
         let end = workbench.run(&asked).await;
         times.push(began.elapsed().as_secs_f64() * 1000.0);
-        if end != End::Finished {
+        if end != Disposition::Finished {
             return Err(Failure::permanent(format!("{unit} ended as {end:?}")));
         }
     }

@@ -2,7 +2,7 @@
 //! an offset is finished only when the work said that everything after it is durable.
 //! Must never finish a delivery of work that was interrupted: somebody else takes it up.
 
-mod desk;
+mod dispatch;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::metrics as names;
 use crate::ports::{ConnectSource, SourceEvent, TaskSource};
 use crate::status::StatusCell;
 use crate::tasks::Workbench;
-use crate::work::{End, PoolSize, RunWork};
-use desk::{Desk, Number};
+use crate::work::{Disposition, Execute, PoolSize};
+use dispatch::{DispatchQueue, Number};
 
 /// When a task that another worker has is looked at again.
 const PARKED_DELAY: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ pub struct ConsumerPorts {
     /// Joins the group.
     pub connect: ConnectSource,
     /// The pool.
-    pub pool: Link<RunWork>,
+    pub pool: Link<Execute>,
     /// Cancels jobs.
     pub workbench: Arc<Workbench>,
     /// Partitions are shown here.
@@ -78,7 +78,7 @@ pub struct ConsumerPorts {
 pub struct Consumer {
     ports: ConsumerPorts,
     source: Option<Arc<dyn TaskSource>>,
-    desk: Desk,
+    dispatch: DispatchQueue,
     size: PoolSize,
     /// Deliveries that were allowed and have not come.
     credits: usize,
@@ -106,9 +106,9 @@ enum Phase {
 impl Consumer {
     /// A consumer for a pool of `size` that stops with `end`.
     pub fn new(ports: ConsumerPorts, size: PoolSize, end: CancellationToken, exit: ExitGuard) -> Self {
-        let desk = Desk::new(size);
+        let dispatch = DispatchQueue::new(size);
         let lag_of = HashSet::new();
-        Self { ports, source: None, desk, size, credits: 0, phase: Phase::Waiting, lag_of, end, exit }
+        Self { ports, source: None, dispatch, size, credits: 0, phase: Phase::Waiting, lag_of, end, exit }
     }
 
     fn connect(&mut self, ctx: &mut Context<Self>) {
@@ -141,7 +141,7 @@ impl Consumer {
             }
             SourceEvent::Revoked(partitions) => {
                 self.forget_lag(&partitions);
-                self.desk.revoke(&partitions);
+                self.dispatch.revoke(&partitions);
                 self.top_up();
             }
             SourceEvent::Lag { queue, partition, records } => {
@@ -158,7 +158,7 @@ impl Consumer {
         self.credits = self.credits.saturating_sub(1);
         match self.phase {
             Phase::Waiting | Phase::Taking => {
-                self.desk.put(delivery);
+                self.dispatch.put(delivery);
                 self.dispatch(ctx);
             }
             // Not finished: it comes again, to somebody else.
@@ -171,12 +171,12 @@ impl Consumer {
         if !matches!(self.phase, Phase::Taking) {
             return;
         }
-        while let Some((number, asked)) = self.desk.start_next(Instant::now()) {
+        while let Some((number, asked)) = self.dispatch.start_next(Instant::now()) {
             let pool = self.ports.pool.clone();
             let answer = fut::wrap_future::<_, Self>(async move { pool.ask(asked).await });
             ctx.spawn(answer.map(move |end, this, ctx| {
                 // Without a pool the worker ends: the delivery is not finished.
-                this.ended(number, end.unwrap_or(End::Interrupted), ctx);
+                this.ended(number, end.unwrap_or(Disposition::Interrupted), ctx);
             }));
         }
         self.top_up();
@@ -185,7 +185,7 @@ impl Consumer {
     fn top_up(&mut self) {
         let Some(source) = self.source.as_ref().filter(|_| matches!(self.phase, Phase::Taking)) else { return };
         let room = (self.size.cpu + self.size.io) * (1 + BUFFER_PER_SLOT);
-        let held = self.desk.num_active() + self.desk.num_parked().saturating_sub(MAX_PARKED) + self.credits;
+        let held = self.dispatch.num_active() + self.dispatch.num_parked().saturating_sub(MAX_PARKED) + self.credits;
         let more = room.saturating_sub(held);
         if more > 0 {
             self.credits += more;
@@ -193,22 +193,22 @@ impl Consumer {
         }
     }
 
-    fn ended(&mut self, number: Number, end: End, ctx: &mut Context<Self>) {
+    fn ended(&mut self, number: Number, end: Disposition, ctx: &mut Context<Self>) {
         let delay = match end {
-            End::Finished => {
-                if let (Some(tag), Some(source)) = (self.desk.take(number), &self.source) {
+            Disposition::Finished => {
+                if let (Some(tag), Some(source)) = (self.dispatch.take(number), &self.source) {
                     source.finished(tag);
                 }
                 None
             }
             // Stopped for its job's sake, but the end of the job is not known yet: look again.
-            End::Parked | End::Interrupted => Some(PARKED_DELAY),
-            End::Paused => Some(Backoff::SPACE.jittered(self.desk.count_pause(number))),
-            End::Later(delay) => {
-                self.desk.count_pause(number);
+            Disposition::Parked | Disposition::Interrupted => Some(PARKED_DELAY),
+            Disposition::Paused => Some(Backoff::SPACE.jittered(self.dispatch.count_pause(number))),
+            Disposition::Later(delay) => {
+                self.dispatch.count_pause(number);
                 Some(delay)
             }
-            End::Retry { attempts } => Some(Backoff::TASK.jittered(attempts)),
+            Disposition::Retry { attempts } => Some(Backoff::TASK.jittered(attempts)),
         };
         if let Some(delay) = delay {
             self.again(number, delay, ctx);
@@ -220,10 +220,10 @@ impl Consumer {
     fn again(&mut self, number: Number, delay: Duration, ctx: &mut Context<Self>) {
         match self.phase {
             Phase::Waiting | Phase::Taking => {
-                self.desk.park(number, Instant::now() + delay);
+                self.dispatch.park(number, Instant::now() + delay);
                 ctx.run_later(delay, |this, ctx| this.dispatch(ctx));
             }
-            Phase::Draining(_) | Phase::Leaving(_) | Phase::Left => drop(self.desk.take(number)),
+            Phase::Draining(_) | Phase::Leaving(_) | Phase::Left => drop(self.dispatch.take(number)),
         }
     }
 
@@ -234,7 +234,7 @@ impl Consumer {
         ctx.spawn(request.map(move |answer, this, ctx| match answer {
             Ok(Some(checkpoint)) => {
                 // What runs here sees the request when it is stopped; a job of which nothing runs ends here.
-                this.desk.stop(Some(&job_id));
+                this.dispatch.stop(Some(&job_id));
                 let workbench = this.ports.workbench.clone();
                 let ending = async move { workbench.end_cancelled(&checkpoint).await };
                 ctx.spawn(fut::wrap_future::<_, Self>(ending).map(move |ended, _, _| log_cancel(&job_id, ended)));
@@ -246,7 +246,7 @@ impl Consumer {
 
     fn drained_if_idle(&mut self) {
         if let Phase::Draining(waiting) = &mut self.phase
-            && self.desk.num_running() == 0
+            && self.dispatch.num_running() == 0
         {
             answer_all(waiting.drain(..));
         }
@@ -347,7 +347,7 @@ impl Handler<Drain> for Consumer {
         let (reply, drained) = oneshot::channel();
         match &mut self.phase {
             Phase::Waiting | Phase::Taking => {
-                self.desk.drop_waiting();
+                self.dispatch.drop_waiting();
                 self.phase = Phase::Draining(vec![reply]);
             }
             Phase::Draining(waiting) => waiting.push(reply),
@@ -362,7 +362,7 @@ impl Handler<StopRunning> for Consumer {
     type Result = ();
 
     fn handle(&mut self, _: StopRunning, _: &mut Self::Context) {
-        self.desk.stop(None);
+        self.dispatch.stop(None);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::job::JobId;
 use crate::exit::{ExitGuard, stop_with};
 use crate::tasks::Workbench;
 use crate::trace::{self, TraceParent};
-use crate::work::{End, RunWork};
+use crate::work::{Disposition, Execute};
 
 /// Work that was stopped may take this long to give its lease back and to end a cancelled job; then it is dropped.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -39,10 +39,10 @@ impl Actor for Encoder {
     }
 }
 
-impl Handler<RunWork> for Encoder {
-    type Result = ResponseActFuture<Self, End>;
+impl Handler<Execute> for Encoder {
+    type Result = ResponseActFuture<Self, Disposition>;
 
-    fn handle(&mut self, asked: RunWork, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, asked: Execute, _: &mut Self::Context) -> Self::Result {
         let workbench = self.workbench.clone();
         // Runs inside the actor, so that a panic in it ends the actor and nothing else.
         let (span, context) = (span(&asked), TraceParent::of(&asked.delivery.headers));
@@ -52,7 +52,7 @@ impl Handler<RunWork> for Encoder {
 }
 
 /// What every line of the log about this work has.
-fn span(asked: &RunWork) -> tracing::Span {
+fn span(asked: &Execute) -> tracing::Span {
     let span = tracing::info_span!(
         "task",
         job_id = tracing::field::Empty,
@@ -71,7 +71,7 @@ fn span(asked: &RunWork) -> tracing::Span {
     span
 }
 
-async fn run(workbench: &Workbench, asked: &RunWork) -> End {
+async fn run(workbench: &Workbench, asked: &Execute) -> Disposition {
     let grace = async {
         asked.stop.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;
@@ -79,6 +79,6 @@ async fn run(workbench: &Workbench, asked: &RunWork) -> End {
     tokio::select! {
         biased;
         end = workbench.run(asked) => end,
-        () = grace => End::Interrupted,
+        () = grace => Disposition::Interrupted,
     }
 }

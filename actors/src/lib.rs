@@ -1,6 +1,5 @@
 //! What the worker decides: the domain, the ports and the actors. No I/O library in this package.
 
-pub mod board;
 pub mod capability;
 pub mod checkpointer;
 pub mod consumer;
@@ -8,6 +7,7 @@ pub mod domain;
 pub mod encoder;
 pub mod exit;
 pub mod gpu;
+pub mod in_flight;
 pub mod link;
 pub mod metrics;
 pub mod pool;

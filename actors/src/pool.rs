@@ -17,7 +17,7 @@ use crate::exit::{ChildExited, Exit, ExitGuard, Restarts, stop_with};
 use crate::metrics as names;
 use crate::status::StatusCell;
 use crate::tasks::Workbench;
-use crate::work::{Class, End, PoolSize, RunWork};
+use crate::work::{Class, Disposition, Execute, PoolSize};
 
 /// The actor.
 pub struct EncoderPool {
@@ -40,16 +40,16 @@ struct Slot {
 
 enum SlotState {
     /// Waits for work.
-    Idle(Recipient<RunWork>),
+    Idle(Recipient<Execute>),
     /// Works.
-    Busy(Recipient<RunWork>),
+    Busy(Recipient<Execute>),
     /// Its encoder died; a new one is on its way.
     Dead,
 }
 
 struct Pending {
-    asked: RunWork,
-    reply: oneshot::Sender<End>,
+    asked: Execute,
+    reply: oneshot::Sender<Disposition>,
 }
 
 /// Time to start a new encoder.
@@ -106,7 +106,7 @@ impl EncoderPool {
         self.show_busy();
     }
 
-    fn take_idle(&mut self, class: Class) -> Option<(usize, Recipient<RunWork>)> {
+    fn take_idle(&mut self, class: Class) -> Option<(usize, Recipient<Execute>)> {
         let of_class = |(_, slot): &(usize, &mut Slot)| slot.class == class;
         self.slots.iter_mut().enumerate().filter(of_class).find_map(|(index, slot)| match &slot.state {
             SlotState::Idle(encoder) => {
@@ -118,7 +118,7 @@ impl EncoderPool {
         })
     }
 
-    fn start(&mut self, slot: usize, encoder: Recipient<RunWork>, pending: Pending, ctx: &mut Context<Self>) {
+    fn start(&mut self, slot: usize, encoder: Recipient<Execute>, pending: Pending, ctx: &mut Context<Self>) {
         let answer = encoder.send(pending.asked.clone());
         ctx.spawn(fut::wrap_future::<_, Self>(answer).map(move |end, this, ctx| match end {
             Ok(end) => this.ended(slot, pending, end, ctx),
@@ -126,7 +126,7 @@ impl EncoderPool {
         }));
     }
 
-    fn ended(&mut self, slot: usize, pending: Pending, end: End, ctx: &mut Context<Self>) {
+    fn ended(&mut self, slot: usize, pending: Pending, end: Disposition, ctx: &mut Context<Self>) {
         if let Some(key) = pending.asked.work.key() {
             self.running.remove(&key);
         }
@@ -178,20 +178,20 @@ impl Actor for EncoderPool {
     }
 }
 
-impl Handler<RunWork> for EncoderPool {
-    type Result = ResponseActFuture<Self, End>;
+impl Handler<Execute> for EncoderPool {
+    type Result = ResponseActFuture<Self, Disposition>;
 
-    fn handle(&mut self, asked: RunWork, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, asked: Execute, ctx: &mut Self::Context) -> Self::Result {
         if let Some(key) = asked.work.key()
             && !self.running.insert(key)
         {
-            return Box::pin(fut::ready(End::Parked));
+            return Box::pin(fut::ready(Disposition::Parked));
         }
         let (reply, end) = oneshot::channel();
         self.waiting.push_back(Pending { asked, reply });
         self.assign(ctx);
         // The sender leaves this actor only with an answer or with the actor.
-        Box::pin(async move { end.await.unwrap_or(End::Interrupted) }.into_actor(self))
+        Box::pin(async move { end.await.unwrap_or(Disposition::Interrupted) }.into_actor(self))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tells the Transcoding Service: how far jobs are, once a second and dropped when the service is slow; and how they
 //! ended, at least once, through the outbox, however long the service is away. Never slows an encode: it reads the
-//! [`Board`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
+//! [`InFlight`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
 //! failed and was opened again has another life, which is told by [`crate::domain::checkpoint::Checkpoint::life`].
 
 mod memory;
@@ -16,13 +16,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::JobProgress;
 use crate::domain::backoff::Backoff;
 use crate::domain::checkpoint::Advance;
 use crate::domain::failure::Failure;
 use crate::domain::job::JobId;
 use crate::domain::progress::Report;
 use crate::exit::{ExitGuard, stop_with};
+use crate::in_flight::JobProgress;
 use crate::metrics as names;
 pub use memory::Memory;
 use memory::Seen;
@@ -84,7 +84,7 @@ impl Reporter {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        for (job, known) in self.ports.memory.of(self.ports.board.jobs()) {
+        for (job, known) in self.ports.memory.of(self.ports.in_flight.jobs()) {
             if self.sending.insert(job.job_id.clone()) {
                 self.report(job, known, ctx);
             }
@@ -145,10 +145,10 @@ impl Reporter {
                     Ok(Ok(reports)) => this.deliver(reports, ctx),
                     Ok(Err(failure)) => {
                         tracing::error!(%failure, "outbox cannot be read, last reports wait in it");
-                        this.settle(Vec::new(), 0, ctx);
+                        this.pin(Vec::new(), 0, ctx);
                     }
                     // The checkpointer has said that the store is away.
-                    Err(_) => this.settle(Vec::new(), 0, ctx),
+                    Err(_) => this.pin(Vec::new(), 0, ctx),
                 }));
             }
             OutboxLook::Running | OutboxLook::RunningThenAgain => self.look = OutboxLook::RunningThenAgain,
@@ -173,11 +173,11 @@ impl Reporter {
         }
         let delivery = outbox::deliver(self.ports.clone(), due);
         ctx.spawn(
-            fut::wrap_future::<_, Self>(delivery).map(move |settled, this, ctx| this.settle(settled, held_back, ctx)),
+            fut::wrap_future::<_, Self>(delivery).map(move |settled, this, ctx| this.pin(settled, held_back, ctx)),
         );
     }
 
-    fn settle(&mut self, settled: Vec<(JobId, Settled)>, held_back: usize, ctx: &mut Context<Self>) {
+    fn pin(&mut self, settled: Vec<(JobId, Settled)>, held_back: usize, ctx: &mut Context<Self>) {
         for (job_id, settled) in settled {
             self.sending.remove(&job_id);
             match settled {
@@ -207,8 +207,8 @@ impl Reporter {
 
     /// Looks at the outbox when a job ended here.
     fn follow_ends(&self, ctx: &mut Context<Self>) {
-        let board = self.ports.board.clone();
-        let ended = fut::wrap_future::<_, Self>(async move { board.wait_for_end().await });
+        let in_flight = self.ports.in_flight.clone();
+        let ended = fut::wrap_future::<_, Self>(async move { in_flight.wait_for_end().await });
         ctx.spawn(ended.map(|(), this, ctx| {
             this.flush(ctx);
             this.follow_ends(ctx);

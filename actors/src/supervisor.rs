@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The children reach one another only through [`Link`](crate::link::Link)s, which lead to whoever lives. The state that
-//! outlives a child is in the store, in the log of the broker, and on the [`Board`].
+//! outlives a child is in the store, in the log of the broker, and on the [`InFlight`].
 
 mod handle;
 mod messages;
@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 pub use handle::{Adapters, Ended, Settings, WorkerHandle};
 use messages::{BeginDrain, EndNow};
 
-use crate::board::Board;
 use crate::capability::{Ability, Capability, CapabilityPorts};
 use crate::checkpointer::{CallStore, Checkpointer, PatientStore};
 use crate::consumer::{Consumer, ConsumerPorts, Drain, Leave, ReadGpu, StopRunning, TakeWork};
@@ -35,6 +34,7 @@ use crate::domain::failure::Failure;
 use crate::encoder::STOP_GRACE;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts};
 use crate::gpu::Gpu;
+use crate::in_flight::InFlight;
 use crate::link::Socket;
 use crate::metrics as names;
 use crate::pool::EncoderPool;
@@ -43,7 +43,7 @@ use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
 use crate::status::StatusCell;
 use crate::tasks::{EarlyCancels, FullStorage, PatientPublisher, Plans, TaskSettings, Workbench};
 use crate::versions::OwnVersions;
-use crate::work::RunWork;
+use crate::work::Execute;
 
 /// How often the arbiter shows that it is not stuck.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ pub struct Supervisor {
 #[derive(Default)]
 struct Sockets {
     store: Socket<CallStore>,
-    run: Socket<RunWork>,
+    run: Socket<Execute>,
 }
 
 /// Time to start a child again.
@@ -141,7 +141,7 @@ impl Supervisor {
             stages: adapters.stages.clone(),
             publisher: Arc::new(PatientPublisher::new(adapters.publisher.clone(), settings.topics.clone())),
             clock: adapters.clock.clone(),
-            board: Board::default(),
+            in_flight: InFlight::default(),
             plans: Plans::default(),
             early_cancels: EarlyCancels::default(),
             full_storage: FullStorage::default(),
@@ -227,7 +227,7 @@ impl Supervisor {
             store: self.store.clone(),
             sink: self.adapters.sink.clone(),
             clock: self.adapters.clock.clone(),
-            board: self.workbench.board.clone(),
+            in_flight: self.workbench.in_flight.clone(),
             memory: self.memory.clone(),
             worker: self.settings.worker.clone(),
         }

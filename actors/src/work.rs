@@ -63,8 +63,8 @@ impl PoolSize {
 
 /// Work on one delivery, for the pool. May be asked twice: handlers are idempotent.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "End")]
-pub struct RunWork {
+#[rtype(result = "Disposition")]
+pub struct Execute {
     /// The record as it came.
     pub delivery: Arc<Delivery>,
     /// What it asks for.
@@ -77,7 +77,7 @@ pub struct RunWork {
 
 /// How work on a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum Disposition {
     /// Everything that follows is durable: the offset counts as finished.
     Finished,
     /// Another worker has the lease: look again in a moment.

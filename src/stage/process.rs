@@ -19,7 +19,7 @@ use super::exit::{self, ExitCount, Reason};
 use super::gauge::Gauge;
 use super::lines::Lines;
 use super::protocol::{Order, Stage, StageEvent};
-use super::stop::Ladder;
+use super::stop::StopSequence;
 use super::watchdog::Movement;
 use log::StageLog;
 
@@ -80,7 +80,7 @@ impl StageProcess {
         let end = run.follow(spec, stop).await?;
         // The child's standard input is closed by now: the first step of the ladder.
         let Run { mut log, mut stderr, movement, .. } = run;
-        let ladder = if matches!(end, End::Stopped) { Ladder::QUICK } else { Ladder::PATIENT };
+        let ladder = if matches!(end, End::Stopped) { StopSequence::QUICK } else { StopSequence::PATIENT };
         let status = ladder.stop(&mut child).await;
         log.drain(&mut stderr).await;
         let at = movement.media_seconds();

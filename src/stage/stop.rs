@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 /// How long each step may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ladder {
+pub(super) struct StopSequence {
     /// From the end of standard input to SIGTERM.
     pub(super) end_of_input: Duration,
     /// From SIGTERM to SIGKILL.
@@ -19,7 +19,7 @@ pub(super) struct Ladder {
 /// A process cannot refuse SIGKILL, but the kernel may hold it in a driver.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Ladder {
+impl StopSequence {
     /// The worker has time: the stage has told its result, or hangs anyway.
     pub(super) const PATIENT: Self = Self { end_of_input: Duration::from_secs(2), terminate: Duration::from_secs(2) };
     /// Somebody waits for the end: shutdown or cancel.

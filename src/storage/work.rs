@@ -24,7 +24,7 @@ impl WorkStorage for Storage {
         Box::pin(async move { Storage::identify(&storage, &uri).await })
     }
 
-    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
+    fn pin(&self, job_id: JobId, families: Families) -> Answer<Families> {
         let storage = self.clone();
         Box::pin(async move {
             let name = format!("{job_id}/families.json");

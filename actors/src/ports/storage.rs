@@ -15,7 +15,7 @@ pub trait WorkStorage: Send + Sync {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity>;
     /// Keeps the devices that the plans of a job may use, if none are kept, and returns those in force: the first. So
     /// its input gives the same plan however often it is cut, and whoever has a device then.
-    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families>;
+    fn pin(&self, job_id: JobId, families: Families) -> Answer<Families>;
     /// The plan of a job, if it is there.
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>>;
     /// The parts that lie in the work storage, by their records: what is needed where the store was emptied.

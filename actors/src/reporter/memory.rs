@@ -1,12 +1,12 @@
 //! What the reporter saw of each job. A store that comes back empty must not make a job go back in the eyes of the
-//! service, nor may the panic of a reporter: like the board, the memory outlives it.
+//! service, nor may the panic of a reporter: like the in-flight progress, the memory outlives it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::board::JobProgress;
 use crate::domain::checkpoint::{Checkpoint, JobStatus};
 use crate::domain::job::JobId;
+use crate::in_flight::JobProgress;
 
 /// Jobs that are remembered though nothing of them runs here.
 const MAX_SEEN: usize = 1024;
@@ -104,47 +104,47 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::Board;
     use crate::domain::checkpoint::Timestamp;
     use crate::domain::plan::testing::plan_of;
     use crate::domain::unit::UnitId;
+    use crate::in_flight::InFlight;
 
-    fn known(memory: &Memory, board: &Board) -> Vec<(JobStatus, f64)> {
-        memory.of(board.jobs()).into_iter().map(|(_, seen)| (seen.status, seen.percent)).collect()
+    fn known(memory: &Memory, in_flight: &InFlight) -> Vec<(JobStatus, f64)> {
+        memory.of(in_flight.jobs()).into_iter().map(|(_, seen)| (seen.status, seen.percent)).collect()
     }
 
     #[test]
     fn what_runs_here_says_the_least_that_a_job_can_be() {
-        let (memory, board) = (Memory::default(), Board::default());
+        let (memory, in_flight) = (Memory::default(), InFlight::default());
         let plan = Arc::new(plan_of(1, 4, false));
         // As in a store that came back empty.
         let queued = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Timestamp::default());
-        let split = board.split(&queued);
-        assert_eq!(known(&memory, &board), [(JobStatus::Queued, 0.0)]);
+        let split = in_flight.split(&queued);
+        assert_eq!(known(&memory, &in_flight), [(JobStatus::Queued, 0.0)]);
         drop(split);
-        let chunk = board.unit(&plan, UnitId::Chunk(0), &queued);
-        assert_eq!(known(&memory, &board), [(JobStatus::Encoding, 1.0)]);
-        let assembly = board.assembly(&plan, &queued);
-        assert_eq!(known(&memory, &board), [(JobStatus::Assembling, 98.0)]);
+        let chunk = in_flight.unit(&plan, UnitId::Chunk(0), &queued);
+        assert_eq!(known(&memory, &in_flight), [(JobStatus::Encoding, 1.0)]);
+        let assembly = in_flight.assembly(&plan, &queued);
+        assert_eq!(known(&memory, &in_flight), [(JobStatus::Assembling, 98.0)]);
         drop((chunk, assembly));
     }
 
     #[test]
     fn what_was_seen_of_a_job_counts_until_this_life_of_it_ends() {
-        let (memory, board) = (Memory::default(), Board::default());
+        let (memory, in_flight) = (Memory::default(), InFlight::default());
         let plan = plan_of(1, 4, false);
         let mut checkpoint = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Timestamp::default());
-        let _split = board.split(&checkpoint);
+        let _split = in_flight.split(&checkpoint);
         checkpoint.status = JobStatus::Encoding;
         checkpoint.progress = 50.0;
         memory.note(&checkpoint);
         // The next reporter has a clone.
         let memory = memory.clone();
-        assert_eq!(known(&memory, &board), [(JobStatus::Encoding, 50.0)]);
+        assert_eq!(known(&memory, &in_flight), [(JobStatus::Encoding, 50.0)]);
         memory.note_end(&checkpoint.job_id, 7);
-        assert_eq!(known(&memory, &board), []);
+        assert_eq!(known(&memory, &in_flight), []);
         checkpoint.life = 8;
-        let _anew = board.split(&checkpoint);
-        assert_eq!(known(&memory, &board), [(JobStatus::Queued, 0.0)]);
+        let _anew = in_flight.split(&checkpoint);
+        assert_eq!(known(&memory, &in_flight), [(JobStatus::Queued, 0.0)]);
     }
 }

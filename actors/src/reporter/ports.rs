@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::memory::Memory;
-use crate::board::Board;
+use crate::in_flight::InFlight;
 use crate::ports::{Clock, StatusSink, Store};
 
 /// What the reporter is connected to.
@@ -16,7 +16,7 @@ pub struct ReporterPorts {
     /// Time stamps.
     pub clock: Arc<dyn Clock>,
     /// What runs here.
-    pub board: Board,
+    pub in_flight: InFlight,
     /// What the reporters before it saw.
     pub memory: Memory,
     /// Name of this worker.

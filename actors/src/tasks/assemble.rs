@@ -5,31 +5,36 @@ use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::family::{is_for_cpu, to_make_again};
-use super::situation::Situation;
+use super::job_state::JobState;
 use super::{Step, Workbench};
-use crate::board::AFTER_ENCODE;
 use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
 use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
+use crate::in_flight::AFTER_ENCODE;
 use crate::ports::{AssembleOutcome, AssembleRequest};
-use crate::work::RunWork;
+use crate::work::Execute;
 
 impl Workbench {
-    pub(super) async fn assemble(&self, asked: &RunWork, task: &Task, attempt: &mut Attempt) -> Result<Step, Failure> {
-        let (checkpoint, plan) = match self.situation(task).await? {
-            Situation::Ended => {
+    pub(super) async fn assemble(
+        &self,
+        execute: &Execute,
+        task: &Task,
+        attempt: &mut Attempt,
+    ) -> Result<Step, Failure> {
+        let (checkpoint, plan) = match self.job_state(task).await? {
+            JobState::Ended => {
                 // Whoever ended the job may have died before it removed the work.
                 self.clear(task.job_id()).await;
                 return Ok(Step::Nothing);
             }
-            Situation::Stale => return Ok(Step::Nothing),
-            Situation::Cancelled(checkpoint) => {
+            JobState::Stale => return Ok(Step::Nothing),
+            JobState::Cancelled(checkpoint) => {
                 self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
                 return Ok(Step::Done);
             }
-            Situation::Live(checkpoint, plan) => (checkpoint, plan),
+            JobState::Live(checkpoint, plan) => (checkpoint, plan),
         };
         let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
         let Some(parts) = self.all_parts(&plan).await? else {
@@ -44,10 +49,10 @@ impl Workbench {
         }
         self.begin(task.job_id(), task.key(), attempt).await?;
         self.enter_assembly(&checkpoint).await?;
-        let entry = self.board.assembly(&plan, &checkpoint);
+        let entry = self.in_flight.assembly(&plan, &checkpoint);
         let on_cpu = is_for_cpu(&plan, parts.values());
         let request = AssembleRequest { plan: plan.clone(), parts };
-        let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &asked.stop).await;
+        let outcome = self.run_stage(task.job_id(), &lease, request, entry.on_progress(), &execute.stop).await;
         let step = match outcome {
             Ok(outcome) => self.after_assembly(&checkpoint, &plan, outcome, on_cpu).await,
             Err(failure) => Err(failure),

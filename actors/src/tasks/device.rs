@@ -18,9 +18,8 @@ use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::lease::Lease;
-use super::settle::{Maker, settle};
+use super::pin::{Maker, pin};
 use super::{Step, Workbench, tally};
-use crate::board::Entry;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::failure::{DeviceFault, Failure, FailureClass};
 use crate::domain::job::{GpuMode, JobId, JobSpec, VideoCodec};
@@ -28,8 +27,9 @@ use crate::domain::plan::{EncoderVersions, Families, PinnedPlan, Plan};
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
 use crate::gpu::{Session, Taken, count_fallback};
+use crate::in_flight::Entry;
 use crate::ports::{UnitOutcome, UnitRequest};
-use crate::work::RunWork;
+use crate::work::Execute;
 
 /// Where a unit is made.
 pub(super) enum Place {
@@ -103,7 +103,7 @@ impl Workbench {
     #[allow(clippy::too_many_arguments)] // What the attempt consists of.
     pub(super) async fn run_unit(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         plan: &Arc<PinnedPlan>,
         unit: UnitId,
         place: Place,
@@ -119,13 +119,13 @@ impl Workbench {
             Place::Device(_) if !required && self.is_last(attempt) && attempt.is_again() => None,
             Place::Device(session) => Some(session),
             Place::Planned => {
-                let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+                let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &execute.stop).await;
                 return outcome.map(Some);
             }
             Place::Cpu | Place::Later(_) | Place::Elsewhere { .. } => None,
         };
         if let Some(session) = session {
-            let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &asked.stop).await;
+            let outcome = self.run_stage(job_id, lease, request(false), entry.on_progress(), &execute.stop).await;
             drop(session);
             if let Some(outcome) = self.after_device(plan, unit, entry, attempt, outcome) {
                 return outcome.map(Some);
@@ -134,7 +134,7 @@ impl Workbench {
         if !self.versions.get().cover(&plan.needs(unit, true)) {
             return Ok(None);
         }
-        self.run_stage(job_id, lease, request(true), entry.on_progress(), &asked.stop).await.map(Some)
+        self.run_stage(job_id, lease, request(true), entry.on_progress(), &execute.stop).await.map(Some)
     }
 
     /// What came of a device; `None` where the CPU has to do it.
@@ -182,7 +182,7 @@ impl Workbench {
         // What this worker has it may not have announced yet.
         let own = Maker { versions: self.versions.get(), offers: self.gpu.offers() };
         let others: Vec<Maker> = self.others().await?.iter().map(Maker::from).collect();
-        let families = settle(job, &own, &others);
+        let families = pin(job, &own, &others);
         let is_missing = |codec: &VideoCodec| !families.offers.iter().any(|offer| offer.codec == *codec);
         let missing = job.outputs.iter().map(|output| output.video.codec).find(is_missing);
         if let (GpuMode::Require, Some(codec)) = (job.gpu, missing) {

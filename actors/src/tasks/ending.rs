@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Workbench, tally};
-use crate::board::media_length;
 use crate::domain::backoff::Backoff;
 use crate::domain::checkpoint::{Advance, Checkpoint, Outcome};
 use crate::domain::failure::Failure;
 use crate::domain::job::JobId;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::progress::Report;
+use crate::in_flight::media_length;
 
 /// Tries to remove the work of a job; what is left is only disk space, which the operator's clean-up takes.
 const REMOVE_TRIES: u32 = 3;
@@ -32,7 +32,7 @@ impl Workbench {
             tally::job(&outcome, checkpoint.created_at, now);
             tracing::info!(%job_id, outcome = outcome.status().as_str(), "job ended");
         }
-        self.board.job_ended();
+        self.in_flight.job_ended();
         self.clear(job_id).await;
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Workbench {
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
-    /// Ends a job that somebody asked to cancel.
+    /// Ends a job that somebody execute to cancel.
     ///
     /// # Errors
     /// As the store.

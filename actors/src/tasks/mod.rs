@@ -1,17 +1,17 @@
 //! What is done with a piece of work, as plain async functions over the ports: no actor, so that each can be tested alone.
 //!
 //! Every function here may run twice, anywhere, at any time. The order inside each of them is what makes that safe:
-//! durable output, then checkpoint, then successors acknowledged, and only then [`End::Finished`].
+//! durable output, then checkpoint, then successors acknowledged, and only then [`Disposition::Finished`].
 //!
 //! * `split`: a job message, to its plan and the first tasks
 //! * `unit`: a chunk or the audio track, to its part and what follows
 //! * `device`: where a chunk is encoded, by a device or by the CPU, and what waits for a GPU
 //! * `family`: parts of a rendition that must be of one encoder family and are not
 //! * `assemble`: the parts, to the outputs
-//! * `recut`: the input is cut again for a source that was lost
+//! * `resplit`: the input is cut again for a source that was lost
 //! * `refuse`: what is not work, to the dead letters
-//! * `settle`: what the plans of a job are made with; `versions`: units that need another version of an encoder than this worker has
-//! * `situation`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
+//! * `pin`: what the plans of a job are made with; `versions`: units that need another version of an encoder than this worker has
+//! * `job_state`: what a task finds: its checkpoint and plan, rebuilt where the store was emptied
 //! * `policy`: failures, by their class; `attempt`: the one that runs
 //! * `ending`: the end of a job; `early`: one that is cancelled before it comes;
 //!   `full`: what is said of a full storage; `lease`: work is not done twice; `plans`: a small cache; `tally`: metrics
@@ -23,14 +23,14 @@ mod early;
 mod ending;
 mod family;
 mod full;
+mod job_state;
 mod lease;
+mod pin;
 mod plans;
 mod policy;
 mod publisher;
-mod recut;
 mod refuse;
-mod settle;
-mod situation;
+mod resplit;
 mod split;
 mod tally;
 mod unit;
@@ -46,7 +46,6 @@ pub use full::FullStorage;
 pub use plans::Plans;
 pub use publisher::PatientPublisher;
 
-use crate::board::Board;
 use crate::domain::checkpoint::Timestamp;
 use crate::domain::failure::Failure;
 use crate::domain::plan::{PinnedPlan, Plan};
@@ -54,9 +53,10 @@ use crate::domain::record::{Publication, Queue, TopicNames};
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
 use crate::gpu::Gpu;
+use crate::in_flight::InFlight;
 use crate::ports::{Clock, StageRunner, Store, TaskPublisher, WorkStorage};
 use crate::versions::OwnVersions;
-use crate::work::{End, RunWork, Work};
+use crate::work::{Disposition, Execute, Work};
 
 use attempt::Attempt;
 use tally::Outcome as TaskOutcome;
@@ -90,7 +90,7 @@ pub struct Workbench {
     /// Time stamps.
     pub clock: Arc<dyn Clock>,
     /// What runs here, for the reporter.
-    pub board: Board,
+    pub in_flight: InFlight,
     /// Plans that were read lately.
     pub plans: Plans,
     /// Cancellations of jobs that nobody has seen yet.
@@ -124,34 +124,34 @@ enum Step {
 
 impl Workbench {
     /// Works on a delivery to its end. Never fails: what goes wrong is dealt with by its class.
-    pub async fn run(&self, asked: &RunWork) -> End {
+    pub async fn run(&self, execute: &Execute) -> Disposition {
         let began = Instant::now();
         let mut attempt = Attempt::default();
-        let result = self.step(asked, &mut attempt).await;
+        let result = self.step(execute, &mut attempt).await;
         let (end, outcome) = match result {
-            Ok(Step::Done) => (End::Finished, TaskOutcome::Done),
-            Ok(Step::Nothing) => (End::Finished, TaskOutcome::Nothing),
-            Ok(Step::Parked) => (End::Parked, TaskOutcome::Parked),
-            Ok(Step::Waits) => (End::Paused, TaskOutcome::Parked),
-            Ok(Step::Later(delay)) => (End::Later(delay), TaskOutcome::Parked),
-            Ok(Step::Left) => (End::Finished, TaskOutcome::Left),
-            Err(failure) => self.after_failure(asked, attempt, failure).await,
+            Ok(Step::Done) => (Disposition::Finished, TaskOutcome::Done),
+            Ok(Step::Nothing) => (Disposition::Finished, TaskOutcome::Nothing),
+            Ok(Step::Parked) => (Disposition::Parked, TaskOutcome::Parked),
+            Ok(Step::Waits) => (Disposition::Paused, TaskOutcome::Parked),
+            Ok(Step::Later(delay)) => (Disposition::Later(delay), TaskOutcome::Parked),
+            Ok(Step::Left) => (Disposition::Finished, TaskOutcome::Left),
+            Err(failure) => self.after_failure(execute, attempt, failure).await,
         };
-        tally::task(asked.work.stage(), outcome, began.elapsed());
+        tally::task(execute.work.stage(), outcome, began.elapsed());
         end
     }
 
-    async fn step(&self, asked: &RunWork, attempt: &mut Attempt) -> Result<Step, Failure> {
-        if asked.stop.is_cancelled() {
+    async fn step(&self, execute: &Execute, attempt: &mut Attempt) -> Result<Step, Failure> {
+        if execute.stop.is_cancelled() {
             return Err(Failure::interrupted("the work was stopped before it began"));
         }
-        match &asked.work {
-            Work::Job(job) => self.split(asked, job, attempt).await,
+        match &execute.work {
+            Work::Job(job) => self.split(execute, job, attempt).await,
             Work::Task(task) => match task.unit() {
-                Some(unit) => self.unit(asked, task, unit, attempt).await,
-                None => self.assemble(asked, task, attempt).await,
+                Some(unit) => self.unit(execute, task, unit, attempt).await,
+                None => self.assemble(execute, task, attempt).await,
             },
-            Work::Refused(refusal) => self.refuse(asked, refusal).await,
+            Work::Refused(refusal) => self.refuse(execute, refusal).await,
         }
     }
 

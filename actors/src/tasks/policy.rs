@@ -12,7 +12,7 @@ use super::tally::{self, Outcome as TaskOutcome};
 use crate::domain::checkpoint::{Checkpoint, Outcome};
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::job::{JobId, JobSpec};
-use crate::work::{End, RunWork, Work};
+use crate::work::{Disposition, Execute, Work};
 
 impl Workbench {
     /// Counts the attempt that begins now, before anything can crash.
@@ -39,22 +39,27 @@ impl Workbench {
     /// Deals with a failed attempt.
     pub(super) async fn after_failure(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         attempt: Attempt,
         failure: Failure,
-    ) -> (End, TaskOutcome) {
+    ) -> (Disposition, TaskOutcome) {
         tally::failure(&failure);
         match failure.class {
-            FailureClass::Interrupted => self.after_interruption(asked, attempt, &failure).await,
-            FailureClass::Permanent => self.fail(asked, attempt.counted.unwrap_or(0), failure).await,
-            FailureClass::Retryable | FailureClass::Device => self.try_again(asked, attempt, failure).await,
+            FailureClass::Interrupted => self.after_interruption(execute, attempt, &failure).await,
+            FailureClass::Permanent => self.fail(execute, attempt.counted.unwrap_or(0), failure).await,
+            FailureClass::Retryable | FailureClass::Device => self.try_again(execute, attempt, failure).await,
         }
     }
 
-    async fn after_interruption(&self, asked: &RunWork, attempt: Attempt, failure: &Failure) -> (End, TaskOutcome) {
-        let interrupted = (End::Interrupted, TaskOutcome::Interrupted);
-        let Some(job_id) = asked.work.job_id() else { return interrupted };
-        let checkpoint = match self.own_checkpoint(&asked.work).await {
+    async fn after_interruption(
+        &self,
+        execute: &Execute,
+        attempt: Attempt,
+        failure: &Failure,
+    ) -> (Disposition, TaskOutcome) {
+        let interrupted = (Disposition::Interrupted, TaskOutcome::Interrupted);
+        let Some(job_id) = execute.work.job_id() else { return interrupted };
+        let checkpoint = match self.own_checkpoint(&execute.work).await {
             Ok(checkpoint) => checkpoint,
             Err(failure) => {
                 tracing::warn!(%job_id, %failure, "checkpoint of interrupted work cannot be read");
@@ -64,20 +69,20 @@ impl Workbench {
         match checkpoint {
             Some(ended) if ended.status.is_terminal() => {
                 self.clear(job_id).await;
-                (End::Finished, TaskOutcome::Cancelled)
+                (Disposition::Finished, TaskOutcome::Cancelled)
             }
             Some(cancelled) if cancelled.cancel_requested => match self.end_cancelled(&cancelled).await {
-                Ok(()) => (End::Finished, TaskOutcome::Cancelled),
+                Ok(()) => (Disposition::Finished, TaskOutcome::Cancelled),
                 Err(failure) => {
                     tracing::warn!(%job_id, %failure, "cancelled job cannot be ended yet");
                     interrupted
                 }
             },
             // Neither this job nor this worker wanted it stopped.
-            Some(_) if !asked.stop.is_cancelled() => {
+            Some(_) if !execute.stop.is_cancelled() => {
                 self.give_attempt_back(job_id, &attempt).await;
                 self.full_storage.say(job_id, failure);
-                (End::Paused, TaskOutcome::Interrupted)
+                (Disposition::Paused, TaskOutcome::Interrupted)
             }
             Some(_) | None => {
                 self.give_attempt_back(job_id, &attempt).await;
@@ -99,38 +104,38 @@ impl Workbench {
         }
     }
 
-    async fn try_again(&self, asked: &RunWork, attempt: Attempt, failure: Failure) -> (End, TaskOutcome) {
-        let (Some(job_id), Some(key)) = (asked.work.job_id(), asked.work.key()) else {
-            return self.fail(asked, attempt.counted.unwrap_or(0), failure).await;
+    async fn try_again(&self, execute: &Execute, attempt: Attempt, failure: Failure) -> (Disposition, TaskOutcome) {
+        let (Some(job_id), Some(key)) = (execute.work.job_id(), execute.work.key()) else {
+            return self.fail(execute, attempt.counted.unwrap_or(0), failure).await;
         };
         let attempts = match attempt.counted {
             Some(attempts) => attempts,
             // It failed before the attempt was counted: it counts all the same, so that there is an end to it.
             None => match self.store.count_attempt(job_id.clone(), key.clone()).await {
                 Ok(attempts) => attempts,
-                Err(uncounted) => return self.fail(asked, 0, uncounted).await,
+                Err(uncounted) => return self.fail(execute, 0, uncounted).await,
             },
         };
         if attempts >= self.settings.max_attempts {
-            return self.fail(asked, attempts, failure).await;
+            return self.fail(execute, attempts, failure).await;
         }
         tracing::warn!(%job_id, task = key, class = %failure.class, attempts, %failure, "task failed, it is tried again");
-        (End::Retry { attempts }, TaskOutcome::Retried)
+        (Disposition::Retry { attempts }, TaskOutcome::Retried)
     }
 
     /// Ends the job as failed. What goes wrong here is logged and no more: the dead letter is the last resort, and a
     /// delivery that can neither be done nor be reported must not come back for ever.
-    async fn fail(&self, asked: &RunWork, attempts: u32, failure: Failure) -> (End, TaskOutcome) {
-        let job_id = asked.work.job_id();
+    async fn fail(&self, execute: &Execute, attempts: u32, failure: Failure) -> (Disposition, TaskOutcome) {
+        let job_id = execute.work.job_id();
         tracing::error!(job_id = job_id.map(JobId::as_str), class = %failure.class, attempts, %failure, "job failed");
-        let job = self.job_of(&asked.work).await;
-        if let Err(unsent) = self.publish_dead_letter(&asked.delivery, &failure, attempts, job.as_ref()).await {
+        let job = self.job_of(&execute.work).await;
+        if let Err(unsent) = self.publish_dead_letter(&execute.delivery, &failure, attempts, job.as_ref()).await {
             tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unsent, "dead letter was refused");
         }
-        if let Err(unended) = self.fail_job(&asked.work, failure).await {
+        if let Err(unended) = self.fail_job(&execute.work, failure).await {
             tracing::error!(job_id = job_id.map(JobId::as_str), failure = %unended, "job cannot be marked as failed");
         }
-        (End::Finished, TaskOutcome::Failed)
+        (Disposition::Finished, TaskOutcome::Failed)
     }
 
     /// The job of a task, for its dead letter: the work files go with the job, so it can only be sent back as a whole.

@@ -7,16 +7,16 @@ use crate::domain::dead_letter;
 use crate::domain::failure::Failure;
 use crate::domain::job::{JobId, JobSpec};
 use crate::domain::record::Delivery;
-use crate::work::{Refusal, RunWork};
+use crate::work::{Execute, Refusal};
 
 impl Workbench {
     /// Puts a record away that is neither a job nor a task.
-    pub(super) async fn refuse(&self, asked: &RunWork, refusal: &Refusal) -> Result<Step, Failure> {
+    pub(super) async fn refuse(&self, execute: &Execute, refusal: &Refusal) -> Result<Step, Failure> {
         let failure = Failure::permanent(refusal.reason.clone());
         tally::failure(&failure);
-        tracing::error!(job_id = refusal.job_id.as_ref().map(JobId::as_str), tag = ?asked.delivery.tag, %failure,
+        tracing::error!(job_id = refusal.job_id.as_ref().map(JobId::as_str), tag = ?execute.delivery.tag, %failure,
             "record is not work, it goes to the dead-letter topic");
-        self.publish_dead_letter(&asked.delivery, &failure, 0, None).await?;
+        self.publish_dead_letter(&execute.delivery, &failure, 0, None).await?;
         if let Some(job_id) = &refusal.job_id {
             self.fail_unknown(job_id, &refusal.content, failure).await?;
         }
@@ -32,13 +32,13 @@ impl Workbench {
     }
 
     /// Puts a job away whose id belongs to another one.
-    pub(super) async fn refuse_double(&self, asked: &RunWork, job_id: &JobId) -> Result<Step, Failure> {
+    pub(super) async fn refuse_double(&self, execute: &Execute, job_id: &JobId) -> Result<Step, Failure> {
         let failure = Failure::permanent(format!(
             "the job id {job_id} is in use by a job with other content; submit it under another id"
         ));
         tally::failure(&failure);
         tracing::error!(%job_id, %failure, "job goes to the dead-letter topic");
-        self.publish_dead_letter(&asked.delivery, &failure, 0, None).await?;
+        self.publish_dead_letter(&execute.delivery, &failure, 0, None).await?;
         Ok(Step::Done)
     }
 

@@ -9,19 +9,19 @@ use crate::domain::failure::Failure;
 use crate::domain::job::JobSpec;
 use crate::domain::plan::{PinnedPlan, SourceIdentity};
 use crate::ports::SplitRequest;
-use crate::work::RunWork;
+use crate::work::Execute;
 
 impl Workbench {
     pub(super) async fn split(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         job: &Arc<JobSpec>,
         attempt: &mut Attempt,
     ) -> Result<Step, Failure> {
         let content = job.content_digest();
         let checkpoint = self.store.open(job.job_id.clone(), content.clone(), self.now()).await?;
         if checkpoint.content != content {
-            return self.refuse_double(asked, &job.job_id).await;
+            return self.refuse_double(execute, &job.job_id).await;
         }
         if checkpoint.status.is_terminal() {
             self.clear(&job.job_id).await;
@@ -31,7 +31,7 @@ impl Workbench {
             self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
             return Ok(Step::Done);
         }
-        match self.plan_of(asked, job, &checkpoint, attempt).await? {
+        match self.plan_of(execute, job, &checkpoint, attempt).await? {
             Ok(plan) => self.start_chains(&plan).await,
             Err(step) => Ok(step),
         }
@@ -41,7 +41,7 @@ impl Workbench {
     /// worker that makes it, or a GPU.
     async fn plan_of(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         job: &Arc<JobSpec>,
         checkpoint: &Checkpoint,
         attempt: &mut Attempt,
@@ -56,10 +56,10 @@ impl Workbench {
         self.begin(&job.job_id, task, attempt).await?;
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
-        let families = self.work.settle(job.job_id.clone(), families).await?;
-        let entry = self.board.split(checkpoint);
+        let families = self.work.pin(job.job_id.clone(), families).await?;
+        let entry = self.in_flight.split(checkpoint);
         let request = SplitRequest { job: job.clone(), source, families };
-        let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &asked.stop).await;
+        let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &execute.stop).await;
         lease.release().await;
         Ok(Ok(outcome?))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::attempt::Attempt;
 use super::device::Place;
 use super::family::is_for_cpu;
-use super::situation::Situation;
+use super::job_state::JobState;
 use super::{Step, Workbench, tally};
 use crate::domain::checkpoint::{Checkpoint, Outcome, PartRecord};
 use crate::domain::failure::Failure;
@@ -13,28 +13,28 @@ use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
 use crate::ports::UnitOutcome;
-use crate::work::RunWork;
+use crate::work::Execute;
 
 impl Workbench {
     pub(super) async fn unit(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         task: &Task,
         unit: UnitId,
         attempt: &mut Attempt,
     ) -> Result<Step, Failure> {
-        let (checkpoint, plan) = match self.situation(task).await? {
-            Situation::Ended => {
+        let (checkpoint, plan) = match self.job_state(task).await? {
+            JobState::Ended => {
                 // Its part may have become durable after the work of the job was removed.
                 self.clear(task.job_id()).await;
                 return Ok(Step::Nothing);
             }
-            Situation::Stale => return Ok(Step::Nothing),
-            Situation::Cancelled(checkpoint) => {
+            JobState::Stale => return Ok(Step::Nothing),
+            JobState::Cancelled(checkpoint) => {
                 self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
                 return Ok(Step::Done);
             }
-            Situation::Live(checkpoint, plan) => (checkpoint, plan),
+            JobState::Live(checkpoint, plan) => (checkpoint, plan),
         };
         // The lease comes first: whoever has it sees what the one before has recorded.
         let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
@@ -53,7 +53,7 @@ impl Workbench {
             Place::Elsewhere { on_cpu, needed } => {
                 lease.release().await;
                 let task = if on_cpu { task.clone().by_cpu(true) } else { task.clone() };
-                return self.leave(asked.pauses, &checkpoint, &plan, task, &needed).await;
+                return self.leave(execute.pauses, &checkpoint, &plan, task, &needed).await;
             }
             place => place,
         };
@@ -61,8 +61,8 @@ impl Workbench {
         if attempt.is_again() {
             tally::wasted(&plan, unit, u64::MAX);
         }
-        let entry = self.board.unit(&plan, unit, &checkpoint);
-        let outcome = self.run_unit(asked, &plan, unit, place, &lease, &entry, attempt).await;
+        let entry = self.in_flight.unit(&plan, unit, &checkpoint);
+        let outcome = self.run_unit(execute, &plan, unit, place, &lease, &entry, attempt).await;
         let Some(outcome) = outcome.transpose() else {
             lease.release().await;
             return self.leave_to_cpu(&checkpoint, &plan, task, unit, attempt).await;
@@ -74,7 +74,7 @@ impl Workbench {
             Ok(UnitOutcome::Made(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
             Ok(UnitOutcome::SourceLost(how)) => {
                 lease.release().await;
-                return self.cut_again(asked, task, &plan, &how, attempt).await;
+                return self.resplit(execute, task, &plan, &how, attempt).await;
             }
             Err(failure) => Err(failure),
         };

@@ -97,7 +97,7 @@ impl Workbench {
     pub(super) async fn tell_wait(&self, seen: &Checkpoint, what: String) -> Result<(), Failure> {
         let step = Advance { waiting_for: Some(what), life: Some(seen.life), ..Advance::default() };
         self.store.advance(seen.job_id.clone(), step, self.now()).await?;
-        self.board.waits(seen);
+        self.in_flight.waits(seen);
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ pub const EFFECTS: [&str; 31] = [
     "pending",
     "delivered",
     "identify",
-    "settle",
+    "pin",
     "plan",
     "recorded_parts",
     "discard",
@@ -190,8 +190,8 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity> {
         self.call("identify", Way::Machine, |work| work.identify(uri))
     }
-    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
-        self.call("settle", Way::Machine, move |work| work.settle(job_id, families))
+    fn pin(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        self.call("pin", Way::Machine, move |work| work.pin(job_id, families))
     }
     fn plan(&self, job_id: JobId, fingerprint: Fingerprint) -> Answer<Option<Arc<PinnedPlan>>> {
         self.call("plan", Way::Machine, |work| work.plan(job_id, fingerprint))

@@ -285,8 +285,8 @@ impl WorkStorage for FakeStages {
         Box::pin(std::future::ready(answer))
     }
 
-    fn settle(&self, job_id: JobId, families: Families) -> Answer<Families> {
-        let first = self.lock().storage.settle(job_id, families);
+    fn pin(&self, job_id: JobId, families: Families) -> Answer<Families> {
+        let first = self.lock().storage.pin(job_id, families);
         Box::pin(std::future::ready(Ok(first)))
     }
 

@@ -105,13 +105,13 @@ async fn the_first_choice_of_devices_stays_until_the_job_is_removed() {
     let storage = open(directory.path());
     let job_id: JobId = "movie-42".parse().expect("an id");
     let device = Families::of_devices(vec![offer(EncoderFamily::Nvcodec)]);
-    let settle = |families: &Families| storage.settle(job_id.clone(), families.clone());
-    assert_eq!(settle(&device).await.expect("settled"), device);
-    assert_eq!(settle(&Families::default()).await.expect("settled"), device);
+    let pin = |families: &Families| storage.pin(job_id.clone(), families.clone());
+    assert_eq!(pin(&device).await.expect("settled"), device);
+    assert_eq!(pin(&Families::default()).await.expect("settled"), device);
     std::fs::write(directory.path().join("work/movie-42/families.json"), "half of a fi").expect("damaged");
-    assert_eq!(settle(&Families::default()).await.expect("settled"), Families::default());
+    assert_eq!(pin(&Families::default()).await.expect("settled"), Families::default());
     storage.remove(job_id.clone()).await.expect("removed");
-    assert_eq!(settle(&device).await.expect("settled"), device);
+    assert_eq!(pin(&device).await.expect("settled"), device);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ fn has_two_families(plan: &Plan, parts: &BTreeMap<UnitId, PartRecord>, rendition
 }
 
 impl Storage {
-    pub fn settle(&mut self, job_id: JobId, families: Families) -> Families {
+    pub fn pin(&mut self, job_id: JobId, families: Families) -> Families {
         self.families.entry(job_id).or_insert(families).clone()
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::Workbench;
 use super::family::is_for_cpu;
-use crate::board::encode_progress;
 use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
 use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;
@@ -14,14 +13,15 @@ use crate::domain::job::JobId;
 use crate::domain::plan::{PinnedPlan, Plan};
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
+use crate::in_flight::encode_progress;
 
 /// What a task finds.
-pub(super) enum Situation {
+pub(super) enum JobState {
     /// Its job has ended: the rest of its work can go.
     Ended,
     /// Its job follows another plan, or has another life, or nobody knows of it any more.
     Stale,
-    /// Somebody asked to stop its job.
+    /// Somebody execute to stop its job.
     Cancelled(Checkpoint),
     /// There is work.
     Live(Checkpoint, Arc<PinnedPlan>),
@@ -29,35 +29,35 @@ pub(super) enum Situation {
 
 impl Workbench {
     /// What `task` finds.
-    pub(super) async fn situation(&self, task: &Task) -> Result<Situation, Failure> {
+    pub(super) async fn job_state(&self, task: &Task) -> Result<JobState, Failure> {
         let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
         let known = self.store.read(job_id.clone()).await?;
         if known.as_ref().is_some_and(Checkpoint::awaits_split) {
-            return Ok(Situation::Stale);
+            return Ok(JobState::Stale);
         }
         // Without a plan: the store was emptied, and whoever built the checkpoint again died halfway.
         let checkpoint = match known.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
             Some(checkpoint) => checkpoint,
             None => match self.rebuild(job_id, fingerprint).await? {
                 Some(checkpoint) => checkpoint,
-                None => return Ok(Situation::Stale),
+                None => return Ok(JobState::Stale),
             },
         };
         if checkpoint.status.is_terminal() {
-            return Ok(Situation::Ended);
+            return Ok(JobState::Ended);
         }
         if checkpoint.fingerprint.as_ref() != Some(fingerprint) {
-            return Ok(Situation::Stale);
+            return Ok(JobState::Stale);
         }
         if checkpoint.cancel_requested {
-            return Ok(Situation::Cancelled(checkpoint));
+            return Ok(JobState::Cancelled(checkpoint));
         }
         let plan = self.plan(job_id, fingerprint).await?.ok_or_else(|| {
             Failure::retryable(format!(
                 "the work storage has no plan {fingerprint} of job {job_id}; see that all workers share one work storage"
             ))
         })?;
-        Ok(Situation::Live(checkpoint, plan))
+        Ok(JobState::Live(checkpoint, plan))
     }
 
     /// The plan of a job, kept for the next task.

@@ -28,7 +28,7 @@ pub fn encode_progress(done: f64, chunks: u32) -> f64 {
 
 /// The tasks that run. Clones share it.
 #[derive(Clone, Default)]
-pub struct Board {
+pub struct InFlight {
     shared: Arc<Shared>,
 }
 
@@ -53,9 +53,9 @@ struct Running {
     total_ns: u64,
 }
 
-/// Takes a task off the board when dropped.
+/// Takes a task out of the in-flight progress when dropped.
 pub struct Entry {
-    board: Board,
+    in_flight: InFlight,
     number: u64,
     done_ns: Arc<AtomicU64>,
 }
@@ -109,13 +109,13 @@ pub fn media_length(plan: &Plan) -> MediaLength {
     MediaLength { seconds: plan.duration_ns() as f64 / 1e9, frames: plan.frames() }
 }
 
-impl Board {
-    /// Puts the split of a job on the board. `seen` is the checkpoint that its task found.
+impl InFlight {
+    /// Puts the split of a job into the in-flight progress. `seen` is the checkpoint that its task found.
     pub fn split(&self, seen: &Checkpoint) -> Entry {
         self.add(seen, Stage::Split, None, 0)
     }
 
-    /// Puts a unit on the board.
+    /// Puts a unit into the in-flight progress.
     pub fn unit(&self, plan: &Arc<PinnedPlan>, unit: UnitId, seen: &Checkpoint) -> Entry {
         let (stage, total_ns) = match unit {
             UnitId::Chunk(index) => {
@@ -127,7 +127,7 @@ impl Board {
         self.add(seen, stage, Some(plan), total_ns)
     }
 
-    /// Puts the assembly of a job on the board.
+    /// Puts the assembly of a job into the in-flight progress.
     pub fn assembly(&self, plan: &Arc<PinnedPlan>, seen: &Checkpoint) -> Entry {
         self.add(seen, Stage::Assemble, Some(plan), plan.duration_ns())
     }
@@ -158,7 +158,7 @@ impl Board {
             total_ns,
         };
         self.tasks().insert(number, running);
-        Entry { board: self.clone(), number, done_ns }
+        Entry { in_flight: self.clone(), number, done_ns }
     }
 
     fn tasks(&self) -> MutexGuard<'_, BTreeMap<u64, Running>> {
@@ -229,7 +229,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.board.tasks().remove(&self.number);
+        self.in_flight.tasks().remove(&self.number);
     }
 }
 
@@ -245,40 +245,40 @@ mod tests {
 
     #[test]
     fn the_chunks_that_run_count_by_their_share_and_leave_with_their_entry() {
-        let board = Board::default();
+        let in_flight = InFlight::default();
         let plan = Arc::new(plan_of(4, 2, true));
-        let first = board.unit(&plan, UnitId::Chunk(0), &seen(&plan, 1, 0));
-        let second = board.unit(&plan, UnitId::Chunk(1), &seen(&plan, 2, 0));
-        let _audio = board.unit(&plan, UnitId::Audio, &seen(&plan, 0, 0));
+        let first = in_flight.unit(&plan, UnitId::Chunk(0), &seen(&plan, 1, 0));
+        let second = in_flight.unit(&plan, UnitId::Chunk(1), &seen(&plan, 2, 0));
+        let _audio = in_flight.unit(&plan, UnitId::Audio, &seen(&plan, 0, 0));
         first.on_progress()(5_000_000_000);
         second.on_progress()(u64::MAX);
-        let [job] = board.jobs().try_into().expect("one job");
+        let [job] = in_flight.jobs().try_into().expect("one job");
         assert_eq!((job.chunks, job.chunks_done, job.running), (4, 2, 1.5));
         assert_eq!(job.percent(2), encode_progress(3.5, 4));
         drop((first, second));
-        assert_eq!(board.jobs().first().map(|job| job.running), Some(0.0));
+        assert_eq!(in_flight.jobs().first().map(|job| job.running), Some(0.0));
     }
 
     #[test]
     fn a_job_that_waits_is_told_of_once_each_time_that_it_is_seen() {
-        let (board, plan) = (Board::default(), plan_of(1, 1, false));
-        board.waits(&seen(&plan, 0, 7));
-        let told = board.jobs();
+        let (in_flight, plan) = (InFlight::default(), plan_of(1, 1, false));
+        in_flight.waits(&seen(&plan, 0, 7));
+        let told = in_flight.jobs();
         assert_eq!(told.iter().map(|job| (job.life, job.percent(0))).collect::<Vec<_>>(), [(7, 0.0)]);
-        assert!(board.jobs().is_empty());
+        assert!(in_flight.jobs().is_empty());
     }
 
     #[test]
     fn the_stages_share_the_percents_without_a_step_back() {
         assert_eq!((encode_progress(0.0, 9), encode_progress(9.0, 9)), (AFTER_SPLIT, AFTER_ENCODE));
         assert_eq!(encode_progress(1.0, 0), AFTER_SPLIT);
-        let board = Board::default();
+        let in_flight = InFlight::default();
         let plan = Arc::new(plan_of(1, 1, false));
-        let _split = board.split(&seen(&plan, 0, 0));
-        assert_eq!(board.jobs().first().map(|job| job.percent(0)), Some(0.0));
-        let assembly = board.assembly(&plan, &seen(&plan, 0, 0));
-        assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(AFTER_ENCODE));
+        let _split = in_flight.split(&seen(&plan, 0, 0));
+        assert_eq!(in_flight.jobs().first().map(|job| job.percent(0)), Some(0.0));
+        let assembly = in_flight.assembly(&plan, &seen(&plan, 0, 0));
+        assert_eq!(in_flight.jobs().first().map(|job| job.percent(1)), Some(AFTER_ENCODE));
         assembly.on_progress()(10_000_000_000);
-        assert_eq!(board.jobs().first().map(|job| job.percent(1)), Some(100.0));
+        assert_eq!(in_flight.jobs().first().map(|job| job.percent(1)), Some(100.0));
     }
 }

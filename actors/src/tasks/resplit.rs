@@ -13,13 +13,13 @@ use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 use crate::ports::SplitRequest;
-use crate::work::RunWork;
+use crate::work::Execute;
 
 impl Workbench {
     /// Cuts the input of `plan` again for `task`, of which the source is lost as `how` says. The task is tried again then.
-    pub(super) async fn cut_again(
+    pub(super) async fn resplit(
         &self,
-        asked: &RunWork,
+        execute: &Execute,
         task: &Task,
         plan: &Arc<PinnedPlan>,
         how: &str,
@@ -39,10 +39,10 @@ impl Workbench {
         tracing::warn!(%job_id, task = task.key(), how, "source is lost, cutting the input again");
         let job = Arc::new(plan.job.clone());
         let outcome = match self.work.identify(job.input.uri.clone()).await {
-            Ok(source) => match self.work.settle(job_id.clone(), plan.families()).await {
+            Ok(source) => match self.work.pin(job_id.clone(), plan.families()).await {
                 Ok(families) => {
                     let request = SplitRequest { job, source, families };
-                    self.run_stage(job_id, &lease, request, Box::new(|_| {}), &asked.stop).await
+                    self.run_stage(job_id, &lease, request, Box::new(|_| {}), &execute.stop).await
                 }
                 Err(failure) => Err(failure),
             },
@@ -50,10 +50,10 @@ impl Workbench {
         };
         lease.release().await;
         let cut = outcome.map_err(|failure| failure.context(how))?;
-        self.after_recut(plan, &cut, how).await
+        self.after_resplit(plan, &cut, how).await
     }
 
-    async fn after_recut(&self, plan: &PinnedPlan, cut: &Arc<PinnedPlan>, how: &str) -> Result<Step, Failure> {
+    async fn after_resplit(&self, plan: &PinnedPlan, cut: &Arc<PinnedPlan>, how: &str) -> Result<Step, Failure> {
         let job_id = &plan.job.job_id;
         if cut.fingerprint() != plan.fingerprint() {
             // The input was replaced, or cut by a worker of another version or with another length of chunks: what is

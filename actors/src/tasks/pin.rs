@@ -30,7 +30,7 @@ impl From<&WorkerInfo> for Maker {
 }
 
 /// Chooses for `job` among this worker and the others.
-pub(super) fn settle(job: &JobSpec, own: &Maker, others: &[Maker]) -> Families {
+pub(super) fn pin(job: &JobSpec, own: &Maker, others: &[Maker]) -> Families {
     let all: Vec<&Maker> = std::iter::once(own).chain(others).collect();
     let names = names(job);
     let base = all.iter().copied().max_by_key(|maker| {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn settled(gpu: GpuMode, own: &Maker, others: &[Maker]) -> (String, usize) {
-        let families = settle(&JobSpec { gpu, ..job("movie") }, own, others);
+        let families = pin(&JobSpec { gpu, ..job("movie") }, own, others);
         (families.versions.to_string(), families.offers.len())
     }
 

@@ -1,4 +1,4 @@
-//! The deliveries that lie on the consumer's desk: which waits, which runs, which comes back later. Pure: the actor
+//! The deliveries that lie in the consumer's dispatch queue: which waits, which runs, which comes back later. Pure: the actor
 //! does what it says. No two deliveries with one key run at the same time, no class runs more than its slots.
 
 use std::collections::BTreeMap;
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::job::JobId;
 use crate::domain::record::{Delivery, DeliveryTag, Queue};
-use crate::work::{Class, PoolSize, RunWork, Work};
+use crate::work::{Class, Execute, PoolSize, Work};
 
 /// The deliveries.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct DispatchQueue {
     items: BTreeMap<u64, Item>,
     next: u64,
     size: PoolSize,
@@ -37,15 +37,15 @@ enum State {
     Parked(Instant),
 }
 
-/// Names a delivery on the desk: first in, first started.
+/// Names a delivery in the dispatch queue: first in, first started.
 pub(super) type Number = u64;
 
-impl Desk {
+impl DispatchQueue {
     pub fn new(size: PoolSize) -> Self {
         Self { items: BTreeMap::new(), next: 0, size }
     }
 
-    /// Puts a delivery on the desk.
+    /// Puts a delivery in the dispatch queue.
     pub fn put(&mut self, delivery: Delivery) {
         let work = Work::read(&delivery);
         self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued, pauses: 0 });
@@ -53,13 +53,13 @@ impl Desk {
     }
 
     /// Starts the oldest delivery that may run now.
-    pub fn start_next(&mut self, now: Instant) -> Option<(Number, RunWork)> {
+    pub fn start_next(&mut self, now: Instant) -> Option<(Number, Execute)> {
         let number = self.items.iter().find(|(_, item)| self.may_start(item, now)).map(|(number, _)| *number)?;
         let item = self.items.get_mut(&number)?;
         let stop = CancellationToken::new();
         item.state = State::Running { stop: stop.clone(), kept: true };
         let (delivery, work, pauses) = (item.delivery.clone(), item.work.clone(), item.pauses);
-        Some((number, RunWork { delivery, work, pauses, stop }))
+        Some((number, Execute { delivery, work, pauses, stop }))
     }
 
     fn may_start(&self, item: &Item, now: Instant) -> bool {
@@ -97,7 +97,7 @@ impl Desk {
         item.pauses
     }
 
-    /// Takes a delivery off the desk.
+    /// Takes a delivery out of the dispatch queue.
     pub fn take(&mut self, number: Number) -> Option<DeliveryTag> {
         self.items.remove(&number).map(|item| item.delivery.tag)
     }
