@@ -111,6 +111,8 @@ def main():
         for line in second.log().splitlines():
             assert "worker" in json.loads(line), line
 
+    # Fault injection is for the tests alone.
+    docker("run", "--rm", "--entrypoint", "sh", IMAGE, "-c", "! grep -qE 'TEST_DEVICE|TEST_X264' /usr/local/bin/gstreamer-worker")
     megabytes = int(docker("image", "inspect", "--format", "{{.Size}}", IMAGE)) / 1e6
     print(f"passed: {again:.0f} chunks by the second container, the image has {megabytes:.0f} MB")
 

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+mod fault_injection;
 pub mod gpu;
 pub mod kafka;
 pub mod media;

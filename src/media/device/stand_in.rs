@@ -9,6 +9,8 @@
 
 use actors::domain::failure::{DeviceFault, Failure};
 
+use crate::fault_injection::wanted;
+
 /// The variable.
 const FAILS: &str = "TEST_DEVICE_FAILS";
 /// Access units that it makes of a chunk before it fails.
@@ -30,9 +32,11 @@ impl StandIn {
     /// # Errors
     /// `permanent` where it cannot be understood.
     pub fn of_environment(index: u32) -> Result<Self, Failure> {
-        match std::env::var(FAILS) {
-            Ok(text) => parse(&text, index).ok_or_else(|| Failure::permanent(format!("{FAILS}={text} is not N:FAULT"))),
-            Err(_) => Ok(Self::default()),
+        match wanted(FAILS) {
+            Some(text) => {
+                parse(&text, index).ok_or_else(|| Failure::permanent(format!("{FAILS}={text} is not N:FAULT")))
+            }
+            None => Ok(Self::default()),
         }
     }
 

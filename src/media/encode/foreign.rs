@@ -4,9 +4,11 @@
 //!
 //! No worker outside the tests has this variable; nothing else reads it.
 
+use crate::fault_injection::wanted;
+
 const OPTIONS: &str = "TEST_X264_OPTIONS";
 
 /// What the environment wants.
 pub fn options() -> Option<String> {
-    std::env::var(OPTIONS).ok().filter(|options| !options.is_empty())
+    wanted(OPTIONS)
 }

@@ -13,6 +13,7 @@ use actors::domain::plan::EncoderFamily;
 use actors::ports::{Capabilities, CapabilityFinding, Device};
 use futures_util::future::BoxFuture;
 
+use crate::fault_injection::wanted;
 use crate::stage::once::run;
 use crate::stage::process::Launcher;
 use crate::stage::protocol::{DeviceElements, DevicesSpec, Tried};
@@ -61,7 +62,7 @@ impl DeviceProbe {
         if self.wanted == Wanted::Never {
             return;
         }
-        let stand_in = std::env::var(STAND_IN).is_ok_and(|name| name == EncoderFamily::Openh264.as_str());
+        let stand_in = wanted(STAND_IN).is_some_and(|name| name == EncoderFamily::Openh264.as_str());
         let (nvidia, va) = (nvidia_is_visible(), va_is_visible());
         if nvidia && let Some(list) = &self.list {
             let (devices, findings) = list().await;
