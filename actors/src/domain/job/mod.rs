@@ -116,6 +116,9 @@ pub enum VideoCodec {
 }
 
 impl VideoCodec {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::H264, Self::H265];
+
     /// The name used in jobs, metrics and reports.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,6 +145,17 @@ pub enum Container {
     Mpegts,
     /// MP4 with `moov` in front (fast start), `.mp4`.
     Mp4,
+}
+
+impl Container {
+    /// Whether a rendition in it may not have parts of two encoder families: MP4 has room for one set of parameters, MPEG-TS
+    /// has them in front of each IDR.
+    pub const fn is_of_one_family(self) -> bool {
+        match self {
+            Self::Mp4 => true,
+            Self::Mpegts => false,
+        }
+    }
 }
 
 /// Effort of the encoder; the names and their order are those of x264 and x265.

@@ -7,7 +7,7 @@ use super::facts::{AudioFacts, SourceIdentity, VideoFacts};
 use super::family::{Families, FamilyOffer};
 use super::rendition::{AudioRendition, VideoRendition};
 use super::versions::EncoderVersions;
-use crate::domain::job::{Container, JobSpec, Rate};
+use crate::domain::job::{JobSpec, Rate};
 use crate::domain::unit::UnitId;
 
 /// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
@@ -107,11 +107,10 @@ impl Plan {
         self.video.renditions.iter().any(|rendition| rendition.encoder.is_device())
     }
 
-    /// The renditions that may not have parts of two families: those in MP4, which has room for one set of parameters.
-    /// MPEG-TS has them in front of each IDR.
+    /// The renditions that may not have parts of two families ([`crate::domain::job::Container::is_of_one_family`]).
     pub fn of_one_family(&self) -> impl Iterator<Item = usize> + '_ {
         let outputs = self.job.outputs.iter().zip(&self.outputs);
-        outputs.filter(|(output, _)| output.container == Container::Mp4).map(|(_, planned)| planned.video)
+        outputs.filter(|(output, _)| output.container.is_of_one_family()).map(|(_, planned)| planned.video)
     }
 
     /// The devices and versions that this plan uses, so that its input, when it is cut again, gives the same plan.
