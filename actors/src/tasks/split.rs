@@ -11,6 +11,14 @@ use crate::domain::plan::{PinnedPlan, SourceIdentity};
 use crate::ports::SplitRequest;
 use crate::work::Execute;
 
+/// What there is of a plan.
+enum Planned {
+    /// It is there.
+    Is(Arc<PinnedPlan>),
+    /// Another worker makes it, or it waits for a GPU.
+    Waits(Step),
+}
+
 impl Workbench {
     pub(super) async fn split(
         &self,
@@ -32,27 +40,26 @@ impl Workbench {
             return Ok(Step::Done);
         }
         match self.plan_of(execute, job, &checkpoint, attempt).await? {
-            Ok(plan) => self.start_chains(&plan).await,
-            Err(step) => Ok(step),
+            Planned::Is(plan) => self.start_chains(&plan).await,
+            Planned::Waits(step) => Ok(step),
         }
     }
 
-    /// The plan of a job: the one in force if it still fits the input, or a new one. `Err` with what it waits for: another
-    /// worker that makes it, or a GPU.
+    /// The plan of a job: the one in force if it still fits the input, or a new one.
     async fn plan_of(
         &self,
         execute: &Execute,
         job: &Arc<JobSpec>,
         checkpoint: &Checkpoint,
         attempt: &mut Attempt,
-    ) -> Result<Result<Arc<PinnedPlan>, Step>, Failure> {
+    ) -> Result<Planned, Failure> {
         let source = self.work.identify(job.input.uri.clone()).await?;
         if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
-            return Ok(Ok(plan));
+            return Ok(Planned::Is(plan));
         }
-        let Some(families) = self.families(job, checkpoint).await? else { return Ok(Err(Step::Waits)) };
+        let Some(families) = self.families(job, checkpoint).await? else { return Ok(Planned::Waits(Step::Waits)) };
         let task = format!("{}/split", job.job_id);
-        let Some(lease) = self.hold(task.clone()).await? else { return Ok(Err(Step::Parked)) };
+        let Some(lease) = self.hold(task.clone()).await? else { return Ok(Planned::Waits(Step::Parked)) };
         self.begin(&job.job_id, task, attempt).await?;
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;
@@ -61,7 +68,7 @@ impl Workbench {
         let request = SplitRequest { job: job.clone(), source, families };
         let outcome = self.run_stage(&job.job_id, &lease, request, entry.on_progress(), &execute.stop).await;
         lease.release().await;
-        Ok(Ok(outcome?))
+        outcome.map(Planned::Is)
     }
 
     async fn plan_in_force(
