@@ -116,6 +116,9 @@ pub enum VideoCodec {
 }
 
 impl VideoCodec {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::H264, Self::H265];
+
     /// The name used in jobs, metrics and reports.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,9 +7,7 @@
 //!
 //! Memory holds some tens of bytes for each frame and one access unit, never the media.
 
-pub mod annexb;
 pub mod clock;
-pub mod config;
 pub mod parts;
 pub mod timing;
 pub mod to_mp4;
@@ -26,6 +24,7 @@ use actors::job::Container;
 
 use super::gdp::write_failure;
 use super::verify;
+use crate::digest;
 use crate::stage::Progress;
 use crate::stage::protocol::{AssembleSpec, Assembled, Joined};
 use timing::{CLOCK_90K, FrameTimes, choose_timescale};
@@ -125,7 +124,7 @@ fn finish(source: &Source) -> Result<Assembled, Failure> {
     let failed = |error: std::io::Error| write_failure(target, &error);
     sync(target).map_err(failed)?;
     let verification = verify::run(source)?;
-    let (bytes, sha256) = parts::digest(target).map_err(failed)?;
+    let (bytes, sha256) = digest::of_file(target).map_err(failed)?;
     let duration_ns = u64::try_from(source.end_ns()).unwrap_or_default();
     Ok(Assembled { bytes, sha256, duration_ns, verification })
 }

@@ -21,15 +21,13 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
+use super::codec::aac::PRIMING_SAMPLES;
 use super::gdp::GdpReader;
 use super::pipeline::{Gate, Pipeline, Wait};
 use crate::stage::Progress;
 use crate::stage::protocol::AudioSpec;
 use grid::Grid;
 use sinks::{Decoded, Packets};
-
-/// Samples that `avenc_aac` puts in front of the sound: one packet, which a decoder needs to get going.
-pub const PRIMING_SAMPLES: u32 = 1024;
 
 /// Runs the stage.
 ///

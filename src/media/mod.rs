@@ -2,7 +2,8 @@
 //!
 //! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
-//! * [`codec`]: which element reads or writes a codec
+//! * [`codec`]: what is known of each codec
+//! * [`decoder`]: who decodes on the CPU
 //! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
 //! * [`mp4`]: writes MP4 files
 //! * [`probe`], [`trial`]: what really works here
@@ -11,6 +12,7 @@
 pub mod assemble;
 pub mod audio;
 pub mod codec;
+pub mod decoder;
 pub mod device;
 pub mod encode;
 pub mod gdp;

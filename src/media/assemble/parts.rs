@@ -1,41 +1,13 @@
 //! The parts that an output is joined from: whether they still are what was recorded, and their access units in order.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::path::Path;
+use std::io::ErrorKind;
 
 use actors::failure::Failure;
-use actors::job::hex;
 use gstreamer as gst;
-use sha2::{Digest as _, Sha256};
 
+use crate::digest;
 use crate::media::gdp::{GdpReader, presentation_ns};
 use crate::stage::protocol::PartSource;
-
-/// Bytes read at once.
-const BLOCK_BYTES: usize = 256 * 1024;
-
-/// Size and SHA-256 (in hex) of a file.
-///
-/// # Errors
-/// What the file system says.
-pub fn digest(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => return Ok((bytes, hex(&digest.finalize()))),
-            Ok(length) => {
-                digest.update(&block[..length]);
-                bytes += length as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
 
 /// The names of the parts that are missing or not what was recorded.
 ///
@@ -55,7 +27,7 @@ fn is_intact(part: &PartSource) -> Result<bool, Failure> {
     let length = std::fs::metadata(&part.path).map(|metadata| metadata.len());
     let found = match length {
         Ok(length) if length != part.file.bytes => return Ok(false),
-        Ok(_) => digest(&part.path),
+        Ok(_) => digest::of_file(&part.path),
         Err(error) => Err(error),
     };
     match found {

@@ -7,15 +7,17 @@ use std::path::Path;
 
 use actors::failure::Failure;
 use gstreamer as gst;
+use gstreamer_video::{VideoColorRange, VideoColorimetry};
 
 use super::Source;
-use super::annexb;
-use super::config::video_entry;
 use super::parts::Joined;
 use super::timing::{FrameTimes, to_ns, to_ticks};
-use super::tracks::{AudioTrack, PACKET_SAMPLES, VideoTrack};
+use super::tracks::{AudioTrack, VideoTrack};
+use crate::media::codec;
+use crate::media::codec::aac::{self, PACKET_SAMPLES};
+use crate::media::codec::configuration::Configuration;
 use crate::media::gdp::write_failure;
-use crate::media::mp4::entry::AacEntry;
+use crate::media::mp4::entry::{Colour, VideoEntry};
 use crate::media::mp4::layout::{Layout, Placed};
 use crate::media::mp4::moov::{Edit, Media, Movie, Run, Track, runs};
 use crate::media::mp4::{WriteError, write};
@@ -44,7 +46,7 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
     let next = |track: usize, sample: &mut Vec<u8>| {
         let unit = tracks[track].next()?.ok_or_else(changed)?;
         if track == VIDEO {
-            annexb::length_prefixed(video.codec, &unit.bytes()?, video.parameters_change, sample);
+            codec::of(video.codec).sample(&unit.bytes()?, video.parameters_change, sample);
             progress(u64::try_from(unit.pts_ns).unwrap_or_default());
         } else {
             sample.extend_from_slice(&unit.bytes()?);
@@ -92,6 +94,30 @@ fn rescale(ticks: i64, from: u32, to: u32) -> u64 {
     u64::try_from((scaled + from / 2) / from).unwrap_or(u64::MAX)
 }
 
+fn video_entry(track: &VideoTrack) -> Result<VideoEntry, Failure> {
+    let codec = codec::of(track.codec);
+    let found = Configuration::of(codec, &track.caps, &track.first)?;
+    let names = codec.names(track.parameters_change);
+    Ok(VideoEntry {
+        name: names.entry,
+        configuration: (names.configuration, found.record),
+        width: found.width,
+        height: found.height,
+        pixel_aspect: found.pixel_aspect,
+        colour: found.colour.as_ref().and_then(colour),
+    })
+}
+
+fn colour(colour: &VideoColorimetry) -> Option<Colour> {
+    let code = |value: u32| u16::try_from(value).ok();
+    Some(Colour {
+        primaries: code(colour.primaries().to_iso())?,
+        transfer: code(colour.transfer().to_iso())?,
+        matrix: code(colour.matrix().to_iso())?,
+        full_range: colour.range() == VideoColorRange::Range0_255,
+    })
+}
+
 fn video_track(video: &VideoTrack, times: &FrameTimes, movie: u32) -> Result<Track, Failure> {
     // The timescale was chosen such that distances of frames fit.
     let ticks = |ticks: i64| u32::try_from(ticks).unwrap_or(u32::MAX);
@@ -123,13 +149,14 @@ fn audio_track(audio: &AudioTrack, movie: u32) -> Result<Track, Failure> {
     let packets = audio.sizes.len() as u64;
     let bitrate = bits * u64::from(audio.rate) / (packets * PACKET_SAMPLES).max(1);
     let samples = i64::try_from(audio.samples).unwrap_or(i64::MAX);
+    let entry = aac::entry(
+        &configuration,
+        u16::try_from(audio.rate).unwrap_or_default(),
+        u16::try_from(audio.channels).unwrap_or_default(),
+        u32::try_from(bitrate).unwrap_or(u32::MAX),
+    );
     Ok(Track {
-        media: Media::Aac(AacEntry {
-            configuration: configuration.to_vec(),
-            sample_rate: u16::try_from(audio.rate).unwrap_or_default(),
-            channels: u16::try_from(audio.channels).unwrap_or_default(),
-            bitrate: u32::try_from(bitrate).unwrap_or(u32::MAX),
-        }),
+        media: Media::Audio(entry),
         timescale: audio.rate,
         sizes: audio.sizes.clone(),
         durations: packet_durations(packets, u64::from(audio.priming) + audio.samples),

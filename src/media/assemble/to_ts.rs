@@ -21,10 +21,10 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
 
 use super::Source;
-use super::annexb;
 use super::clock::Clock;
 use super::parts::Joined;
 use super::timing::{CLOCK_90K, to_ns, to_ticks};
+use crate::media::codec;
 use crate::media::gdp::write_failure;
 use crate::media::pipeline::{Pipeline, Wait};
 
@@ -196,7 +196,7 @@ fn video_feed(source: &Source, shift: i64) -> Feed {
             return Err(Failure::retryable("a part changed while it was read, another attempt reads it again"));
         };
         state.media_ns.fetch_max(u64::try_from(unit.pts_ns).unwrap_or_default(), Ordering::Relaxed);
-        let complete = annexb::self_contained(video.codec, &unit.bytes()?, &video.parameters);
+        let complete = codec::of(video.codec).in_band(&unit.bytes()?, &video.parameters);
         let buffer = complete.map_or(unit.buffer, gst::Buffer::from_slice);
         let key = u32::try_from(frame).is_ok_and(|frame| video.keys.binary_search(&frame).is_ok());
         let flags = if key { gst::BufferFlags::empty() } else { gst::BufferFlags::DELTA_UNIT };

@@ -1,20 +1,17 @@
 //! The first pass over the parts: what has to be known of every access unit before the first one is written, and
 //! whether the parts are what the plan asked for. Holds some tens of bytes for each unit, never the unit.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hasher as _};
-
 use actors::failure::Failure;
 use actors::job::VideoCodec;
 use actors::plan::{AudioPlan, AudioRendition, VideoPlan};
 use gstreamer as gst;
 
-use super::annexb;
-use super::parts::Joined;
+use super::parts::{Joined, Unit};
+use crate::media::codec;
+use crate::media::codec::aac::{packet_digest, packet_ns, packets_for};
+use crate::media::codec::bitstream::{ParameterSets, Summary};
 use crate::stage::protocol::PartSource;
 
-/// Samples of an AAC-LC packet.
-pub const PACKET_SAMPLES: u64 = 1024;
 /// How far the time of an audio packet may be from where its number puts it: times in a file are rounded.
 const PACKET_SLACK_NS: i64 = 1_000;
 
@@ -28,7 +25,7 @@ pub struct VideoTrack {
     /// The first access unit, from which a parser tells the decoder configuration.
     pub first: gst::Buffer,
     /// All parameter sets of the first part.
-    pub parameters: BTreeSet<Vec<u8>>,
+    pub parameters: ParameterSets,
     /// Whether a part has other parameter sets than the first.
     pub parameters_change: bool,
     /// Presentation times in nanoseconds.
@@ -75,6 +72,7 @@ pub fn scan_video(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> R
     if parts.len() != plan.chunks.len() {
         return Err(mismatch(format!("there are {} video parts for {} chunks", parts.len(), plan.chunks.len())));
     }
+    let codec = codec::of(rendition.codec);
     let mut joined = Joined::new(parts);
     let mut scan = VideoScan::default();
     let mut counts = vec![(0u32, 0u32); parts.len()];
@@ -87,7 +85,7 @@ pub fn scan_video(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> R
                 unit.part, unit.pts_ns
             )));
         }
-        let summary = annexb::summary(rendition.codec, &unit.bytes()?);
+        let summary = codec.scan(&unit.bytes()?);
         let count = &mut counts[unit.part];
         if count.0 == 0 && !summary.key {
             return Err(mismatch(format!("chunk {} does not begin with a random access point", unit.part)));
@@ -111,7 +109,7 @@ pub fn scan_video(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> R
 #[derive(Default)]
 struct VideoScan {
     first: Option<(gst::Buffer, gst::Caps)>,
-    parameters: BTreeSet<Vec<u8>>,
+    parameters: ParameterSets,
     parameters_change: bool,
     pts_ns: Vec<i64>,
     sizes: Vec<u32>,
@@ -124,8 +122,8 @@ struct VideoScan {
 impl VideoScan {
     fn add(
         &mut self,
-        unit: &super::parts::Unit,
-        summary: annexb::Summary,
+        unit: &Unit,
+        summary: Summary,
         caps: Option<&gst::Caps>,
         begins_part: bool,
     ) -> Result<(), Failure> {
@@ -230,13 +228,6 @@ pub fn scan_audio(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Resu
     Ok(track)
 }
 
-/// Two packets with the same one are the same. Good for this process only.
-pub fn packet_digest(packet: &[u8]) -> u64 {
-    let mut digest = DefaultHasher::new();
-    digest.write(packet);
-    digest.finish()
-}
-
 impl AudioTrack {
     /// When a packet begins, in nanoseconds; never added up, so that it does not drift.
     pub fn packet_ns(&self, packet: u64) -> i64 {
@@ -249,18 +240,6 @@ impl AudioTrack {
         let ns = u128::from(self.samples) * 1_000_000_000 / u128::from(self.rate.max(1));
         self.start_ns.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
     }
-}
-
-/// Packets that hold `samples` samples behind `priming` ones.
-pub fn packets_for(priming: u32, samples: u64) -> u64 {
-    (u64::from(priming) + samples).div_ceil(PACKET_SAMPLES)
-}
-
-/// When packet number `packet` of a track begins whose first heard sample is at `start_ns`.
-pub fn packet_ns(start_ns: i64, rate: u32, priming: u32, packet: u64) -> i64 {
-    let samples = i128::from(packet * PACKET_SAMPLES) - i128::from(priming);
-    let ns = (samples * 1_000_000_000 + i128::from(rate / 2)).div_euclid(i128::from(rate.max(1)));
-    start_ns.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX))
 }
 
 fn mismatch(what: impl std::fmt::Display) -> Failure {

@@ -11,15 +11,14 @@ use gstreamer_audio as gst_audio;
 
 use super::sinks::{Decoded, Packets};
 use super::{Shared, lock};
+use crate::media::codec::aac;
+use crate::media::decoder;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::{Pipeline, element};
 
 /// Bytes that wait between the halves: half a second of 5.1.
 const QUEUE_BYTES: u64 = 512 * 1024;
 
-/// Where the channels of an encoder's input stand, by their number: the layouts of AAC's channel configurations 1 to 6
-/// as masks of GStreamer (front left 1, right 2, centre 4, LFE 8, rear left 16, right 32, centre 256).
-const LAYOUTS: [u64; 6] = [0x4, 0x3, 0x7, 0x107, 0x37, 0x3f];
 /// Left and right beside the listener, and behind; those in front and the LFE.
 const SIDES: u64 = 0xc00;
 const REARS: u64 = 0x30;
@@ -44,11 +43,10 @@ pub fn encoder(
         .block(true)
         .max_bytes(QUEUE_BYTES)
         .build();
-    let encoder = element("avenc_aac")?;
+    let encoder = element(aac::ENCODER)?;
     let bits = i32::try_from(rendition.bitrate.bits_per_second()).unwrap_or(i32::MAX);
     encoder.set_property("bitrate", bits);
-    let wanted = gst::Caps::builder("audio/mpeg").field("mpegversion", 4).field("stream-format", "raw").build();
-    let sink = AppSink::builder().name("packets").caps(&wanted).sync(false).async_(false).build();
+    let sink = AppSink::builder().name("packets").caps(&aac::raw_caps()).sync(false).async_(false).build();
     let (packets, shared) = (Arc::clone(packets), Arc::clone(shared));
     let take = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
@@ -138,18 +136,12 @@ fn source(first: gst::Sample, mut reader: GdpReader, shared: &Arc<Shared>) -> Re
     Ok(source)
 }
 
-/// The decoder of highest rank that runs on the CPU; of two with the same rank the first by name. `flacdec`, which does not
-/// know 32 bits and mistakes the places of 7.1, comes last.
+/// The decoder for packets of these caps, with its settings.
 fn decoder_for(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     if caps.structure(0).is_some_and(|structure| structure.name() == "audio/x-raw") {
         return element("identity");
     }
-    let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_AUDIO;
-    let known = gst::ElementFactory::factories_with_type(kind, gst::Rank::MARGINAL);
-    let best = known
-        .iter()
-        .filter(|factory| factory.can_sink_any_caps(caps) && !factory.klass().contains("Hardware"))
-        .min_by_key(|factory| (factory.name() == "flacdec", std::cmp::Reverse(factory.rank()), factory.name()));
+    let best = decoder::of_audio(caps);
     let Some(best) = best else {
         return Err(Failure::permanent(format!("no decoder for the audio track ({caps}), install its plugin")));
     };
@@ -192,7 +184,7 @@ fn keep_times(decoder: &gst::Element) -> Result<(), Failure> {
 
 fn raw_caps(rendition: &AudioRendition) -> Result<gst::Caps, Failure> {
     let channels = rendition.channels;
-    let mask = usize::try_from(channels).ok().and_then(|count| LAYOUTS.get(count.checked_sub(1)?));
+    let mask = usize::try_from(channels).ok().and_then(|count| aac::LAYOUTS.get(count.checked_sub(1)?));
     let mask = mask.ok_or_else(|| Failure::permanent(format!("{channels} channels cannot be encoded, 1 to 6 can")))?;
     // Limits of 32 bits: a plan has at most 6 channels and 48 kHz.
     let caps = gst::Caps::builder("audio/x-raw")

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use actors::failure::Failure;
 use gstreamer as gst;
 
-use super::PRIMING_SAMPLES;
 use super::grid::Grid;
-use crate::media::assemble::tracks::{packet_ns, packets_for};
+use crate::media::codec::aac::{PRIMING_SAMPLES, packet_ns, packets_for};
 use crate::media::gdp::{GdpWriter, Written, presentation_ns, to_file_time};
 
 /// Bytes of a sample of one channel: F32LE.

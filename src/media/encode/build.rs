@@ -19,6 +19,7 @@ use super::output::{Origin, Output};
 use super::picture::{self, Scaler, in_memory};
 use super::source::{self, Frames};
 use super::table::Memory;
+use crate::media::codec;
 use crate::media::device::StandIn;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::Pipeline;
@@ -64,12 +65,7 @@ pub fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Re
 
 /// The codec of access units of these caps, where it is one that devices decode.
 fn codec_of(caps: &str) -> Option<VideoCodec> {
-    let media = caps.split([',', '(']).next().unwrap_or_default().trim();
-    match media {
-        "video/x-h264" => Some(VideoCodec::H264),
-        "video/x-h265" => Some(VideoCodec::H265),
-        _ => None,
-    }
+    codec::of_media(caps.split([',', '(']).next().unwrap_or_default().trim())
 }
 
 /// Takes the pictures to the memory where they are not, once; gives the tee there.

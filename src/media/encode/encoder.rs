@@ -8,6 +8,7 @@ use gstreamer::{self as gst, glib};
 
 use super::foreign;
 use super::table::{Property, Settings};
+use crate::media::codec;
 use crate::media::pipeline::element;
 
 /// The element, with its settings.
@@ -60,16 +61,13 @@ pub fn settle_memory(renditions: &[VideoRendition]) {
 
 /// The caps of what the encoder gives.
 pub fn output_caps(codec: VideoCodec, settings: &Settings) -> gst::Caps {
-    let name = match codec {
-        VideoCodec::H264 => "video/x-h264",
-        VideoCodec::H265 => "video/x-h265",
-    };
-    let caps = gst::Caps::builder(name).field("stream-format", "byte-stream").field("alignment", "au");
+    let mut caps = codec::of(codec).caps();
     match settings.profiles {
-        [] => caps.build(),
-        [profile] => caps.field("profile", *profile).build(),
-        profiles => caps.field("profile", gst::List::new(profiles.iter().copied())).build(),
+        [] => {}
+        [profile] => caps.make_mut().set("profile", *profile),
+        profiles => caps.make_mut().set("profile", gst::List::new(profiles.iter().copied())),
     }
+    caps
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! * [`build`]: the pipeline
 //! * [`picture`]: what a picture looks like
 //! * [`scale`]: the scaler for the usual pictures
-//! * [`headers`], [`sets`]: what has to be taken out of key frames, and put in
+//! * [`sets`]: what has to be put into key frames
 //! * [`output`]: the files
 //!
 //! One thread decodes, one scales and one encodes each rendition, so that the last chunk of a film uses more than one core;
@@ -22,7 +22,6 @@
 mod build;
 pub mod encoder;
 pub mod foreign;
-mod headers;
 pub mod layout;
 mod output;
 mod picture;

@@ -11,8 +11,8 @@ use actors::plan::{EncoderFamily, VideoRendition};
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
-use super::headers::tidy;
 use super::sets::ParameterSets;
+use crate::media::codec::{self, Bitstream};
 use crate::media::device::StandIn;
 use crate::media::gdp::{GdpWriter, NO_OFFSET};
 use crate::media::pipeline::Nudge;
@@ -41,6 +41,7 @@ pub struct Origin {
 /// Writes one rendition of a chunk.
 pub struct Output {
     target: PathBuf,
+    codec: &'static dyn Bitstream,
     origin: Origin,
     nudge: Nudge,
     written: AtomicU64,
@@ -53,7 +54,8 @@ impl Output {
     pub fn new(target: PathBuf, rendition: &VideoRendition, origin: Origin, nudge: Nudge) -> Arc<Self> {
         let sets = ParameterSets::new(rendition.codec);
         let state = State { writer: None, access_units: 0, key_units: 0, sets, came: None, failure: None };
-        Arc::new(Self { target, origin, nudge, written: AtomicU64::new(0), state: Mutex::new(state) })
+        let codec = codec::of(rendition.codec);
+        Arc::new(Self { target, codec, origin, nudge, written: AtomicU64::new(0), state: Mutex::new(state) })
     }
 
     /// A sink that writes to this output. It keeps nothing back.
@@ -177,7 +179,7 @@ impl Output {
         let unreadable = |_| Failure::retryable("an access unit of the encoder cannot be read");
         let unit = buffer.map_readable().map_err(unreadable)?;
         let (key, instead) = match self.origin.family {
-            EncoderFamily::X264 | EncoderFamily::X265 => (marked, marked.then(|| tidy(&unit))),
+            EncoderFamily::X264 | EncoderFamily::X265 => (marked, marked.then(|| self.codec.tidied(&unit))),
             EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => {
                 let looked = sets.look(&unit)?;
                 (looked.key, looked.instead)

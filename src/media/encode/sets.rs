@@ -3,33 +3,22 @@
 //! another in a transport stream. Never looks into a slice.
 //! Such streams of x264 and OpenH264 were read by ffmpeg and GStreamer without a warning and with every frame.
 
-use std::collections::BTreeSet;
-
 use actors::failure::{DeviceFault, Failure};
 use actors::job::VideoCodec;
 
-use crate::media::assemble::annexb::{Kind, kind, nal_units};
+use crate::media::codec::bitstream::Looked;
+use crate::media::codec::{self, Bitstream};
 
 /// The parameter sets of one stream.
-#[derive(Debug)]
 pub struct ParameterSets {
-    codec: VideoCodec,
+    codec: &'static dyn Bitstream,
     known: Vec<Vec<u8>>,
-}
-
-/// An access unit that was looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Looked {
-    /// Whether it is a random access point.
-    pub key: bool,
-    /// What to write in its place, where it is not right as it is.
-    pub instead: Option<Vec<u8>>,
 }
 
 impl ParameterSets {
     /// None are known.
-    pub const fn new(codec: VideoCodec) -> Self {
-        Self { codec, known: Vec::new() }
+    pub fn new(codec: VideoCodec) -> Self {
+        Self { codec: codec::of(codec), known: Vec::new() }
     }
 
     /// Looks at the next access unit, in byte-stream form.
@@ -37,50 +26,12 @@ impl ParameterSets {
     /// # Errors
     /// `device` where a key frame comes before all parameter sets did.
     pub fn look(&mut self, unit: &[u8]) -> Result<Looked, Failure> {
-        let kind = |nal: &[u8]| kind(self.codec, nal);
-        if !nal_units(unit).any(|nal| kind(nal) == Kind::KeySlice) {
-            return Ok(Looked { key: false, instead: None });
-        }
-        let mut own: Vec<Vec<u8>> = Vec::new();
-        let mut repeated = false;
-        for nal in nal_units(unit).filter(|nal| kind(nal) == Kind::Parameters) {
-            match own.iter().any(|seen| seen == nal) {
-                true => repeated = true,
-                false => own.push(nal.to_vec()),
-            }
-        }
-        let complete = self.is_complete(&own);
-        if complete {
-            self.known = own;
-        } else if self.known.is_empty() {
-            return Err(Failure::device_fault(
+        self.codec.look(unit, &mut self.known).ok_or_else(|| {
+            Failure::device_fault(
                 DeviceFault::BadOutput,
                 "the encoder begins without parameter sets, nobody could play that",
-            ));
-        }
-        let instead = (!complete || repeated).then(|| self.rebuilt(unit));
-        Ok(Looked { key: true, instead })
-    }
-
-    fn is_complete(&self, sets: &[Vec<u8>]) -> bool {
-        let (types, wanted): (BTreeSet<u8>, &[u8]) = match self.codec {
-            VideoCodec::H264 => (sets.iter().map(|set| set[0] & 0x1f).collect(), &[7, 8]),
-            VideoCodec::H265 => (sets.iter().map(|set| set[0] >> 1 & 0x3f).collect(), &[32, 33, 34]),
-        };
-        wanted.iter().all(|kind| types.contains(kind))
-    }
-
-    /// A delimiter stays in front; the sets follow it; what else there was comes behind them.
-    fn rebuilt(&self, unit: &[u8]) -> Vec<u8> {
-        let of = |wanted: fn(Kind) -> bool| nal_units(unit).filter(move |nal| wanted(kind(self.codec, nal)));
-        let delimiters = of(|kind| kind == Kind::Delimiter);
-        let rest = of(|kind| !matches!(kind, Kind::Delimiter | Kind::Parameters));
-        let mut made = Vec::with_capacity(unit.len() + 128);
-        for nal in delimiters.chain(self.known.iter().map(Vec::as_slice)).chain(rest) {
-            made.extend_from_slice(&[0, 0, 0, 1]);
-            made.extend_from_slice(nal);
-        }
-        made
+            )
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
 
 use super::picture::colours;
-use crate::media::codec;
+use crate::media::decoder;
 use crate::media::gdp::{GdpReader, presentation_ns};
 use crate::media::pipeline::{Nudge, Pipeline, element};
 
@@ -118,7 +118,7 @@ pub fn build(
         AppSrc::builder().caps(&caps).format(gst::Format::Time).stream_type(gstreamer_app::AppStreamType::Stream);
     let source = source.callbacks(feed(reader, first, Arc::clone(frames))).build();
     pipeline.put(&source)?;
-    let decoder = device.map_or_else(|| decoder(&caps), element)?;
+    let decoder = device.map_or_else(|| software(&caps), element)?;
     settle(&decoder);
     pipeline.put(&decoder)?;
     pipeline.link(&[source.upcast_ref(), &decoder])?;
@@ -155,12 +155,13 @@ fn without_decoding_time(mut buffer: gst::Buffer) -> gst::Buffer {
     buffer
 }
 
-fn decoder(caps: &gst::Caps) -> Result<gst::Element, Failure> {
+fn software(caps: &gst::Caps) -> Result<gst::Element, Failure> {
     let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
     if name == "video/x-raw" {
         return element("identity");
     }
-    let factory = codec::decoder(caps).ok_or_else(|| Failure::permanent(format!("no decoder here can read {name}")))?;
+    let factory =
+        decoder::of_video(caps).ok_or_else(|| Failure::permanent(format!("no decoder here can read {name}")))?;
     element(&factory.name())
 }
 

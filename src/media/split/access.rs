@@ -1,16 +1,18 @@
 //! Where decoding may begin: what kind of access unit a buffer is. Pure functions over the bytes of one unit in its
-//! normal form (H.264 and H.265 as byte-stream). The flags of the parsers are not enough: `h264parse` calls every
-//! I-frame a key frame, and decoding from one that is no IDR gives slightly different pictures; `mpegvideoparse` can call
-//! the first I-frame of a track a delta unit.
-//! Chunk sources are cut at IDR pictures (H.264) and at IRAP pictures (H.265) only.
+//! normal form. The flags of the parsers are not enough: `mpegvideoparse` can call the first I-frame of a track a delta
+//! unit. Codecs that are made here too know it themselves ([`crate::media::codec`]).
+
+use actors::job::VideoCodec;
+
+use crate::media::codec;
+use crate::media::codec::bitstream::Access;
+use crate::media::codec::start_code::codes;
 
 /// The codec of a video track, as far as it matters for cutting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
-    /// H.264.
-    H264,
-    /// H.265.
-    H265,
+    /// One that is made here too.
+    Made(VideoCodec),
     /// MPEG-1 and MPEG-2 video.
     Mpeg2,
     /// MPEG-4 part 2.
@@ -26,9 +28,10 @@ pub enum Coding {
 impl Coding {
     /// The coding behind a caps name and its `mpegversion`.
     pub fn of(name: &str, mpeg_version: Option<i32>) -> Self {
+        if let Some(codec) = codec::of_media(name) {
+            return Self::Made(codec);
+        }
         match (name, mpeg_version) {
-            ("video/x-h264", _) => Self::H264,
-            ("video/x-h265", _) => Self::H265,
             ("video/mpeg", Some(4)) => Self::Mpeg4,
             ("video/mpeg", _) => Self::Mpeg2,
             ("video/x-divx" | "video/x-xvid", _) => Self::Mpeg4,
@@ -42,35 +45,11 @@ impl Coding {
     }
 }
 
-/// What decoding can do at an access unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Needs what is in front of it.
-    None,
-    /// A picture to begin with, when there is nothing better in the whole track: some pictures behind it may be wrong.
-    Poor,
-    /// Decoding may begin here; pictures that are shown before it and come behind it (leading pictures) may need what is
-    /// in front of it.
-    Open,
-    /// Decoding may begin here, and nothing behind it needs anything in front of it.
-    Closed,
-}
-
 /// Classifies a unit. `delta` is the parser's DELTA_UNIT flag, `configured` whether the caps hold what a decoder needs.
 pub fn access(coding: Coding, unit: &[u8], delta: bool, configured: bool) -> Access {
     let key = if delta { Access::None } else { Access::Open };
     match coding {
-        Coding::H264 => match first_h264_slice(unit) {
-            Some(5) => Access::Closed,
-            _ if delta => Access::None,
-            _ => Access::Poor,
-        },
-        Coding::H265 => match first_h265_slice(unit) {
-            // IDR_W_RADL and IDR_N_LP; the others of the IRAP range are CRA and BLA.
-            Some(19 | 20) => Access::Closed,
-            Some(16..=21) => Access::Open,
-            _ => Access::None,
-        },
+        Coding::Made(codec) => codec::of(codec).access(unit, delta),
         Coding::Mpeg2 if !is_mpeg2_intra(unit).unwrap_or(!delta) => Access::None,
         Coding::Mpeg2 if configured || has_code(unit, 0xb3) => Access::Open,
         Coding::Mpeg2 => Access::Poor,
@@ -86,10 +65,8 @@ pub fn access(coding: Coding, unit: &[u8], delta: bool, configured: bool) -> Acc
 /// Asked for the first random access point of a track only, behind which the pictures in question are lost otherwise.
 pub fn leading_decodes(coding: Coding, unit: &[u8], first_unit_is_closed: bool) -> bool {
     match coding {
-        // RADL pictures; RASL ones (8, 9) refer to what is not there.
-        Coding::H265 => first_h265_slice(unit).is_some_and(|kind| matches!(kind, 6 | 7)),
+        Coding::Made(codec) => codec::of(codec).leading_decodes(unit),
         Coding::Mpeg2 => first_unit_is_closed,
-        Coding::H264 => false,
         _ => true,
     }
 }
@@ -97,14 +74,6 @@ pub fn leading_decodes(coding: Coding, unit: &[u8], first_unit_is_closed: bool) 
 /// Whether a unit has an MPEG-2 group header with the closed flag.
 pub fn has_closed_gop(unit: &[u8]) -> bool {
     codes(unit).find(|(code, _)| *code == 0xb8).is_some_and(|(_, at)| unit.get(at + 4).is_some_and(|b| b & 0x40 != 0))
-}
-
-fn first_h264_slice(unit: &[u8]) -> Option<u8> {
-    codes(unit).map(|(code, _)| code & 0x1f).find(|kind| (1..=5).contains(kind))
-}
-
-fn first_h265_slice(unit: &[u8]) -> Option<u8> {
-    codes(unit).map(|(code, _)| code >> 1 & 0x3f).find(|kind| *kind < 32)
 }
 
 /// Whether the first picture is an I-picture (ISO/IEC 13818-2, 6.2.3: ten bits of order, three of type).
@@ -123,23 +92,12 @@ fn has_code(unit: &[u8], wanted: u8) -> bool {
     codes(unit).any(|(code, _)| code == wanted)
 }
 
-/// The byte behind each start code `00 00 01`, with its position.
-fn codes(unit: &[u8]) -> impl Iterator<Item = (u8, usize)> + '_ {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            // The 1 of a start code is far rarer than a zero.
-            at += unit.get(at..)?.iter().position(|byte| *byte == 1)? + 1;
-            if at >= 3 && unit[at - 2] == 0 && unit[at - 3] == 0 {
-                return unit.get(at).map(|code| (*code, at));
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const H264: Coding = Coding::Made(VideoCodec::H264);
+    const H265: Coding = Coding::Made(VideoCodec::H265);
 
     fn nal(kinds: &[u8]) -> Vec<u8> {
         kinds.iter().flat_map(|kind| [0, 0, 0, 1, *kind, 0x88, 1, 1, 0, 3]).collect()
@@ -147,10 +105,10 @@ mod tests {
 
     #[test]
     fn only_an_idr_of_h264_begins_a_source_though_the_parser_calls_more_units_key_frames() {
-        assert_eq!(access(Coding::H264, &nal(&[0x67, 0x68, 0x06, 0x65]), false, true), Access::Closed);
-        assert_eq!(access(Coding::H264, &nal(&[0x67, 0x68, 0x06, 0x61]), false, true), Access::Poor);
-        assert_eq!(access(Coding::H264, &nal(&[0x41]), true, true), Access::None);
-        assert_eq!(access(Coding::H264, &[], true, true), Access::None);
+        assert_eq!(access(H264, &nal(&[0x67, 0x68, 0x06, 0x65]), false, true), Access::Closed);
+        assert_eq!(access(H264, &nal(&[0x67, 0x68, 0x06, 0x61]), false, true), Access::Poor);
+        assert_eq!(access(H264, &nal(&[0x41]), true, true), Access::None);
+        assert_eq!(access(H264, &[], true, true), Access::None);
     }
 
     #[test]
@@ -162,7 +120,7 @@ mod tests {
                 _ => Access::None,
             };
             let unit = nal(&[32 << 1, 33 << 1, 34 << 1, 39 << 1, kind << 1]);
-            assert_eq!(access(Coding::H265, &unit, false, true), expected, "{kind}");
+            assert_eq!(access(H265, &unit, false, true), expected, "{kind}");
         }
     }
 
@@ -191,10 +149,10 @@ mod tests {
 
     #[test]
     fn leading_pictures_of_the_first_access_point_are_kept_only_where_they_decode() {
-        assert!(leading_decodes(Coding::H265, &nal(&[6 << 1]), false));
-        assert!(!leading_decodes(Coding::H265, &nal(&[8 << 1]), true));
+        assert!(leading_decodes(H265, &nal(&[6 << 1]), false));
+        assert!(!leading_decodes(H265, &nal(&[8 << 1]), true));
         assert!(leading_decodes(Coding::Mpeg2, &[], true));
         assert!(!leading_decodes(Coding::Mpeg2, &[], false));
-        assert!(!leading_decodes(Coding::H264, &nal(&[0x01]), true));
+        assert!(!leading_decodes(H264, &nal(&[0x01]), true));
     }
 }

@@ -12,8 +12,8 @@ use actors::failure::Failure;
 use actors::plan::{ChunkFacts, Window, chunk_target, windows};
 use gstreamer as gst;
 
-use super::access::Access;
 use super::stream::Unit;
+use crate::media::codec::bitstream::Access;
 use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 
 /// Pictures in a row behind a boundary after which, without decoding times, nothing in front of it can follow:

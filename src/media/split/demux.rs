@@ -10,10 +10,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::failure::Failure;
+use actors::job::VideoCodec;
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
 use super::boxes::Patch;
+use crate::media::codec;
 use crate::media::pipeline::{Gate, Pipeline};
 
 /// What a stream of the container is.
@@ -143,7 +145,7 @@ impl Plugger {
         if matches!(kind, Kind::Video | Kind::Audio) {
             let parser = best(gst::ElementFactoryType::PARSER, caps);
             if let Some(parser) = parser.and_then(|factory| join(bin, pad, &factory)) {
-                if caps.structure(0).is_some_and(|s| matches!(s.name().as_str(), "video/x-h264" | "video/x-h265")) {
+                if parser.has_property("config-interval") && made(caps).is_some() {
                     // Parameter sets in front of each random access point.
                     parser.set_property("config-interval", -1i32);
                 }
@@ -196,13 +198,20 @@ fn tap(id: usize, caps: &gst::Caps, receiver: &Arc<dyn Receiver>) -> gst::Pad {
 /// The form in which units of these caps are wanted: whole access units that decode on their own.
 fn normal_form(caps: &gst::Caps) -> gst::Caps {
     let Some(name) = caps.structure(0).map(|structure| structure.name()) else { return gst::Caps::new_any() };
+    if let Some(codec) = made(caps) {
+        return codec::of(codec).caps();
+    }
     let form = gst::Caps::builder(name);
     match name.as_str() {
-        "video/x-h264" | "video/x-h265" => form.field("stream-format", "byte-stream").field("alignment", "au").build(),
         "video/x-vp9" => form.field("alignment", "super-frame").build(),
         "video/x-av1" => form.field("stream-format", "obu-stream").field("alignment", "tu").build(),
         _ => gst::Caps::new_any(),
     }
+}
+
+/// The codec of these caps, where it is one that is made here too.
+fn made(caps: &gst::Caps) -> Option<VideoCodec> {
+    caps.structure(0).and_then(|structure| codec::of_media(structure.name()))
 }
 
 fn kind_of(caps: &gst::Caps) -> Kind {

@@ -15,7 +15,7 @@ use super::demux::{Kind, Receiver};
 use super::sound::{self, AudioTrack};
 use super::stream::Timeline;
 use super::video::{VideoTrack, orientation};
-use crate::media::codec::has_decoder;
+use crate::media::decoder::has_decoder;
 use crate::media::pipeline::Nudge;
 use crate::stage::protocol::SplitSpec;
 

@@ -8,10 +8,11 @@ use actors::geometry::Orientation;
 use actors::plan::VideoFacts;
 use gstreamer as gst;
 
-use super::access::{Access, Coding, access, has_closed_gop, leading_decodes};
+use super::access::{Coding, access, has_closed_gop, leading_decodes};
 use super::cadence::Cadence;
 use super::cutter::Cutter;
 use super::stream::Unit;
+use crate::media::codec::bitstream::Access;
 
 /// Length of the last frame where nothing tells it, in nanoseconds: that of 25 frames a second.
 const FRAME_NS: u64 = 40_000_000;

@@ -11,7 +11,8 @@ use actors::job::Container;
 
 use crate::media::assemble::Source;
 use crate::media::assemble::timing::{CLOCK_90K, FrameTimes, to_ns};
-use crate::media::assemble::tracks::{AudioTrack, PACKET_SAMPLES, VideoTrack};
+use crate::media::assemble::tracks::{AudioTrack, VideoTrack};
+use crate::media::codec::aac::PACKET_SAMPLES;
 
 /// A frame that was read. Times are running times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

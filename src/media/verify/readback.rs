@@ -10,16 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::failure::Failure;
-use actors::job::{Container, VideoCodec};
+use actors::job::Container;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
 use super::compare::{Comparison, ReadFrame, ReadPacket};
 use crate::media::assemble::Source;
-use crate::media::assemble::annexb;
-use crate::media::assemble::config::parser;
-use crate::media::assemble::tracks::packet_digest;
+use crate::media::codec::aac::{self, packet_digest};
+use crate::media::codec::{self, Bitstream};
 use crate::media::pipeline::{BusEvent, Pipeline};
 
 /// Reads the whole file, unless it is decided earlier that it differs.
@@ -37,7 +36,7 @@ pub fn run(source: &Source, comparison: &Arc<Mutex<Comparison>>) -> Result<(), F
     })?;
     pipeline.link(&[&file, &demuxer])?;
     let read = Arc::new(AtomicU64::new(0));
-    let video = video_branch(&pipeline, source.video.codec, comparison, &read)?;
+    let video = video_branch(&pipeline, codec::of(source.video.codec), comparison, &read)?;
     let audio = source.audio.as_ref().map(|_| audio_branch(&pipeline, comparison, &read)).transpose()?;
     match source.spec.container {
         Container::Mp4 => watch_index(&video, comparison),
@@ -76,19 +75,17 @@ pub fn run(source: &Source, comparison: &Arc<Mutex<Comparison>>) -> Result<(), F
 
 fn video_branch(
     pipeline: &Pipeline,
-    codec: VideoCodec,
+    codec: &'static dyn Bitstream,
     comparison: &Arc<Mutex<Comparison>>,
     read: &Arc<AtomicU64>,
 ) -> Result<gst::Pad, Failure> {
-    let (parser, media, _) = parser(codec);
-    let caps = gst::Caps::builder(media).field("stream-format", "byte-stream").field("alignment", "au").build();
-    branch(pipeline, parser, &caps, comparison, read, move |comparison, sample| {
+    branch(pipeline, codec.parser(), &codec.caps(), comparison, read, move |comparison, sample| {
         let unit = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
         let times = sample.buffer().and_then(|buffer| Some((running_ns(sample, buffer.pts())?, buffer.dts())));
         let (Some(unit), Some((pts_ns, dts))) = (unit, times) else {
             return comparison.differs("a frame has no time");
         };
-        let summary = annexb::summary(codec, &unit);
+        let summary = codec.scan(&unit);
         let dts_ns = running_ns(sample, dts);
         comparison.frame(ReadFrame { pts_ns, dts_ns, key: summary.key, digest: summary.digest });
     })
@@ -100,7 +97,7 @@ fn audio_branch(
     read: &Arc<AtomicU64>,
 ) -> Result<gst::Pad, Failure> {
     let caps = gst::Caps::builder("audio/mpeg").field("stream-format", "raw").build();
-    branch(pipeline, "aacparse", &caps, comparison, read, |comparison, sample| {
+    branch(pipeline, aac::PARSER, &caps, comparison, read, |comparison, sample| {
         let packet = sample.buffer().and_then(|buffer| Some((running_ns(sample, buffer.pts())?, buffer)));
         let Some((pts_ns, buffer)) = packet else { return comparison.differs("an audio packet has no time") };
         let Ok(bytes) = buffer.map_readable() else { return comparison.differs("an audio packet cannot be mapped") };
