@@ -147,6 +147,17 @@ pub enum Container {
     Mp4,
 }
 
+impl Container {
+    /// Whether a rendition in it may not have parts of two encoder families: MP4 has room for one set of parameters, MPEG-TS
+    /// has them in front of each IDR.
+    pub const fn is_of_one_family(self) -> bool {
+        match self {
+            Self::Mp4 => true,
+            Self::Mpegts => false,
+        }
+    }
+}
+
 /// Effort of the encoder; the names and their order are those of x264 and x265.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::geometry::{Orientation, display_size, rendition_size};
-use crate::job::{AudioCodec, AudioSpec, Bitrate, Container, GpuMode, JobSpec, Preset, Rate, VideoCodec, VideoSpec};
+use crate::job::{AudioCodec, AudioSpec, Bitrate, GpuMode, JobSpec, Preset, Rate, VideoCodec, VideoSpec};
 use crate::task::WorkUnit;
 
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
@@ -307,11 +307,10 @@ impl Plan {
         self.video.renditions.iter().any(|rendition| rendition.encoder.is_device())
     }
 
-    /// The renditions that may not have parts of two families: those in MP4, which has room for one set of parameters.
-    /// MPEG-TS has them in front of each IDR.
+    /// The renditions that may not have parts of two families ([`crate::job::Container::is_of_one_family`]).
     pub fn of_one_family(&self) -> impl Iterator<Item = usize> + '_ {
         let outputs = self.job.outputs.iter().zip(&self.outputs);
-        outputs.filter(|(output, _)| output.container == Container::Mp4).map(|(_, planned)| planned.video)
+        outputs.filter(|(output, _)| output.container.is_of_one_family()).map(|(_, planned)| planned.video)
     }
 
     /// The devices and versions that this plan uses, so that its input, when it is cut again, gives the same plan.

@@ -4,8 +4,9 @@
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`codec`]: what is known of each codec
 //! * [`decoder`]: who decodes on the CPU
-//! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
-//! * [`mp4`]: writes MP4 files
+//! * [`split`], [`encode`], [`audio`], [`assemble`]: the stages
+//! * [`parts`]: what an output is joined from
+//! * [`package`]: writes outputs and reads them back; [`mp4`]: the boxes of MP4 files
 //! * [`probe`], [`trial`]: what really works here
 //! * [`device`]: what it means when a GPU fails
 
@@ -17,11 +18,12 @@ pub mod device;
 pub mod encode;
 pub mod gdp;
 pub mod mp4;
+pub mod package;
+pub mod parts;
 pub mod pipeline;
 pub mod probe;
 pub mod split;
 pub mod trial;
-pub mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -10,37 +10,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::failure::Failure;
-use actors::job::Container;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
 use super::compare::{Comparison, ReadFrame, ReadPacket};
-use crate::media::assemble::Source;
+use super::form::Form;
 use crate::media::codec::aac::{self, packet_digest};
 use crate::media::codec::{self, Bitstream};
+use crate::media::parts::tracks::Tracks;
 use crate::media::pipeline::{BusEvent, Pipeline};
 
 /// Reads the whole file, unless it is decided earlier that it differs.
 ///
 /// # Errors
 /// `retryable` where it cannot be read.
-pub fn run(source: &Source, comparison: &Arc<Mutex<Comparison>>) -> Result<(), Failure> {
-    let target = &source.spec.target;
+pub fn run(tracks: &Tracks, form: Form, comparison: &Arc<Mutex<Comparison>>) -> Result<(), Failure> {
+    let target = &tracks.spec.target;
     let pipeline = Pipeline::new("read back");
     let file = pipeline.add("filesrc")?;
     file.set_property("location", target);
-    let demuxer = pipeline.add(match source.spec.container {
-        Container::Mpegts => "tsdemux",
-        Container::Mp4 => "qtdemux",
-    })?;
+    let demuxer = pipeline.add(form.demuxer)?;
     pipeline.link(&[&file, &demuxer])?;
     let read = Arc::new(AtomicU64::new(0));
-    let video = video_branch(&pipeline, codec::of(source.video.codec), comparison, &read)?;
-    let audio = source.audio.as_ref().map(|_| audio_branch(&pipeline, comparison, &read)).transpose()?;
-    match source.spec.container {
-        Container::Mp4 => watch_index(&video, comparison),
-        Container::Mpegts => [Some(&video), audio.as_ref()].into_iter().flatten().for_each(show_everything),
+    let video = video_branch(&pipeline, codec::of(tracks.video.codec), comparison, &read)?;
+    let audio = tracks.audio.as_ref().map(|_| audio_branch(&pipeline, comparison, &read)).transpose()?;
+    match form.has_edits {
+        true => watch_index(&video, comparison),
+        false => [Some(&video), audio.as_ref()].into_iter().flatten().for_each(show_everything),
     }
     let branches: Vec<_> = [Some(video.clone()), audio.clone()].into_iter().flatten().collect();
     demuxer.connect_no_more_pads(move |_| {

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use actors::checkpoint::Verification;
-use actors::job::Container;
 
-use crate::media::assemble::Source;
-use crate::media::assemble::timing::{CLOCK_90K, FrameTimes, to_ns};
-use crate::media::assemble::tracks::{AudioTrack, VideoTrack};
+use super::form::Form;
 use crate::media::codec::aac::PACKET_SAMPLES;
+use crate::media::parts::audio::AudioTrack;
+use crate::media::parts::timing::{CLOCK_90K, FrameTimes, to_ns};
+use crate::media::parts::tracks::Tracks;
+use crate::media::parts::video::VideoTrack;
 
 /// A frame that was read. Times are running times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct ReadPacket {
 /// What is expected, and how much of it was found.
 #[derive(Debug)]
 pub struct Comparison {
-    container: Container,
+    form: Form,
     video: Arc<VideoTrack>,
     times: Arc<FrameTimes>,
     audio: Option<Arc<AudioTrack>>,
@@ -64,15 +65,15 @@ struct Packets {
 }
 
 impl Comparison {
-    /// With what `source` says.
-    pub fn new(source: &Source) -> Self {
+    /// With what `tracks` say.
+    pub fn new(tracks: &Tracks, form: Form) -> Self {
         Self {
-            container: source.spec.container,
-            video: Arc::clone(&source.video),
-            times: Arc::clone(&source.times),
-            audio: source.audio.clone(),
-            // The time line of an MP4 file is ours.
-            zero_ns: (source.spec.container == Container::Mp4).then_some(0),
+            form,
+            video: Arc::clone(&tracks.video),
+            times: Arc::clone(&tracks.times),
+            audio: tracks.audio.clone(),
+            // The time line of edit lists is ours.
+            zero_ns: form.has_edits.then_some(0),
             frames: 0,
             keys: 0,
             last_dts_ns: None,
@@ -166,9 +167,9 @@ impl Comparison {
 
     /// A demuxer that knows edit lists may begin with the packet in which something is heard.
     fn first_packet(&self, audio: &AudioTrack, read: ReadPacket) -> Result<Packets, String> {
-        let hidden = match self.container {
-            Container::Mp4 => usize::try_from(u64::from(audio.priming) / PACKET_SAMPLES).unwrap_or_default(),
-            Container::Mpegts => 0,
+        let hidden = match self.form.has_edits {
+            true => usize::try_from(u64::from(audio.priming) / PACKET_SAMPLES).unwrap_or_default(),
+            false => 0,
         };
         let first = (0..=hidden).find(|&number| audio.digests.get(number) == Some(&read.digest));
         let first = first.ok_or("the first audio packet has another content")?;
@@ -176,7 +177,7 @@ impl Comparison {
     }
 
     fn audio_timescale(&self, audio: &AudioTrack) -> u32 {
-        if self.container == Container::Mp4 { audio.rate } else { CLOCK_90K }
+        if self.form.has_edits { audio.rate } else { CLOCK_90K }
     }
 
     /// What was found, once everything was read.
@@ -212,8 +213,8 @@ impl Comparison {
             let (found, right) = (packets.next - packets.first, audio.digests.len() - packets.first);
             return Err(format!("it has {found} audio packets and not {right}"));
         }
-        if self.container == Container::Mpegts {
-            // A transport stream cannot say which samples of a packet are heard: all packets are there.
+        if !self.form.has_edits {
+            // Such a file cannot say which samples of a packet are heard: all packets are there.
             return Ok(audio.samples);
         }
         let (start, end) = packets.heard_ns;

@@ -1,79 +1,35 @@
-//! Joins parts into an MP4 file. The index is made from the tables of the first pass, then the access units are
-//! copied one by one.
-
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::path::Path;
+//! The index of an MP4 file, made from the tables of the first pass.
 
 use actors::failure::Failure;
 use gstreamer as gst;
 use gstreamer_video::{VideoColorRange, VideoColorimetry};
 
-use super::Source;
-use super::parts::Joined;
-use super::timing::{FrameTimes, to_ns, to_ticks};
-use super::tracks::{AudioTrack, VideoTrack};
 use crate::media::codec;
 use crate::media::codec::aac::{self, PACKET_SAMPLES};
 use crate::media::codec::configuration::Configuration;
-use crate::media::gdp::write_failure;
 use crate::media::mp4::entry::{Colour, VideoEntry};
-use crate::media::mp4::layout::{Layout, Placed};
 use crate::media::mp4::moov::{Edit, Media, Movie, Run, Track, runs};
-use crate::media::mp4::{WriteError, write};
+use crate::media::parts::audio::AudioTrack;
+use crate::media::parts::timing::{FrameTimes, to_ticks};
+use crate::media::parts::tracks::Tracks;
+use crate::media::parts::video::VideoTrack;
 
-/// Bytes written at once.
-const BLOCK_BYTES: usize = 256 * 1024;
 /// The part of the movie that a track has to last for all readers to see it.
 const SHORTEST_TRACK: u64 = 5;
-/// Index of the video track.
-const VIDEO: usize = 0;
 
-/// Writes the file.
+/// The index for these tracks: video first.
 ///
 /// # Errors
-/// `retryable` where the disk does not take it or a part cannot be read.
-pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
-    let movie = movie(source)?;
-    let layout = Layout::interleave(placed(source));
-    let file = File::create(target).map_err(|error| write_failure(target, &error))?;
-    let mut file = BufWriter::with_capacity(BLOCK_BYTES, file);
-    let mut tracks: Vec<Joined> = [Joined::new(&source.spec.video)]
-        .into_iter()
-        .chain(source.spec.audio.as_ref().map(|part| Joined::new(std::slice::from_ref(part))))
-        .collect();
-    let video = &source.video;
-    let next = |track: usize, sample: &mut Vec<u8>| {
-        let unit = tracks[track].next()?.ok_or_else(changed)?;
-        if track == VIDEO {
-            codec::of(video.codec).sample(&unit.bytes()?, video.parameters_change, sample);
-            progress(u64::try_from(unit.pts_ns).unwrap_or_default());
-        } else {
-            sample.extend_from_slice(&unit.bytes()?);
-        }
-        Ok(())
-    };
-    write(&mut file, &movie, &layout, next).map_err(|error| match error {
-        WriteError::Io(error) => write_failure(target, &error),
-        WriteError::Source(failure) => failure,
-        WriteError::Size { .. } => changed(),
-    })?;
-    file.flush().map_err(|error| write_failure(target, &error))
-}
-
-fn changed() -> Failure {
-    Failure::retryable("a part changed while it was read, another attempt reads it again")
-}
-
-fn movie(source: &Source) -> Result<Movie, Failure> {
-    let audio = source.audio.as_ref();
-    let timescale = movie_timescale(source.times.timescale, audio.map(|audio| audio.rate));
-    let video = video_track(&source.video, &source.times, timescale)?;
+/// `retryable` where the parts do not say enough of what they hold.
+pub fn movie(tracks: &Tracks) -> Result<Movie, Failure> {
+    let audio = tracks.audio.as_ref();
+    let timescale = movie_timescale(tracks.times.timescale, audio.map(|audio| audio.rate));
+    let video = video_track(&tracks.video, &tracks.times, timescale)?;
     let audio = audio.map(|audio| audio_track(audio, timescale)).transpose()?;
-    let mut tracks: Vec<_> = [video].into_iter().chain(audio).collect();
-    let end = tracks.iter().map(Track::end).max().unwrap_or_default();
-    tracks.iter_mut().for_each(|track| lengthen(track, end, timescale));
-    Ok(Movie { created_unix: source.spec.plan.created_unix, timescale, tracks })
+    let mut all: Vec<_> = [video].into_iter().chain(audio).collect();
+    let end = all.iter().map(Track::end).max().unwrap_or_default();
+    all.iter_mut().for_each(|track| lengthen(track, end, timescale));
+    Ok(Movie { created_unix: tracks.spec.plan.created_unix, timescale, tracks: all })
 }
 
 /// Ticks of the movie: such that a tick of either track is a whole number of them, where 32 bits suffice.
@@ -192,19 +148,6 @@ fn lengthen(track: &mut Track, end: u64, timescale: u32) {
     }
     track.durations.extend((before.samples > 0).then_some(before));
     track.durations.push(Run { samples: 1, value: longer });
-}
-
-/// When each sample is read, for the layout.
-fn placed<'a>(source: &'a Source<'_>) -> Vec<Box<dyn Iterator<Item = Placed> + 'a>> {
-    let times = &source.times;
-    let video = times.dts.iter().zip(&source.video.sizes);
-    let video = video.map(|(&dts, &bytes)| Placed { time_ns: to_ns(dts, times.timescale), bytes });
-    let mut tracks: Vec<Box<dyn Iterator<Item = Placed>>> = vec![Box::new(video)];
-    if let Some(audio) = &source.audio {
-        let packets = (0u64..).zip(&audio.sizes);
-        tracks.push(Box::new(packets.map(|(n, &bytes)| Placed { time_ns: audio.packet_ns(n), bytes })));
-    }
-    tracks
 }
 
 #[cfg(test)]

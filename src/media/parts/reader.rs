@@ -1,4 +1,4 @@
-//! The parts that an output is joined from: whether they still are what was recorded, and their access units in order.
+//! Parts as files: whether they still are what was recorded, and their access units in order.
 
 use std::io::ErrorKind;
 
@@ -37,17 +37,17 @@ fn is_intact(part: &PartSource) -> Result<bool, Failure> {
     }
 }
 
-/// Players take the parameter sets of an MP4 file from its index, once: parts of one encoder family have the same ones.
+/// Players take the parameter sets of some packages from an index, once: parts of one encoder family have the same ones.
 ///
 /// # Errors
 /// `permanent` where they were made by several: whoever put them together has to let one family make them all.
-pub fn of_one_family(parts: &[PartSource]) -> Result<(), Failure> {
+pub fn of_one_family(parts: &[PartSource], package: &str) -> Result<(), Failure> {
     let mut families = parts.iter().filter_map(|part| Some((part.encoder?, &part.file.name)));
     let Some((first, name)) = families.next() else { return Ok(()) };
     match families.find(|(family, _)| *family != first) {
         None => Ok(()),
         Some((other, other_name)) => Err(Failure::permanent(format!(
-            "an MP4 file has room for the parts of one encoder, and {name} was made by {} and {other_name} by {}; encode the \
+            "{package} has room for the parts of one encoder, and {name} was made by {} and {other_name} by {}; encode the \
              rendition with one of them",
             first.as_str(),
             other.as_str()

@@ -1,4 +1,4 @@
-//! Joins parts into an MPEG transport stream.
+//! MPEG transport streams.
 //!
 //! ```text
 //! parts ─► appsrc ─┐
@@ -9,24 +9,30 @@
 //! The sources are asked for data one by one, so that the muxer alone decides the order, from the times, and
 //! the same parts give the same bytes. Times are converted to the 90 kHz clock here, because the muxer cuts them off.
 
+mod clock;
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use actors::checkpoint::Verification;
 use actors::failure::Failure;
+use actors::job::{AudioCodec, VideoCodec};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
 
-use super::Source;
-use super::clock::Clock;
-use super::parts::Joined;
-use super::timing::{CLOCK_90K, to_ns, to_ticks};
+use super::packager::Packager;
+use super::verify::{self, Form};
 use crate::media::codec;
 use crate::media::gdp::write_failure;
+use crate::media::parts::reader::Joined;
+use crate::media::parts::timing::{CLOCK_90K, to_ns, to_ticks};
+use crate::media::parts::tracks::Tracks;
 use crate::media::pipeline::{Pipeline, Wait};
+use clock::Clock;
 
 /// Packet identifiers of the streams; 0x100 and up is where most muxers begin.
 const VIDEO_PID: u16 = 256;
@@ -38,24 +44,57 @@ const PCR_AHEAD: u64 = 11_250;
 /// Bytes written at once.
 const BLOCK_BYTES: usize = 256 * 1024;
 
+/// The package.
+pub struct MpegTs;
+
+impl Packager for MpegTs {
+    fn name(&self) -> &'static str {
+        "a transport stream"
+    }
+
+    fn takes_video(&self, codec: VideoCodec) -> bool {
+        match codec {
+            VideoCodec::H264 | VideoCodec::H265 => true,
+        }
+    }
+
+    fn takes_audio(&self, codec: AudioCodec) -> bool {
+        match codec {
+            AudioCodec::Aac => true,
+        }
+    }
+
+    fn timescale(&self, _: &[i64], _: (u32, u32)) -> u32 {
+        CLOCK_90K
+    }
+
+    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<(), Failure> {
+        write(tracks, &tracks.spec.target, progress)
+    }
+
+    fn verify(&self, tracks: &Tracks) -> Result<Verification, Failure> {
+        verify::run(tracks, Form { demuxer: "tsdemux", has_edits: false })
+    }
+}
+
 /// Ticks that all times are shifted by, so that none is negative: decode times and the priming of the audio
 /// come before the first frame is shown.
-fn shift(source: &Source) -> i64 {
-    -first_video(source).min(first_audio(source).unwrap_or_default()).min(0)
+fn shift(tracks: &Tracks) -> i64 {
+    -first_video(tracks).min(first_audio(tracks).unwrap_or_default()).min(0)
 }
 
-fn first_video(source: &Source) -> i64 {
-    source.times.dts.first().copied().unwrap_or_default()
+fn first_video(tracks: &Tracks) -> i64 {
+    tracks.times.dts.first().copied().unwrap_or_default()
 }
 
-fn first_audio(source: &Source) -> Option<i64> {
-    source.audio.as_ref().map(|audio| to_ticks(audio.packet_ns(0), CLOCK_90K))
+fn first_audio(tracks: &Tracks) -> Option<i64> {
+    tracks.audio.as_ref().map(|audio| to_ticks(audio.packet_ns(0), CLOCK_90K))
 }
 
 /// The stream that comes first has the PCR: the muxer writes the tables that name the streams with its packets, and
 /// what comes before them is lost on receivers.
-fn clock_pid(source: &Source) -> u16 {
-    if first_audio(source).is_some_and(|audio| audio < first_video(source)) { AUDIO_PID } else { VIDEO_PID }
+fn clock_pid(tracks: &Tracks) -> u16 {
+    if first_audio(tracks).is_some_and(|audio| audio < first_video(tracks)) { AUDIO_PID } else { VIDEO_PID }
 }
 
 /// Which stream has the PCR, in the words of `mpegtsmux`.
@@ -71,14 +110,10 @@ fn pad_name(pid: u16) -> String {
     format!("sink_{pid}")
 }
 
-/// Writes the file.
-///
-/// # Errors
-/// `retryable` where the disk does not take it or a part cannot be read.
-pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
+fn write(tracks: &Tracks, target: &Path, progress: &dyn Fn(u64)) -> Result<(), Failure> {
     let pipeline = Pipeline::new("transport stream");
     let muxer = pipeline.add("mpegtsmux")?;
-    let clock_pid = clock_pid(source);
+    let clock_pid = clock_pid(tracks);
     muxer.set_property("prog-map", program_map(clock_pid));
     let state = Arc::new(State::default());
     let file = File::create(target).map_err(|error| write_failure(target, &error))?;
@@ -89,10 +124,10 @@ pub fn run(source: &Source, target: &Path, progress: &dyn Fn(u64)) -> Result<(),
     let sink = sink(target, &output, &state);
     pipeline.put(&sink)?;
     pipeline.link(&[&muxer, sink.upcast_ref()])?;
-    let shift = shift(source);
-    connect(&pipeline, &muxer, VIDEO_PID, &source.video.caps, video_feed(source, shift), &state)?;
-    if let Some(audio) = &source.audio {
-        connect(&pipeline, &muxer, AUDIO_PID, &audio.caps, audio_feed(source, shift), &state)?;
+    let shift = shift(tracks);
+    connect(&pipeline, &muxer, VIDEO_PID, &tracks.video.caps, video_feed(tracks, shift), &state)?;
+    if let Some(audio) = &tracks.audio {
+        connect(&pipeline, &muxer, AUDIO_PID, &audio.caps, audio_feed(tracks, shift), &state)?;
     }
     pipeline.start()?;
     let movement = || state.fed.load(Ordering::Relaxed);
@@ -185,9 +220,9 @@ fn connect(
     if linked { Ok(()) } else { Err(Failure::permanent(format!("`mpegtsmux` does not take {caps}"))) }
 }
 
-fn video_feed(source: &Source, shift: i64) -> Feed {
-    let mut joined = Joined::new(&source.spec.video);
-    let (video, times) = (Arc::clone(&source.video), Arc::clone(&source.times));
+fn video_feed(tracks: &Tracks, shift: i64) -> Feed {
+    let mut joined = Joined::new(&tracks.spec.video);
+    let (video, times) = (Arc::clone(&tracks.video), Arc::clone(&tracks.times));
     let mut frames = 0usize..;
     Box::new(move |state| {
         let Some(unit) = joined.next()? else { return Ok(None) };
@@ -204,9 +239,9 @@ fn video_feed(source: &Source, shift: i64) -> Feed {
     })
 }
 
-fn audio_feed(source: &Source, shift: i64) -> Feed {
-    let mut joined = Joined::new(source.spec.audio.as_slice());
-    let audio = source.audio.clone();
+fn audio_feed(tracks: &Tracks, shift: i64) -> Feed {
+    let mut joined = Joined::new(tracks.spec.audio.as_slice());
+    let audio = tracks.audio.clone();
     let mut packets = 0u64..;
     Box::new(move |_| {
         let (Some(unit), Some(packet), Some(audio)) = (joined.next()?, packets.next(), &audio) else { return Ok(None) };
