@@ -21,7 +21,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
-use super::codec::aac::PRIMING_SAMPLES;
+use super::encoder::avenc_aac::PRIMING_SAMPLES;
 use super::gdp::GdpReader;
 use super::pipeline::{Gate, Pipeline, Wait};
 use crate::stage::Progress;

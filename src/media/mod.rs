@@ -4,6 +4,7 @@
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`codec`]: what is known of each codec
 //! * [`decoder`]: who decodes on the CPU
+//! * [`encoder`]: what is known of each encoder family
 //! * [`split`], [`encode`], [`audio`], [`assemble`]: the stages
 //! * [`parts`]: what an output is joined from
 //! * [`package`]: writes outputs and reads them back; [`mp4`]: the boxes of MP4 files
@@ -16,6 +17,7 @@ pub mod codec;
 pub mod decoder;
 pub mod device;
 pub mod encode;
+pub mod encoder;
 pub mod gdp;
 pub mod mp4;
 pub mod package;

@@ -13,6 +13,7 @@ use super::sinks::{Decoded, Packets};
 use super::{Shared, lock};
 use crate::media::codec::aac;
 use crate::media::decoder;
+use crate::media::encoder::avenc_aac;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::{Pipeline, element};
 
@@ -43,7 +44,7 @@ pub fn encoder(
         .block(true)
         .max_bytes(QUEUE_BYTES)
         .build();
-    let encoder = element(aac::ENCODER)?;
+    let encoder = element(avenc_aac::ELEMENT)?;
     let bits = i32::try_from(rendition.bitrate.bits_per_second()).unwrap_or(i32::MAX);
     encoder.set_property("bitrate", bits);
     let sink = AppSink::builder().name("packets").caps(&aac::raw_caps()).sync(false).async_(false).build();

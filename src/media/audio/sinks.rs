@@ -7,7 +7,8 @@ use actors::failure::Failure;
 use gstreamer as gst;
 
 use super::grid::Grid;
-use crate::media::codec::aac::{PRIMING_SAMPLES, packet_ns, packets_for};
+use crate::media::codec::aac::{packet_ns, packets_for};
+use crate::media::encoder::avenc_aac::PRIMING_SAMPLES;
 use crate::media::gdp::{GdpWriter, Written, presentation_ns, to_file_time};
 
 /// Bytes of a sample of one channel: F32LE.

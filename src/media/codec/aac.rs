@@ -1,4 +1,4 @@
-//! AAC-LC (ISO/IEC 14496-3): its encoder, its packets and when they begin, and what containers say of it.
+//! AAC-LC (ISO/IEC 14496-3): its packets and when they begin, and what containers say of it.
 
 use std::hash::{DefaultHasher, Hasher as _};
 
@@ -7,14 +7,10 @@ use gstreamer as gst;
 use crate::media::mp4::boxes::{Put as _, full_atom};
 use crate::media::mp4::entry::AudioEntry;
 
-/// GStreamer's encoder.
-pub const ENCODER: &str = actors::plan::AAC_ENCODER;
 /// GStreamer's parser.
 pub const PARSER: &str = "aacparse";
 /// Samples of a packet.
 pub const PACKET_SAMPLES: u64 = 1024;
-/// Samples that the encoder puts in front of the sound: one packet, which a decoder needs to get going.
-pub const PRIMING_SAMPLES: u32 = 1024;
 /// Where the channels of an encoder's input stand, by their number: the layouts of the channel configurations 1 to 6
 /// as masks of GStreamer (front left 1, right 2, centre 4, LFE 8, rear left 16, right 32, centre 256).
 pub const LAYOUTS: [u64; 6] = [0x4, 0x3, 0x7, 0x107, 0x37, 0x3f];

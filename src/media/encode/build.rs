@@ -13,14 +13,14 @@ use actors::plan::{VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::encoder;
 use super::layout::{Branch, Layout, planar};
 use super::output::{Origin, Output};
 use super::picture::{self, Scaler, in_memory};
 use super::source::{self, Frames};
-use super::table::Memory;
 use crate::media::codec;
 use crate::media::device::StandIn;
+use crate::media::encoder::element::{make, output_caps};
+use crate::media::encoder::family::Memory;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::Pipeline;
 use crate::stage::protocol::EncodeSpec;
@@ -120,9 +120,9 @@ fn add_branch(
     if branch.settings.needs_rate {
         scaler.at_a_rate(average_rate(window));
     }
-    let encoder = encoder::encoder(&branch.settings)?;
+    let encoder = make(&branch.settings)?;
     pipeline.put(&encoder)?;
-    let sink = output.sink(&encoder::output_caps(rendition.codec, &branch.settings));
+    let sink = output.sink(&output_caps(rendition.codec, &branch.settings));
     pipeline.put(&sink)?;
     pipeline.link(&[tee, &decoded, &scaler.scale])?;
     let made = match (branch.scaled_in, branch.encoded_from) {

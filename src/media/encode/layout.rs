@@ -7,9 +7,11 @@
 use actors::failure::Failure;
 use actors::geometry::Orientation;
 use actors::job::{Rate, VideoCodec};
-use actors::plan::{EncoderFamily, VideoFacts, VideoRendition};
+use actors::plan::{VideoFacts, VideoRendition};
 
-use super::table::{self, Memory, Settings, raw_format};
+use crate::media::encoder;
+use crate::media::encoder::family::Memory;
+use crate::media::encoder::settings::Settings;
 use crate::stage::protocol::{EncodeSpec, Scaling};
 
 /// How a chunk becomes its renditions.
@@ -51,11 +53,8 @@ impl Layout {
     /// `permanent` where the plan asks a family for what it does not make.
     pub fn new(spec: &EncodeSpec, codec: Option<VideoCodec>) -> Result<Self, Failure> {
         let prepared = is_prepared_by_cpu(&spec.facts);
-        let decoder = match (spec.device.decoder, codec) {
-            (Some(EncoderFamily::Nvcodec), Some(VideoCodec::H264)) => Some("nvh264dec"),
-            (Some(EncoderFamily::Nvcodec), Some(VideoCodec::H265)) => Some("nvh265dec"),
-            _ => None,
-        };
+        let decoder = spec.device.decoder.zip(codec);
+        let decoder = decoder.and_then(|(family, codec)| encoder::of(family).decoder(codec));
         let home = if decoder.is_some() && !prepared { Memory::Cuda } else { Memory::System };
         let branch = |(rendition, rate): (&VideoRendition, &Rate)| Branch::new(rendition, *rate, spec.device.scaling);
         let branches = spec.renditions.iter().zip(&spec.chunk.rates).map(branch).collect::<Result<_, _>>()?;
@@ -80,7 +79,8 @@ fn is_prepared_by_cpu(facts: &VideoFacts) -> bool {
 
 impl Branch {
     fn new(rendition: &VideoRendition, rate: Rate, scaling: Scaling) -> Result<Self, Failure> {
-        let on_gpu = rendition.encoder == EncoderFamily::Nvcodec;
+        let family = encoder::of(rendition.encoder);
+        let on_gpu = family.memory == Memory::Cuda;
         let scaled_in = match scaling {
             Scaling::Everything => Memory::Cuda,
             Scaling::ForItsEncoder if on_gpu => Memory::Cuda,
@@ -90,9 +90,9 @@ impl Branch {
         Ok(Self {
             scaled_in,
             encoded_from,
-            format: raw_format(rendition, encoded_from),
+            format: family.format(rendition.bit_depth),
             size: (rendition.width, rendition.height),
-            settings: table::settings(rendition, rate)?,
+            settings: encoder::settings(rendition, rate)?,
         })
     }
 }

@@ -5,8 +5,6 @@
 //!                                                                          └─► queue ! scale ! queue ! encoder ! appsink ─► file
 //! ```
 //!
-//! * [`table`], [`encoder`]: settings of the encoders
-//! * [`foreign`]: an encoder of another version, for tests
 //! * [`layout`]: what runs on a GPU, and where the pictures cross to it
 //! * [`source`]: the chunk source, the decoder, the window
 //! * [`build`]: the pipeline
@@ -20,15 +18,12 @@
 //! A number of frames that is not the planned one fails the job: correct media come before finished jobs.
 
 mod build;
-pub mod encoder;
-pub mod foreign;
 pub mod layout;
 mod output;
 mod picture;
 mod scale;
 mod sets;
 mod source;
-pub mod table;
 
 use std::sync::Arc;
 
@@ -36,6 +31,7 @@ use actors::checkpoint::PartFile;
 use actors::failure::{DeviceFault, Failure};
 
 use super::device;
+use super::encoder;
 use super::pipeline::{BusEvent, Pipeline};
 use crate::stage::Progress;
 use crate::stage::protocol::{EncodeSpec, Stage as _};
@@ -79,7 +75,7 @@ fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, O
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));
     }
-    encoder::settle_memory(&spec.renditions);
+    encoder::prepare(&spec.renditions);
     let pipeline = Pipeline::new("encode");
     let frames = Frames::new(spec.chunk.window, pipeline.nudge());
     let outputs = build::build(&pipeline, spec, &frames)?;

@@ -14,6 +14,7 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use super::sets::ParameterSets;
 use crate::media::codec::{self, Bitstream};
 use crate::media::device::StandIn;
+use crate::media::encoder::{self, family::KeyFrames};
 use crate::media::gdp::{GdpWriter, NO_OFFSET};
 use crate::media::pipeline::Nudge;
 
@@ -173,14 +174,15 @@ impl Output {
     /// Whether an access unit is a key frame, and what is written of it.
     fn tidied(&self, buffer: &gst::BufferRef, sets: &mut ParameterSets) -> Result<(bool, gst::Buffer), Failure> {
         let marked = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        if self.origin.family == EncoderFamily::X264 {
+        let treatment = encoder::of(self.origin.family).key_frames;
+        if treatment == KeyFrames::AsTheyAre {
             return Ok((marked, buffer.copy()));
         }
         let unreadable = |_| Failure::retryable("an access unit of the encoder cannot be read");
         let unit = buffer.map_readable().map_err(unreadable)?;
-        let (key, instead) = match self.origin.family {
-            EncoderFamily::X264 | EncoderFamily::X265 => (marked, marked.then(|| self.codec.tidied(&unit))),
-            EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => {
+        let (key, instead) = match treatment {
+            KeyFrames::AsTheyAre | KeyFrames::Tidied => (marked, marked.then(|| self.codec.tidied(&unit))),
+            KeyFrames::Completed => {
                 let looked = sets.look(&unit)?;
                 (looked.key, looked.instead)
             }

@@ -12,7 +12,7 @@ use gstreamer_video::{
 
 use super::layout::Branch;
 use super::scale::PlanarScale;
-use super::table::Memory;
+use crate::media::encoder::family::Memory;
 use crate::media::pipeline::Pipeline;
 
 /// Adds what all renditions share behind `tail`; gives the element that the frames come out of.

@@ -9,9 +9,9 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 
-use super::super::encode::encoder::{encoder, output_caps};
 use super::super::encode::layout::planar;
-use super::super::encode::table::settings;
+use super::super::encoder::element::{make, output_caps};
+use super::super::encoder::settings;
 use super::super::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 use super::super::pipeline::Pipeline;
 use super::rendition;
@@ -46,7 +46,7 @@ pub fn write(spec: &TrialSpec, path: &Path) -> Result<Window, Failure> {
     let full = TrialSpec { halved: false, ..*spec };
     let rendition = rendition(&full, EncoderFamily::cpu_family(spec.codec))?;
     let settings = settings(&VideoRendition { preset: Preset::Ultrafast, ..rendition.clone() }, rendition.rate)?;
-    let encoder = encoder(&settings)?;
+    let encoder = make(&settings)?;
     pipeline.put(&encoder)?;
     let sink = AppSink::builder().caps(&output_caps(spec.codec, &settings)).sync(false).max_buffers(1).build();
     pipeline.put(&sink)?;

@@ -1,5 +1,5 @@
 use actors::plan::testing::facts_of;
-use actors::plan::{Chunk, Window};
+use actors::plan::{Chunk, EncoderFamily, Window};
 
 use super::*;
 use crate::stage::protocol::DeviceWork;

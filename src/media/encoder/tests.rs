@@ -1,7 +1,8 @@
 use std::ops::RangeInclusive;
 
-use actors::job::Preset;
+use actors::job::{Preset, VideoCodec};
 
+use super::settings::{Property, Settings};
 use super::*;
 
 fn rendition(codec: VideoCodec, encoder: EncoderFamily) -> VideoRendition {
@@ -193,14 +194,11 @@ fn a_family_that_does_not_make_a_codec_is_a_mistake_of_the_plan() {
 }
 
 #[test]
-fn pictures_are_in_the_format_that_the_encoder_takes_from_its_memory() {
-    let format = |family, depth, memory| {
-        raw_format(&VideoRendition { bit_depth: depth, ..rendition(VideoCodec::H265, family) }, memory)
-    };
-    assert_eq!(format(EncoderFamily::X265, 8, Memory::System), "I420");
-    assert_eq!(format(EncoderFamily::X265, 10, Memory::System), "I420_10LE");
-    assert_eq!(format(EncoderFamily::Nvcodec, 8, Memory::Cuda), "NV12");
-    assert_eq!(format(EncoderFamily::Nvcodec, 8, Memory::System), "NV12", "it takes no other format of 8 bits");
-    assert_eq!(format(EncoderFamily::Nvcodec, 10, Memory::Cuda), "P010_10LE");
-    assert_eq!(format(EncoderFamily::Va, 8, Memory::System), "NV12");
+fn pictures_are_in_the_format_that_the_encoder_takes() {
+    let format = |family, depth| of(family).format(depth);
+    assert_eq!(format(EncoderFamily::X265, 8), "I420");
+    assert_eq!(format(EncoderFamily::X265, 10), "I420_10LE");
+    assert_eq!(format(EncoderFamily::Nvcodec, 8), "NV12", "it takes no other format of 8 bits, from either memory");
+    assert_eq!(format(EncoderFamily::Nvcodec, 10), "P010_10LE");
+    assert_eq!(format(EncoderFamily::Va, 8), "NV12");
 }

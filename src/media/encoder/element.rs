@@ -1,13 +1,11 @@
-//! Makes the encoders that the [`table`](super::table) describes.
+//! Makes the elements that [`Settings`] describe.
 
 use actors::failure::Failure;
 use actors::job::VideoCodec;
-use actors::plan::{EncoderFamily, VideoRendition};
 use gstreamer::prelude::*;
 use gstreamer::{self as gst, glib};
 
-use super::foreign;
-use super::table::{Property, Settings};
+use super::settings::{Property, Settings};
 use crate::media::codec;
 use crate::media::pipeline::element;
 
@@ -15,13 +13,9 @@ use crate::media::pipeline::element;
 ///
 /// # Errors
 /// `permanent` where GStreamer lacks the encoder, or its version does not know a setting.
-pub fn encoder(settings: &Settings) -> Result<gst::Element, Failure> {
+pub fn make(settings: &Settings) -> Result<gst::Element, Failure> {
     let encoder = element(settings.element)?;
     settings.properties.iter().try_for_each(|property| set(&encoder, property))?;
-    if let Some(options) = foreign::options().filter(|_| settings.element == "x264enc") {
-        let told: String = encoder.property("option-string");
-        encoder.set_property("option-string", format!("{told}:{options}"));
-    }
     Ok(encoder)
 }
 
@@ -45,20 +39,6 @@ fn unknown(encoder: &gst::Element, name: &str, value: &str) -> Failure {
     Failure::permanent(format!("`{factory}` of {version} knows no {name}{value}, take the GStreamer of this release"))
 }
 
-/// Makes what the encoders of `renditions` find in new memory the same every time; call it before they are made.
-///
-/// x265 3.5 reads memory that it never wrote: in a process that had used the memory before, one encode in a hundred gave
-/// other bytes. From here on `malloc` of glibc gives zeros, as it does for memory that nobody had. That costs no measurable
-/// time and some 100 MB of memory at 1080p, so that processes without x265 do without it.
-pub fn settle_memory(renditions: &[VideoRendition]) {
-    if renditions.iter().any(|rendition| rendition.encoder == EncoderFamily::X265) {
-        // The low byte is what freed memory is filled with, its complement what new memory is.
-        const FREED: std::ffi::c_int = 0xff;
-        // SAFETY: changes a setting of the allocator, which takes it at any time and from any thread.
-        unsafe { libc::mallopt(libc::M_PERTURB, FREED) };
-    }
-}
-
 /// The caps of what the encoder gives.
 pub fn output_caps(codec: VideoCodec, settings: &Settings) -> gst::Caps {
     let mut caps = codec::of(codec).caps();
@@ -73,9 +53,10 @@ pub fn output_caps(codec: VideoCodec, settings: &Settings) -> gst::Caps {
 #[cfg(test)]
 mod tests {
     use actors::job::{Preset, Rate};
+    use actors::plan::{EncoderFamily, VideoRendition};
 
-    use super::super::table::settings;
     use super::*;
+    use crate::media::encoder;
 
     /// What was set is read back: GLib brings a number that is out of range into it, with no more than a line in a log.
     #[test]
@@ -100,8 +81,8 @@ mod tests {
                     rate,
                     keyframe_interval: 48,
                 };
-                let settings = settings(&rendition, rate).expect("settings");
-                let encoder = encoder(&settings).expect("an encoder that knows them all");
+                let settings = encoder::settings(&rendition, rate).expect("settings");
+                let encoder = make(&settings).expect("an encoder that knows them all");
                 for Property { name, values, .. } in &settings.properties {
                     let pspec = encoder.find_property(name).expect("a property");
                     let wanted = glib::Value::deserialize_with_pspec(&values[0], &pspec).expect("a value");
