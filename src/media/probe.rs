@@ -12,11 +12,13 @@ use actors::plan::{EncoderFamily, EncoderVersions, GSTREAMER};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::carry_out::CarryOut;
 use super::device;
 use super::encoder::family::{Family, Version};
 use super::encoder::{self, avenc_aac};
 use super::pipeline::Pipeline;
-use crate::stage::protocol::{DeviceElements, Probed};
+use crate::stage::Progress;
+use crate::stage::protocol::{DeviceElements, DevicesSpec, ProbeSpec, Probed};
 
 /// Frames or blocks of samples that each encoder is given.
 const BUFFERS: i32 = 5;
@@ -31,8 +33,20 @@ const NVRTC_VARIABLE: &str = "GST_CUDA_NVRTC_LIBNAME";
 /// The name that only CUDA's packages for developers have.
 const NVRTC: &str = "libnvrtc.so";
 
+impl CarryOut for ProbeSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<Probed, Failure> {
+        Ok(run())
+    }
+}
+
+impl CarryOut for DevicesSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<DeviceElements, Failure> {
+        Ok(devices())
+    }
+}
+
 /// Tries every encoder of the CPU that a plan can ask for. Never fails: what does not work is part of the answer.
-pub fn run() -> Probed {
+fn run() -> Probed {
     let picture = |format| {
         gst::Caps::builder("video/x-raw")
             .field("format", format)
@@ -84,7 +98,7 @@ fn of_plugins() -> EncoderVersions {
 }
 
 /// Which elements of devices are registered, which libraries of NVIDIA's driver cannot be loaded, and which NVRTC can.
-pub fn devices() -> DeviceElements {
+fn devices() -> DeviceElements {
     device::wake();
     let there = elements_of_devices().into_iter().filter(|name| gst::ElementFactory::find(name).is_some());
     let missing = OF_DRIVER.iter().filter(|name| load(name).is_none());
@@ -177,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let Probed { elements, versions } = run();
         assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
         assert!(elements.values().all(Option::is_none), "{elements:?}");
@@ -189,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_a_gpu_has_no_element_of_one() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let DeviceElements { elements, missing_libraries, .. } = devices();
         assert!(elements.iter().all(|name| elements_of_devices().contains(&name.as_str())));
         assert_eq!(elements.iter().any(|name| name.starts_with("nv")), missing_libraries.is_empty());
@@ -197,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_encoder_that_is_not_there_is_named_in_the_reason() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let caps = gst::Caps::builder("video/x-raw").build();
         let failure = encodes("no264enc", &["videotestsrc"], &caps).map(drop).expect_err("no such element");
         assert!(failure.message.contains("no264enc"), "{failure}");

@@ -10,9 +10,9 @@ use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};
 use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 
-use super::super::decoder;
-use super::super::gdp::GdpReader;
-use super::super::pipeline::{Pipeline, element};
+use crate::media::decoder;
+use crate::media::gdp::GdpReader;
+use crate::media::pipeline::{Pipeline, element};
 
 /// Pictures that are the same count as so many dB.
 const SAME_DB: f64 = 100.0;

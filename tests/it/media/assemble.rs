@@ -6,8 +6,8 @@ use actors::failure::{Failure, FailureClass};
 use actors::job::{Container, VideoCodec};
 use actors::plan::{AudioPlan, AudioRendition, Plan};
 use gstreamer_worker::media;
-use gstreamer_worker::media::assemble::scan;
 use gstreamer_worker::media::package;
+use gstreamer_worker::media::stage::assemble::scan;
 use gstreamer_worker::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 
 use super::parts::{Film, X264, X265, at, audio_source, encode_audio};

@@ -9,7 +9,6 @@
 //! * [`source`]: the chunk source, the decoder, the window
 //! * [`build`]: the pipeline
 //! * [`picture`]: what a picture looks like
-//! * [`scale`]: the scaler for the usual pictures
 //! * [`sets`]: what has to be put into key frames
 //! * [`output`]: the files
 //!
@@ -21,7 +20,6 @@ mod build;
 pub mod layout;
 mod output;
 mod picture;
-mod scale;
 mod sets;
 mod source;
 
@@ -30,28 +28,30 @@ use std::sync::Arc;
 use actors::checkpoint::PartFile;
 use actors::failure::{DeviceFault, Failure};
 
-use super::device;
-use super::encoder;
-use super::pipeline::{BusEvent, Pipeline};
+use super::blame::blame;
+use crate::media::carry_out::CarryOut;
+use crate::media::device;
+use crate::media::encoder;
+use crate::media::pipeline::{BusEvent, Pipeline};
 use crate::stage::Progress;
-use crate::stage::protocol::{EncodeSpec, Stage as _};
+use crate::stage::protocol::{EncodeSpec, Encoded, Stage as _};
 use output::Output;
 use source::Frames;
 
-/// Encodes `spec.chunk`. `progress` gets the media time that was decoded.
+impl CarryOut for EncodeSpec {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+        let encoded = timed(self, progress).map(|(files, _)| Encoded::Files(files));
+        encoded.or_else(|failure| blame(&self.source, failure))
+    }
+}
+
+/// Encodes `spec.chunk`; gives the frames per second of the first rendition too. `progress` gets the media time that was
+/// decoded.
 ///
 /// # Errors
 /// `retryable` where the source is damaged or the disk is at fault; `permanent` where the source does not give the frames
 /// that the plan says, or an encoder refuses its settings; `device` for whatever goes wrong where a device takes part and
 /// may be at fault.
-pub fn run(spec: &EncodeSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
-    timed(spec, progress).map(|(files, _)| files)
-}
-
-/// The same, with the frames per second of the first rendition.
-///
-/// # Errors
-/// As [`run`].
 pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, Option<f64>), Failure> {
     let ear = spec.uses_device().then(device::Ear::open);
     if spec.uses_nvidia() {

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::{Header, Patch, children};
+use super::header::{Header, children};
+use super::patch::Patch;
 
 /// The most of a track's sample entries that is looked at.
 const MAX_ENTRIES: u64 = 64 * 1024;

@@ -6,7 +6,8 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::{Header, Patch, children};
+use super::header::{Header, children};
+use super::patch::Patch;
 
 /// 1 in a matrix.
 const UNIT: i32 = 1 << 16;

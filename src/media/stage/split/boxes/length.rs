@@ -11,7 +11,8 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::{Header, Patch, children, find, number};
+use super::header::{Header, children, find, number};
+use super::patch::Patch;
 
 /// Delays that are looked at: those of a week at 60 frames per second.
 const MAX_DELAYS: u64 = 40_000_000;

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use actors::failure::{Failure, FailureClass};
 use actors::plan::SourceFacts;
 
-use super::pipeline::{BusEvent, Gate, Pipeline};
+use crate::media::carry_out::CarryOut;
+use crate::media::pipeline::{BusEvent, Gate, Pipeline};
 use crate::stage::Progress;
 use crate::stage::protocol::SplitSpec;
 use boxes::Boxes;
@@ -33,12 +34,14 @@ use select::Splitter;
 /// An input that ends so much earlier than it says is truncated: more than this, and more than 2 % of its length.
 const TRUNCATED_NS: u64 = 1_000_000_000;
 
-/// Cuts `spec.input`. `progress` gets the media time that was read.
-///
-/// # Errors
-/// `permanent` where the input is at fault, with a sentence that says what was found; `retryable` where the disk is.
-pub fn run(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
-    cut(spec, progress).map_err(|failure| failure.context(spec.input.display()))
+impl CarryOut for SplitSpec {
+    /// Cuts the input. `progress` gets the media time that was read.
+    ///
+    /// # Errors
+    /// `permanent` where the input is at fault, with a sentence that says what was found; `retryable` where the disk is.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
+        cut(self, progress).map_err(|failure| failure.context(self.input.display()))
+    }
 }
 
 fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure> {

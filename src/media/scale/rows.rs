@@ -89,7 +89,7 @@ fn filter(row: &[i16], taps: &Taps, out: &mut [u8]) {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLEND_SHIFT, BLOCK, FILTER_SHIFT, Taps};
+    use crate::media::scale::rows::{BLEND_SHIFT, BLOCK, FILTER_SHIFT, Taps};
 
     /// Samples of one step of [`blend`].
     const WIDE: usize = 32;

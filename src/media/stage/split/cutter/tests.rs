@@ -11,7 +11,7 @@ fn unit(time: i64, dts: Option<i64>) -> Unit {
 
 /// A track in decoding order: numbers of frames, and what kind of unit each is.
 fn cut(track: &[(i64, Access)], with_dts: bool, chunk_seconds: u32) -> (tempfile::TempDir, Vec<ChunkFacts>) {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let directory = tempfile::tempdir().expect("a directory");
     let caps = gst::Caps::new_empty_simple("video/x-test");
     let mut cutter = Cutter::new(directory.path(), None, chunk_seconds);

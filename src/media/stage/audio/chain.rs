@@ -9,8 +9,8 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
 use gstreamer_audio as gst_audio;
 
+use super::shared::{Shared, lock};
 use super::sinks::{Decoded, Packets};
-use super::{Shared, lock};
 use crate::media::codec::aac;
 use crate::media::decoder;
 use crate::media::encoder::avenc_aac;

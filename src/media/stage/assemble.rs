@@ -14,24 +14,29 @@ use std::sync::Arc;
 
 use actors::failure::Failure;
 
-use super::gdp::write_failure;
-use super::package;
-use super::parts::timing::FrameTimes;
-use super::parts::tracks::Tracks;
-use super::parts::{audio, reader, video};
 use crate::digest;
+use crate::media::carry_out::CarryOut;
+use crate::media::gdp::write_failure;
+use crate::media::package;
+use crate::media::parts::timing::FrameTimes;
+use crate::media::parts::tracks::Tracks;
+use crate::media::parts::{audio, reader, video};
 use crate::stage::Progress;
 use crate::stage::protocol::{AssembleSpec, Assembled, Joined};
 
 /// Progress is told each time that so much media was written, in nanoseconds.
 const PROGRESS_NS: u64 = 10_000_000_000;
 
-/// Runs the stage.
-///
-/// # Errors
-/// `retryable` where a file cannot be read or written, where parts and plan do not belong together, and where the
-/// output is not what it should be. The target is removed then.
-pub fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
+impl CarryOut for AssembleSpec {
+    /// # Errors
+    /// `retryable` where a file cannot be read or written, where parts and plan do not belong together, and where the
+    /// output is not what it should be. The target is removed then.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Joined, Failure> {
+        run(self, progress)
+    }
+}
+
+fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
     let names = reader::lost(spec.video.iter().chain(&spec.audio))?;
     if !names.is_empty() {
         return Ok(Joined::PartsLost(names));

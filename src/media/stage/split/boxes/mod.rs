@@ -2,49 +2,24 @@
 //! is, and patches that keep `qtdemux` from mistakes: the end lost, pictures turned wrongly ([`turn`]), channels in each
 //! other's place ([`seats`]).
 
+mod header;
 mod length;
+mod patch;
 mod seats;
 mod turn;
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 
-use gstreamer as gst;
-
+use header::{children, header};
 use length::Length;
+pub use patch::Patch;
 use turn::Matrix;
 
 /// Files have a handful of boxes; fragmented ones have two a fragment.
 const MAX_BOXES: u32 = 4_000_000;
-/// A movie has a header and a few tracks.
-const MAX_CHILDREN: usize = 1000;
 /// Types that an MP4 or QuickTime file begins with.
 const BEGINNINGS: [&[u8; 4]; 8] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"];
-
-/// Bytes to be put in place of those of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patch {
-    offset: u64,
-    bytes: Vec<u8>,
-}
-
-impl Patch {
-    /// Changes a buffer that was read from `offset` of the file.
-    pub fn apply(&self, offset: u64, buffer: &mut gst::Buffer) {
-        let (start, end) = (self.offset.max(offset), self.end().min(offset + buffer.size() as u64));
-        if start >= end {
-            return;
-        }
-        let (from, to) = ((start - self.offset) as usize, (end - self.offset) as usize);
-        if buffer.make_mut().copy_from_slice((start - offset) as usize, &self.bytes[from..to]).is_err() {
-            tracing::warn!("the length of the movie cannot be patched, the end of the audio can be missing");
-        }
-    }
-
-    fn end(&self) -> u64 {
-        self.offset + self.bytes.len() as u64
-    }
-}
 
 /// The boxes of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,12 +32,6 @@ pub struct Boxes {
     pub cut: Option<String>,
     /// What to change for `qtdemux`.
     pub patches: Vec<Patch>,
-}
-
-struct Header {
-    kind: [u8; 4],
-    body: u64,
-    end: u64,
 }
 
 impl Boxes {
@@ -124,62 +93,10 @@ impl Boxes {
     }
 }
 
-/// The first box at the end of a `path` of kinds.
-fn find(file: &mut File, within: &Header, path: &[&[u8; 4]]) -> io::Result<Option<Header>> {
-    let mut found = Header { ..*within };
-    for kind in path {
-        match children(file, found.body, found.end)?.into_iter().find(|child| &&child.kind == kind) {
-            Some(child) => found = child,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(found))
-}
-
-fn children(file: &mut File, from: u64, to: u64) -> io::Result<Vec<Header>> {
-    let mut children = Vec::new();
-    let mut at = from;
-    while let Some(header) = header(file, at, to)?.filter(|_| children.len() < MAX_CHILDREN) {
-        at = header.end;
-        children.push(header);
-    }
-    Ok(children)
-}
-
-fn header(file: &mut File, at: u64, limit: u64) -> io::Result<Option<Header>> {
-    let limit = limit.min(file.metadata()?.len());
-    if at + 8 > limit {
-        return Ok(None);
-    }
-    let mut bytes = [0; 16];
-    file.seek(SeekFrom::Start(at))?;
-    file.read_exact(&mut bytes[..8])?;
-    let kind = [bytes[4], bytes[5], bytes[6], bytes[7]];
-    if !kind.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ' || *byte == 0xa9) {
-        return Ok(None);
-    }
-    let (size, head) = match number(&bytes[..4]) {
-        // To the end of the file.
-        0 => (limit - at, 8),
-        1 if at + 16 <= limit => {
-            file.read_exact(&mut bytes[8..])?;
-            (number(&bytes[8..]), 16)
-        }
-        size => (size, 8),
-    };
-    if size < head {
-        return Ok(None);
-    }
-    Ok(Some(Header { kind, body: at + head, end: at.saturating_add(size) }))
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gstreamer as gst;
     use std::io::Write as _;
 
     fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {

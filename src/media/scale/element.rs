@@ -39,7 +39,7 @@ static SCALED: LazyLock<gst::Caps> = LazyLock::new(|| {
 });
 
 mod imp {
-    use super::*;
+    use crate::media::scale::element::*;
 
     #[derive(Default)]
     pub struct PlanarScale {

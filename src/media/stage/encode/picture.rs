@@ -11,9 +11,9 @@ use gstreamer_video::{
 };
 
 use super::layout::Branch;
-use super::scale::PlanarScale;
 use crate::media::encoder::family::Memory;
 use crate::media::pipeline::Pipeline;
+use crate::media::scale::PlanarScale;
 
 /// Adds what all renditions share behind `tail`; gives the element that the frames come out of.
 ///

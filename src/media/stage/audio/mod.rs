@@ -9,31 +9,38 @@
 //! Renditions are made one after another; each decodes the source again, which costs little beside encoding it.
 //! Must never take the times of packets from the encoder: packet n begins at start + (1024 n − priming) / rate.
 
-pub mod chain;
-pub mod grid;
-pub mod sinks;
+mod chain;
+mod grid;
+mod shared;
+mod sinks;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actors::checkpoint::PartFile;
 use actors::failure::Failure;
 use actors::plan::{AudioFacts, AudioRendition};
 
-use super::encoder::avenc_aac::PRIMING_SAMPLES;
-use super::gdp::GdpReader;
-use super::pipeline::{Gate, Pipeline, Wait};
+use super::blame::blame;
+use crate::media::carry_out::CarryOut;
+use crate::media::encoder::avenc_aac::PRIMING_SAMPLES;
+use crate::media::gdp::GdpReader;
+use crate::media::pipeline::{Pipeline, Wait};
 use crate::stage::Progress;
-use crate::stage::protocol::AudioSpec;
+use crate::stage::protocol::{AudioSpec, Encoded};
 use grid::Grid;
+use shared::{Shared, lock};
 use sinks::{Decoded, Packets};
 
-/// Runs the stage.
-///
-/// # Errors
-/// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
-pub fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
+impl CarryOut for AudioSpec {
+    /// # Errors
+    /// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+        run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
+    }
+}
+
+fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
     let renditions = &spec.plan.renditions;
     if renditions.len() != spec.targets.len() {
         let (targets, renditions) = (spec.targets.len(), renditions.len());
@@ -52,35 +59,6 @@ pub fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Fa
 /// Length of what is heard, in nanoseconds.
 fn length_ns(facts: &AudioFacts) -> u64 {
     facts.end_ns.saturating_sub(facts.start_ns)
-}
-
-/// What the threads of the pipeline share with its owner.
-#[derive(Debug, Default)]
-pub struct Shared {
-    gate: Gate,
-    moved: AtomicU64,
-    failure: Mutex<Option<Failure>>,
-}
-
-impl Shared {
-    /// Waits until the pipeline has started: the sink of the decoder waits for the encoder, whose sink waits for the start.
-    pub fn pass(&self) {
-        self.gate.pass();
-    }
-
-    /// Something went through.
-    pub fn moved(&self) {
-        self.moved.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The first failure counts.
-    pub fn fail(&self, failure: Failure) {
-        lock(&self.failure).get_or_insert(failure);
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        lock(&self.failure).clone()
-    }
 }
 
 fn encode(
@@ -125,9 +103,9 @@ fn encode(
 
 fn wait(pipeline: &Pipeline, shared: &Arc<Shared>, progress: &dyn Fn()) -> Result<(), Failure> {
     let started = pipeline.start();
-    shared.gate.open();
+    shared.open();
     started?;
-    let movement = || shared.moved.load(Ordering::Relaxed);
+    let movement = || shared.movement();
     let mut tick = || {
         progress();
         shared.failure().is_none()
@@ -138,8 +116,4 @@ fn wait(pipeline: &Pipeline, shared: &Arc<Shared>, progress: &dyn Fn()) -> Resul
         (None, Ok(Wait::Ended)) => Ok(()),
         (None, Ok(Wait::Stopped)) => Err(Failure::retryable("the audio pipeline was stopped")),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
