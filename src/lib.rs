@@ -15,6 +15,7 @@ pub mod storage;
 pub mod store;
 pub mod telemetry;
 
+mod digest;
 mod worker;
 
 pub use worker::Worker;

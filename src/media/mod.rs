@@ -1,56 +1,40 @@
-//! The pipelines: split, encode, audio, assemble. Runs in stage processes only.
+//! The pipelines, which run in stage processes only.
 //!
-//! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
-//! * [`gdp`]: the files between the stages, exact to the nanosecond
-//! * [`codec`]: which element reads or writes a codec
-//! * [`split`], [`encode`], [`audio`], [`assemble`], [`verify`]: the stages
-//! * [`mp4`]: writes MP4 files
+//! * [`stage`]: split, encode, audio, assemble
 //! * [`probe`], [`trial`]: what really works here
+//! * [`codec`], [`encoder`], [`package`]: what is known of each codec, encoder family and package
+//! * [`parts`]: what an output is joined from; [`mp4`]: the boxes of MP4 files
+//! * [`decoder`]: who decodes on the CPU; [`scale`]: the scaler for the usual pictures
+//! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`device`]: what it means when a GPU fails
+//! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
+//!
+//! A codec, a family or a package is one file and one line in the match of its folder. Nothing imports upwards: stages use all
+//! others, packages use parts, parts and encoders use codecs, and these use nothing but [`pipeline`] and [`mp4`].
 
-pub mod assemble;
-pub mod audio;
+pub mod carry_out;
 pub mod codec;
+pub mod decoder;
 pub mod device;
-pub mod encode;
+pub mod encoder;
 pub mod gdp;
 pub mod mp4;
+pub mod package;
+pub mod parts;
 pub mod pipeline;
 pub mod probe;
-pub mod split;
+pub mod scale;
+pub mod stage;
 pub mod trial;
-pub mod verify;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use actors::domain::failure::{Failure, FailureClass};
-use actors::domain::plan::SourceFacts;
-use gstreamer as gst;
+use actors::domain::failure::Failure;
 
-use crate::stage::protocol::{
-    AssembleSpec, AudioSpec, DeviceElements, DevicesSpec, EncodeSpec, Encoded, Joined, ProbeSpec, Probed, SplitSpec,
-    Stage, StageSpec, TrialSpec, Tried,
-};
+use crate::stage::protocol::StageSpec;
 use crate::stage::{Child, Progress};
-
-/// Prepares GStreamer; calling it again does nothing.
-///
-/// # Errors
-/// `retryable` where GStreamer cannot start at all (its registry or its libraries cannot be read).
-pub fn init() -> Result<(), Failure> {
-    gst::init()
-        .map_err(|error| Failure::retryable(format!("GStreamer does not start: {error}; check its installation")))
-}
-
-/// Carries out a stage to its end in this process, which is one of its own.
-pub trait CarryOut: Stage {
-    /// `progress` is called from this thread.
-    ///
-    /// # Errors
-    /// What the stage fails with, classified.
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Self::Output, Failure>;
-}
+pub use carry_out::CarryOut;
+pub use pipeline::init;
 
 /// Starts GStreamer and carries out `spec`.
 ///
@@ -71,59 +55,5 @@ pub fn dispatch(spec: StageSpec, child: &Child) -> ExitCode {
         StageSpec::Probe(spec) => child.run(&spec, run),
         StageSpec::Devices(spec) => child.run(&spec, run),
         StageSpec::Trial(spec) => child.run(&spec, run),
-    }
-}
-
-impl CarryOut for SplitSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
-        split::run(self, progress)
-    }
-}
-
-impl CarryOut for EncodeSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
-        encode::run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
-    }
-}
-
-impl CarryOut for AudioSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
-        audio::run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
-    }
-}
-
-impl CarryOut for AssembleSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Joined, Failure> {
-        assemble::run(self, progress)
-    }
-}
-
-impl CarryOut for ProbeSpec {
-    fn carry_out(&self, _: Progress<'_>) -> Result<Probed, Failure> {
-        Ok(probe::run())
-    }
-}
-
-impl CarryOut for DevicesSpec {
-    fn carry_out(&self, _: Progress<'_>) -> Result<DeviceElements, Failure> {
-        Ok(probe::devices())
-    }
-}
-
-impl CarryOut for TrialSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Tried, Failure> {
-        trial::run(self, progress)
-    }
-}
-
-/// Whose fault a failed encode is: `source` is read once more from end to end, with its checksums. Whatever came of one
-/// that is not whole says nothing of the input.
-fn blame(source: &Path, failure: Failure) -> Result<Encoded, Failure> {
-    match failure.class {
-        FailureClass::Retryable | FailureClass::Permanent => match gdp::check(source) {
-            Err(found) if found.class == FailureClass::Retryable => Ok(Encoded::SourceLost(found.message)),
-            Ok(()) | Err(_) => Err(failure),
-        },
-        FailureClass::Device | FailureClass::Interrupted => Err(failure),
     }
 }

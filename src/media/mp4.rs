@@ -16,7 +16,7 @@ pub mod moov;
 
 use std::io::{self, Write};
 
-use boxes::{atom, full_atom};
+use boxes::atom;
 use layout::Layout;
 use moov::Movie;
 

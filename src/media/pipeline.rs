@@ -21,6 +21,15 @@ const TICK: Duration = Duration::from_millis(200);
 /// longer by the operator's will; this one is for the program that has no worker above it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Prepares GStreamer; calling it again does nothing.
+///
+/// # Errors
+/// `retryable` where GStreamer cannot start at all (its registry or its libraries cannot be read).
+pub fn init() -> Result<(), Failure> {
+    gst::init()
+        .map_err(|error| Failure::retryable(format!("GStreamer does not start: {error}; check its installation")))
+}
+
 /// Makes an element.
 ///
 /// # Errors

@@ -2,49 +2,30 @@
 //! them what it is. That an element is registered says little; a library can be missing, a licence too. Devices are looked
 //! at more closely, by [`super::trial`]; here only their elements are looked up.
 
-mod ident;
-
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::domain::failure::Failure;
-use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
+use actors::domain::plan::{EncoderFamily, EncoderVersions, GSTREAMER};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::carry_out::CarryOut;
 use super::device;
-use super::encode::foreign;
+use super::encoder::family::{Family, Version};
+use super::encoder::{self, avenc_aac};
 use super::pipeline::Pipeline;
-use crate::stage::protocol::{DeviceElements, Probed};
+use crate::stage::Progress;
+use crate::stage::protocol::{DeviceElements, DevicesSpec, ProbeSpec, Probed};
 
 /// Frames or blocks of samples that each encoder is given.
 const BUFFERS: i32 = 5;
 /// The most that is looked at of what an encoder made. Each says what it is in front of its first picture or block.
 const MAX_LOOK: usize = 64 * 1024;
-/// The encoders of pictures, with their family, the format that they are given and the name of the row.
-const VIDEO: [(&str, EncoderFamily, &str, &str); 3] = [
-    ("x264enc", EncoderFamily::X264, "I420", "x264enc"),
-    ("x265enc", EncoderFamily::X265, "I420", "x265enc"),
-    ("x265enc", EncoderFamily::X265, "I420_10LE", "x265enc, 10 bits"),
-];
 /// The version of an encoder that works and does not say what it is.
 const UNKNOWN: &str = "unknown";
-/// Plugins whose version stands for that of their encoders, which do not say in their streams what they are.
-const PLUGINS: [EncoderFamily; 2] = [EncoderFamily::Va, EncoderFamily::Openh264];
-/// Elements that pipelines on devices are made of.
-const OF_DEVICES: [&str; 9] = [
-    "nvh264enc",
-    "nvh265enc",
-    "nvh264dec",
-    "nvh265dec",
-    "cudaconvertscale",
-    "cudaupload",
-    "cudadownload",
-    "vah264enc",
-    "vah265enc",
-];
 /// What those of NVIDIA load from its driver.
 const OF_DRIVER: [&str; 3] = ["libcuda.so.1", "libnvcuvid.so.1", "libnvidia-encode.so.1"];
 /// Names NVRTC for GStreamer, which otherwise asks for [`NVRTC`]. It is part of CUDA and not of the driver.
@@ -52,8 +33,20 @@ const NVRTC_VARIABLE: &str = "GST_CUDA_NVRTC_LIBNAME";
 /// The name that only CUDA's packages for developers have.
 const NVRTC: &str = "libnvrtc.so";
 
+impl CarryOut for ProbeSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<Probed, Failure> {
+        Ok(run())
+    }
+}
+
+impl CarryOut for DevicesSpec {
+    fn carry_out(&self, _: Progress<'_>) -> Result<DeviceElements, Failure> {
+        Ok(devices())
+    }
+}
+
 /// Tries every encoder of the CPU that a plan can ask for. Never fails: what does not work is part of the answer.
-pub fn run() -> Probed {
+fn run() -> Probed {
     let picture = |format| {
         gst::Caps::builder("video/x-raw")
             .field("format", format)
@@ -64,33 +57,29 @@ pub fn run() -> Probed {
     };
     let sound = gst::Caps::builder("audio/x-raw").field("rate", 48_000).field("channels", 2).build();
     let (mut elements, mut versions) = (BTreeMap::new(), of_plugins());
-    for (element, family, format, name) in VIDEO {
-        let made = encodes(element, &["videotestsrc"], &picture(format));
+    for (family, coder) in encoder::of_cpu() {
+        let known = encoder::of(family);
+        let made = encodes(coder.element, &["videotestsrc"], &picture(known.format(coder.bit_depth)));
         if let Ok(made) = &made {
-            versions.set(family.as_str(), &version(family, made));
+            versions.set(family.as_str(), &version(known, made));
         }
-        elements.insert(name.to_owned(), reason(made));
+        elements.insert(coder.name(), reason(made));
     }
-    let made = encodes(AAC_ENCODER, &["audiotestsrc", "audioconvert"], &sound);
+    let made = encodes(avenc_aac::ELEMENT, &["audiotestsrc", "audioconvert"], &sound);
     if let Ok(made) = &made {
-        versions.set(AAC_ENCODER, &ident::of_aac(made).unwrap_or_else(|| UNKNOWN.into()));
+        versions.set(avenc_aac::ELEMENT, &avenc_aac::version(made).unwrap_or_else(|| UNKNOWN.into()));
     }
-    elements.insert(AAC_ENCODER.to_owned(), reason(made));
+    elements.insert(avenc_aac::ELEMENT.to_owned(), reason(made));
     Probed { elements, versions }
 }
 
 /// What an encoder says of itself in what it made.
-fn version(family: EncoderFamily, made: &[u8]) -> String {
-    let found = match family {
-        EncoderFamily::X264 => ident::of_x264(made),
-        EncoderFamily::X265 => ident::of_x265(made),
-        EncoderFamily::Nvcodec | EncoderFamily::Va | EncoderFamily::Openh264 => None,
+fn version(family: &Family, made: &[u8]) -> String {
+    let found = match family.version {
+        Version::Stream(read) => read(made),
+        Version::Plugin | Version::Driver => None,
     };
-    let found = found.unwrap_or_else(|| UNKNOWN.into());
-    match foreign::options().filter(|_| family == EncoderFamily::X264) {
-        Some(options) => format!("{found} with {options}"),
-        None => found,
-    }
+    found.unwrap_or_else(|| UNKNOWN.into())
 }
 
 /// GStreamer's version, and those of plugins.
@@ -99,7 +88,8 @@ fn of_plugins() -> EncoderVersions {
     let nano = if nano > 0 { format!(".{nano}") } else { String::new() };
     let mut versions = EncoderVersions::default();
     versions.set(GSTREAMER, &format!("{major}.{minor}.{micro}{nano}"));
-    for family in PLUGINS {
+    let by_plugin = |family: &EncoderFamily| matches!(encoder::of(*family).version, Version::Plugin);
+    for family in EncoderFamily::ALL.into_iter().filter(by_plugin) {
         if let Some(plugin) = gst::Registry::get().find_plugin(family.as_str()) {
             versions.set(family.as_str(), &plugin.version());
         }
@@ -108,15 +98,21 @@ fn of_plugins() -> EncoderVersions {
 }
 
 /// Which elements of devices are registered, which libraries of NVIDIA's driver cannot be loaded, and which NVRTC can.
-pub fn devices() -> DeviceElements {
+fn devices() -> DeviceElements {
     device::wake();
-    let there = OF_DEVICES.iter().filter(|name| gst::ElementFactory::find(name).is_some());
+    let there = elements_of_devices().into_iter().filter(|name| gst::ElementFactory::find(name).is_some());
     let missing = OF_DRIVER.iter().filter(|name| load(name).is_none());
     DeviceElements {
-        elements: there.map(ToString::to_string).collect(),
+        elements: there.map(str::to_owned).collect(),
         missing_libraries: missing.map(ToString::to_string).collect(),
         nvrtc: nvrtc(),
     }
+}
+
+/// What pipelines on hardware are made of.
+fn elements_of_devices() -> Vec<&'static str> {
+    let hardware = EncoderFamily::ALL.map(encoder::of).into_iter().filter(|family| family.is_hardware);
+    hardware.flat_map(Family::elements).collect()
 }
 
 /// The major version of NVRTC, looked for as GStreamer does.
@@ -195,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let Probed { elements, versions } = run();
         assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
         assert!(elements.values().all(Option::is_none), "{elements:?}");
@@ -207,15 +203,15 @@ mod tests {
 
     #[test]
     fn a_machine_without_a_gpu_has_no_element_of_one() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let DeviceElements { elements, missing_libraries, .. } = devices();
-        assert!(elements.iter().all(|name| OF_DEVICES.contains(&name.as_str())));
+        assert!(elements.iter().all(|name| elements_of_devices().contains(&name.as_str())));
         assert_eq!(elements.iter().any(|name| name.starts_with("nv")), missing_libraries.is_empty());
     }
 
     #[test]
     fn an_encoder_that_is_not_there_is_named_in_the_reason() {
-        crate::media::init().expect("GStreamer");
+        crate::media::pipeline::init().expect("GStreamer");
         let caps = gst::Caps::builder("video/x-raw").build();
         let failure = encodes("no264enc", &["videotestsrc"], &caps).map(drop).expect_err("no such element");
         assert!(failure.message.contains("no264enc"), "{failure}");

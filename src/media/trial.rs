@@ -17,7 +17,8 @@ use actors::domain::geometry::Orientation;
 use actors::domain::job::{Preset, Rate};
 use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 
-use super::encode;
+use super::carry_out::CarryOut;
+use super::stage::encode;
 use crate::stage::Progress;
 use crate::stage::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
 use compare::Likeness;
@@ -29,15 +30,20 @@ const LEAST_PSNR_DB: f64 = 30.0;
 /// Distance of key frames, so that a film has several.
 const KEYFRAME_INTERVAL: u32 = 25;
 
-/// Runs the trial.
-///
-/// # Errors
-/// `device` where the pictures are not those of the CPU, and whatever the encode stage fails with.
-pub fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
+impl CarryOut for TrialSpec {
+    /// # Errors
+    /// `device` where the pictures are not those of the CPU, and whatever the encode stage fails with.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Tried, Failure> {
+        run(self, progress)
+    }
+}
+
+fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
     let directory = tempfile::tempdir()
         .map_err(|error| Failure::retryable(format!("a trial has no place for its film: {error}; check TMPDIR")))?;
     let source = directory.path().join("film.gdp");
-    let window = film::write(spec, &source)?;
+    let full = TrialSpec { halved: false, ..*spec };
+    let window = film::write(spec, rendition(&full, EncoderFamily::cpu_family(spec.codec))?, &source)?;
     let facts = facts(spec, window.end_ns);
     let way = |name: &str, encoder, device| {
         let rendition = rendition(spec, encoder)?;

@@ -7,26 +7,20 @@ mod devices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use actors::domain::job::VideoCodec;
 use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAMER};
 use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
 
 use super::once;
 use super::process::Launcher;
 use super::protocol::{ProbeSpec, Probed};
+use crate::media::encoder;
+use crate::media::encoder::family::Coder;
 
 pub use devices::{DeviceProbe, Wanted, nvidia_is_visible};
 
 /// A probe has no media time that could move; it takes well under a second, and some more for the first process that looks
 /// at all plugins.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Name of the row of the probe, and what it stands for.
-const ENCODERS: [(&str, VideoCodec, u8, EncoderFamily); 3] = [
-    ("x264enc", VideoCodec::H264, 8, EncoderFamily::X264),
-    ("x265enc", VideoCodec::H265, 8, EncoderFamily::X265),
-    ("x265enc, 10 bits", VideoCodec::H265, 10, EncoderFamily::X265),
-];
 
 /// Probes with stage processes.
 #[derive(Clone)]
@@ -57,12 +51,12 @@ impl CapabilityProbe for ProcessProbe {
 
 /// What the encoders of the CPU that were tried say of the machine.
 fn capabilities(elements: &BTreeMap<String, Option<String>>, versions: &EncoderVersions) -> Capabilities {
-    let path = |(name, codec, bit_depth, family): &(&str, VideoCodec, u8, EncoderFamily)| PathCapability {
-        codec: *codec,
+    let path = |(family, coder): (EncoderFamily, &Coder)| PathCapability {
+        codec: coder.codec,
         direction: Direction::Encode,
-        bit_depth: *bit_depth,
-        family: *family,
-        proof: match elements.get(*name) {
+        bit_depth: coder.bit_depth,
+        family,
+        proof: match elements.get(&coder.name()) {
             Some(None) => Proof::Works { fps: None },
             Some(Some(reason)) => Proof::Fails(reason.clone()),
             None => Proof::Fails("it was not tried".into()),
@@ -75,7 +69,7 @@ fn capabilities(elements: &BTreeMap<String, Option<String>>, versions: &EncoderV
     };
     Capabilities {
         devices: Vec::new(),
-        paths: ENCODERS.iter().map(path).collect(),
+        paths: encoder::of_cpu().map(path).collect(),
         findings: elements.iter().filter_map(finding).collect(),
         versions: versions.clone(),
     }
@@ -94,6 +88,8 @@ fn of_what_works(found: &Capabilities) -> EncoderVersions {
 
 #[cfg(test)]
 mod tests {
+    use actors::domain::job::VideoCodec;
+
     use super::*;
 
     #[test]

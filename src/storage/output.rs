@@ -4,13 +4,13 @@ use std::path::Path;
 
 use actors::domain::failure::Failure;
 use actors::domain::fingerprint::Fingerprint;
-use actors::domain::job::{MediaUri, hex};
-use sha2::{Digest as _, Sha256};
+use actors::domain::job::MediaUri;
 
 use super::faults::{self, Attempt, failure};
 use super::location::Location;
 use super::pending::{self, Pending};
 use super::root::Storage;
+use crate::digest;
 
 /// What already lies under the final name of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,14 +105,6 @@ fn compare(path: &Path, bytes: u64, sha256: &str) -> Result<Existing, Failure> {
     if !metadata.is_file() || metadata.len() != bytes {
         return Ok(Existing::Other);
     }
-    let mut hash = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(told)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer).map_err(told)? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
-    Ok(if hex(&hash.finalize()) == sha256 { Existing::Same } else { Existing::Other })
+    let (_, found) = digest::of_file(path).map_err(told)?;
+    Ok(if found == sha256 { Existing::Same } else { Existing::Other })
 }

@@ -33,7 +33,7 @@ fn read(path: &Path) -> Result<Vec<gst::Sample>, Failure> {
 
 #[test]
 fn what_was_written_reads_back_exactly() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.gdp");
     let written = write(&path, 100);
@@ -56,14 +56,14 @@ fn what_was_written_reads_back_exactly() {
 
 #[test]
 fn the_same_buffers_give_the_same_file() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let directory = tempfile::tempdir().expect("a directory");
     assert_eq!(write(&directory.path().join("a"), 50), write(&directory.path().join("b"), 50));
 }
 
 #[test]
 fn a_cut_file_is_a_retryable_failure_wherever_it_was_cut() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.gdp");
     write(&path, 12);
@@ -78,7 +78,7 @@ fn a_cut_file_is_a_retryable_failure_wherever_it_was_cut() {
 
 #[test]
 fn a_damaged_file_is_a_retryable_failure_wherever_the_damage_is() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.gdp");
     write(&path, 12);
@@ -94,7 +94,7 @@ fn a_damaged_file_is_a_retryable_failure_wherever_the_damage_is() {
 
 #[test]
 fn a_file_that_cannot_be_made_is_a_retryable_failure_that_names_it() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let caps = gst::Caps::new_empty_simple("video/x-h264");
     let failure = GdpWriter::source(Path::new("/nowhere/at/all.gdp"), &caps).err().expect("no such directory");
     assert_eq!(failure.class, FailureClass::Retryable);
@@ -103,7 +103,7 @@ fn a_file_that_cannot_be_made_is_a_retryable_failure_that_names_it() {
 
 #[test]
 fn a_disk_without_space_is_waited_for() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let caps = gst::Caps::new_empty_simple("video/x-h264");
     let full = Path::new("/dev/full");
     let mut writer = GdpWriter::part(full, &caps).expect("a writer");

@@ -1,18 +1,15 @@
-//! Sample entries: what a reader has to know of a codec before the first sample.
-
-use actors::domain::job::VideoCodec;
+//! Sample entries: what a reader has to know of a codec before the first sample. Their names and the configuration in them
+//! are the codec's business.
 
 use super::boxes::{Put as _, atom};
 
 /// How a video track is coded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoEntry {
-    /// The codec.
-    pub codec: VideoCodec,
-    /// The decoder configuration: content of `avcC` or `hvcC`.
-    pub configuration: Vec<u8>,
-    /// Whether parameter sets stand in the samples too, because they change (`avc3`, `hev1`).
-    pub parameters_in_band: bool,
+    /// Name of the entry.
+    pub name: &'static [u8; 4],
+    /// Name and content of the box with the decoder configuration.
+    pub configuration: (&'static [u8; 4], Vec<u8>),
     /// Width of the coded picture in pixels.
     pub width: u16,
     /// Height of the coded picture in pixels.
@@ -36,29 +33,25 @@ pub struct Colour {
     pub full_range: bool,
 }
 
-/// How an AAC track is coded.
+/// How an audio track is coded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AacEntry {
-    /// The AudioSpecificConfig.
-    pub configuration: Vec<u8>,
+pub struct AudioEntry {
+    /// Name of the entry.
+    pub name: &'static [u8; 4],
     /// Samples per second, at most 65535.
     pub sample_rate: u16,
     /// Channels.
     pub channels: u16,
-    /// Average bits per second.
-    pub bitrate: u32,
+    /// The box with the decoder configuration.
+    pub configuration: Vec<u8>,
+    /// Where decoding has to begin for a packet to be right, counted from it.
+    pub roll_packets: i16,
 }
 
 impl VideoEntry {
     /// Appends the sample entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let (name, configuration) = match (self.codec, self.parameters_in_band) {
-            (VideoCodec::H264, false) => (b"avc1", b"avcC"),
-            (VideoCodec::H264, true) => (b"avc3", b"avcC"),
-            (VideoCodec::H265, false) => (b"hvc1", b"hvcC"),
-            (VideoCodec::H265, true) => (b"hev1", b"hvcC"),
-        };
-        atom(out, name, |out| {
+        atom(out, self.name, |out| {
             out.zeros(6);
             out.put16(1); // data reference
             out.zeros(16);
@@ -71,7 +64,7 @@ impl VideoEntry {
             out.zeros(32); // name of the compressor
             out.put16(24); // depth: colour without alpha
             out.put16(u16::MAX);
-            atom(out, configuration, |out| out.extend_from_slice(&self.configuration));
+            atom(out, self.configuration.0, |out| out.extend_from_slice(&self.configuration.1));
             if let Some(colour) = self.colour {
                 atom(out, b"colr", |out| colour.encode(out));
             }
@@ -93,10 +86,10 @@ impl Colour {
     }
 }
 
-impl AacEntry {
+impl AudioEntry {
     /// Appends the sample entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        atom(out, b"mp4a", |out| {
+        atom(out, self.name, |out| {
             out.zeros(6);
             out.put16(1); // data reference
             out.zeros(8);
@@ -104,30 +97,7 @@ impl AacEntry {
             out.put16(16); // bits of a sample
             out.zeros(4);
             out.put32(u32::from(self.sample_rate) << 16);
-            super::full_atom(out, b"esds", 0, 0, |out| self.descriptors(out));
+            out.extend_from_slice(&self.configuration);
         });
     }
-
-    /// The elementary stream descriptor of ISO/IEC 14496-1.
-    fn descriptors(&self, out: &mut Vec<u8>) {
-        let mut decoder = vec![0x40, 0x15, 0, 0, 0]; // MPEG-4 audio, an audio stream, size of the buffer unknown
-        decoder.put32(self.bitrate);
-        decoder.put32(self.bitrate);
-        descriptor(&mut decoder, 5, &self.configuration);
-        let mut stream = vec![0, 0, 0]; // no number, no dependence
-        descriptor(&mut stream, 4, &decoder);
-        descriptor(&mut stream, 6, &[2]); // as in an MP4 file
-        descriptor(out, 3, &stream);
-    }
-}
-
-fn descriptor(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
-    out.push(tag);
-    // Seven bits a byte, the last one without the high bit.
-    let length = body.len();
-    for shift in [21, 14, 7] {
-        out.push((length >> shift & 0x7f) as u8 | 0x80);
-    }
-    out.push((length & 0x7f) as u8);
-    out.extend_from_slice(body);
 }

@@ -1,7 +1,7 @@
 //! The index of a file: tracks, their samples, and how they lie on the common time line (edit lists).
 
 use super::boxes::{Put as _, atom, full_atom};
-use super::entry::{AacEntry, VideoEntry};
+use super::entry::{AudioEntry, VideoEntry};
 use super::layout::Layout;
 
 /// Seconds from 1904, where the clock of MP4 begins, to 1970.
@@ -66,7 +66,7 @@ pub enum Media {
     /// Pictures, with the indexes of the random access points.
     Video(VideoEntry, Vec<u32>),
     /// Sound.
-    Aac(AacEntry),
+    Audio(AudioEntry),
 }
 
 /// The part of a track that is presented, and when.
@@ -149,7 +149,7 @@ impl Track {
                 atom(out, b"minf", |out| {
                     match self.media {
                         Media::Video(..) => full_atom(out, b"vmhd", 0, 1, |out| out.zeros(8)),
-                        Media::Aac(_) => full_atom(out, b"smhd", 0, 0, |out| out.zeros(4)),
+                        Media::Audio(_) => full_atom(out, b"smhd", 0, 0, |out| out.zeros(4)),
                     }
                     atom(out, b"dinf", |out| {
                         full_atom(out, b"dref", 0, 0, |out| {
@@ -166,7 +166,7 @@ impl Track {
     fn tkhd(&self, out: &mut Vec<u8>, index: usize, created: u64) {
         let (volume, width, height) = match &self.media {
             Media::Video(entry, _) => (0, entry.shown_width(), u32::from(entry.height) << 16),
-            Media::Aac(_) => (0x100, 0, 0),
+            Media::Audio(_) => (0x100, 0, 0),
         };
         // Enabled, and part of the presentation.
         dated(out, b"tkhd", 3, created, self.end(), |out, wide| {
@@ -186,7 +186,7 @@ impl Track {
     fn hdlr(&self, out: &mut Vec<u8>) {
         let (kind, name) = match self.media {
             Media::Video(..) => (b"vide", "Video\0"),
-            Media::Aac(_) => (b"soun", "Audio\0"),
+            Media::Audio(_) => (b"soun", "Audio\0"),
         };
         full_atom(out, b"hdlr", 0, 0, |out| {
             out.zeros(4);
@@ -201,7 +201,7 @@ impl Track {
             out.put32(1);
             match &self.media {
                 Media::Video(entry, _) => entry.encode(out),
-                Media::Aac(entry) => entry.encode(out),
+                Media::Audio(entry) => entry.encode(out),
             }
         });
         full_atom(out, b"stts", 0, 0, |out| put_runs(out, &self.durations));
@@ -213,7 +213,7 @@ impl Track {
                 put_list(out, keys.iter().map(|&index| u64::from(index) + 1), false);
             }),
             Media::Video(..) => {}
-            Media::Aac(_) => roll(out, self.sizes.len()),
+            Media::Audio(entry) => roll(out, entry.roll_packets, self.sizes.len()),
         }
         full_atom(out, b"stsc", 0, 0, |out| {
             chunk_lengths(out, layout.of_track(index, 0).map(|(chunk, _)| chunk.samples))
@@ -253,13 +253,13 @@ impl Edit {
     }
 }
 
-/// AAC is right one packet after the one that decoding began with (ISO/IEC 14496-12, 10.1).
-fn roll(out: &mut Vec<u8>, samples: usize) {
+/// All samples are right only where decoding begins so many of them away (ISO/IEC 14496-12, 10.1).
+fn roll(out: &mut Vec<u8>, distance: i16, samples: usize) {
     full_atom(out, b"sgpd", 1, 0, |out| {
         out.extend_from_slice(b"roll");
         out.put32(2); // bytes of an entry
         out.put32(1);
-        out.put16(0xffff); // -1
+        out.put16(distance.cast_unsigned());
     });
     full_atom(out, b"sbgp", 0, 0, |out| {
         out.extend_from_slice(b"roll");

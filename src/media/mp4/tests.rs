@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 
-use actors::domain::job::VideoCodec;
 use proptest::prelude::*;
 
-use super::entry::{AacEntry, Colour, VideoEntry};
+use super::entry::{Colour, VideoEntry};
 use super::layout::{Layout, Placed};
 use super::moov::{Edit, Media, Movie, Run, Track, runs};
 use super::{WriteError, head, write};
+use crate::media::codec::aac;
 
 /// Content of the box at the end of `path`; of boxes with the same name the `nth`.
 fn find<'a>(mut bytes: &'a [u8], path: &[(&[u8; 4], usize)]) -> &'a [u8] {
@@ -69,9 +69,8 @@ fn samples(file: &[u8], track: usize) -> Vec<&[u8]> {
 
 fn video(sizes: Vec<u32>) -> Track {
     let entry = VideoEntry {
-        codec: VideoCodec::H265,
-        configuration: vec![1, 2, 3],
-        parameters_in_band: false,
+        name: b"hvc1",
+        configuration: (b"hvcC", vec![1, 2, 3]),
         width: 720,
         height: 576,
         pixel_aspect: (16, 15),
@@ -88,9 +87,8 @@ fn video(sizes: Vec<u32>) -> Track {
 }
 
 fn audio(sizes: Vec<u32>) -> Track {
-    let entry = AacEntry { configuration: vec![0x11, 0x90], sample_rate: 48_000, channels: 2, bitrate: 96_000 };
     Track {
-        media: Media::Aac(entry),
+        media: Media::Audio(aac::entry(&[0x11, 0x90], 48_000, 2, 96_000)),
         timescale: 48_000,
         durations: vec![Run { samples: sizes.len() as u32, value: 1024 }],
         offsets: Vec::new(),

@@ -1,7 +1,7 @@
 use super::*;
 
 fn pipeline(description: &str) -> Pipeline {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let pipeline = Pipeline::new("test");
     let elements = description.split('!').map(|factory| pipeline.add(factory.trim()).expect("an element"));
     let elements: Vec<_> = elements.collect();
@@ -65,7 +65,7 @@ fn the_caller_can_stop_a_pipeline_and_is_woken_by_a_nudge() {
 
 #[test]
 fn elements_that_are_not_there_or_do_not_fit_are_named() {
-    crate::media::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let pipeline = Pipeline::new("test");
     let failure = pipeline.add("nosuchelement").expect_err("no such element");
     assert_eq!(failure.class, FailureClass::Permanent);

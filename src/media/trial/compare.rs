@@ -10,9 +10,9 @@ use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};
 use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 
-use super::super::codec;
-use super::super::gdp::GdpReader;
-use super::super::pipeline::{Pipeline, element};
+use crate::media::decoder;
+use crate::media::gdp::GdpReader;
+use crate::media::pipeline::{Pipeline, element};
 
 /// Pictures that are the same count as so many dB.
 const SAME_DB: f64 = 100.0;
@@ -83,7 +83,7 @@ impl Decoded {
         let Some(first) = reader.next()? else { return Err(Failure::retryable("a trial gave an empty part")) };
         let caps = first.caps_owned().ok_or_else(|| Failure::retryable("a trial gave a part without caps"))?;
         let factory =
-            codec::decoder(&caps).ok_or_else(|| Failure::permanent(format!("no decoder here reads {caps}")))?;
+            decoder::of_video(&caps).ok_or_else(|| Failure::permanent(format!("no decoder here reads {caps}")))?;
         let pipeline = Pipeline::new("compare");
         let broken = Arc::new(Mutex::new(None));
         let (mut next, told) = (Some(first), Arc::clone(&broken));

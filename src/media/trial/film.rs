@@ -4,17 +4,16 @@ use std::path::Path;
 
 use actors::domain::failure::Failure;
 use actors::domain::job::Preset;
-use actors::domain::plan::{EncoderFamily, VideoRendition, Window};
+use actors::domain::plan::{VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 
-use super::super::encode::encoder::{encoder, output_caps};
-use super::super::encode::layout::planar;
-use super::super::encode::table::settings;
-use super::super::gdp::{GdpWriter, NO_OFFSET, to_file_time};
-use super::super::pipeline::Pipeline;
-use super::rendition;
+use crate::media::encoder::element::{make, output_caps};
+use crate::media::encoder::settings;
+use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
+use crate::media::pipeline::Pipeline;
+use crate::media::stage::encode::layout::planar;
 use crate::stage::protocol::TrialSpec;
 
 /// Frames per second, as a fraction.
@@ -24,11 +23,11 @@ const RINGS: [(&str, i32); 3] = [("kx2", 12), ("ky2", 12), ("kt", 2)];
 /// No frame of a generated film takes so long.
 const FRAME_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(30);
 
-/// Writes the film of `spec` as a chunk source; gives the window of its frames.
+/// Writes the film of `spec` as a chunk source, encoded as `rendition` says, and fast; gives the window of its frames.
 ///
 /// # Errors
 /// `permanent` where GStreamer lacks an element, `retryable` where the disk does not take it.
-pub fn write(spec: &TrialSpec, path: &Path) -> Result<Window, Failure> {
+pub fn write(spec: &TrialSpec, rendition: VideoRendition, path: &Path) -> Result<Window, Failure> {
     let pipeline = Pipeline::new("film");
     let pictures = pipeline.add("videotestsrc")?;
     pictures.set_property("num-buffers", i32::try_from(spec.frames).unwrap_or(i32::MAX));
@@ -43,10 +42,9 @@ pub fn write(spec: &TrialSpec, path: &Path) -> Result<Window, Failure> {
         .field("framerate", gst::Fraction::new(side(RATE.0), side(RATE.1)))
         .field("colorimetry", "bt709");
     form.set_property("caps", caps.build());
-    let full = TrialSpec { halved: false, ..*spec };
-    let rendition = rendition(&full, EncoderFamily::cpu_family(spec.codec))?;
-    let settings = settings(&VideoRendition { preset: Preset::Ultrafast, ..rendition.clone() }, rendition.rate)?;
-    let encoder = encoder(&settings)?;
+    let rate = rendition.rate;
+    let settings = settings(&VideoRendition { preset: Preset::Ultrafast, ..rendition }, rate)?;
+    let encoder = make(&settings)?;
     pipeline.put(&encoder)?;
     let sink = AppSink::builder().caps(&output_caps(spec.codec, &settings)).sync(false).max_buffers(1).build();
     pipeline.put(&sink)?;

@@ -9,7 +9,7 @@ fn spec(codec: VideoCodec, encoder: EncoderFamily, bit_depth: u8) -> TrialSpec {
 }
 
 fn tried(spec: &TrialSpec) -> Tried {
-    super::super::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     run(spec, &|_| {}).expect("it works")
 }
 
@@ -38,7 +38,7 @@ fn another_encoder_gives_other_bytes_and_pictures_that_are_alike() {
 
 #[test]
 fn a_gpu_that_is_not_there_is_a_failure_of_the_device() {
-    super::super::init().expect("GStreamer");
+    crate::media::pipeline::init().expect("GStreamer");
     let decoder = DeviceWork { decoder: Some(EncoderFamily::Nvcodec), scaling: Scaling::Nothing };
     for spec in [
         spec(VideoCodec::H264, EncoderFamily::Nvcodec, 8),

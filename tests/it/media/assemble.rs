@@ -6,8 +6,8 @@ use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{Container, VideoCodec};
 use actors::domain::plan::{AudioPlan, AudioRendition, Plan};
 use gstreamer_worker::media;
-use gstreamer_worker::media::assemble::Source;
-use gstreamer_worker::media::verify;
+use gstreamer_worker::media::package;
+use gstreamer_worker::media::stage::assemble::scan;
 use gstreamer_worker::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 
 use super::parts::{Film, X264, X265, at, audio_source, encode_audio};
@@ -226,12 +226,12 @@ fn parts_that_do_not_fit_the_plan_are_a_failure_that_can_be_tried_again() {
 fn found_after(ready: &Ready, container: Container, damage: impl Fn(&mut Vec<u8>)) -> String {
     let spec = ready.spec(container, "damaged");
     let (path, _) = ready.assemble(container, "damaged");
-    let source = Source::scan(&spec).expect("the parts are fine");
-    verify::run(&source).expect("the file is fine");
+    let source = scan(&spec).expect("the parts are fine");
+    package::of(container).verify(&source).expect("the file is fine");
     let mut bytes = std::fs::read(&path).expect("the file");
     damage(&mut bytes);
     std::fs::write(&path, bytes).expect("written");
-    let failure = verify::run(&source).expect_err("a difference");
+    let failure = package::of(container).verify(&source).expect_err("a difference");
     assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
     failure.message
 }

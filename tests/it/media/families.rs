@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 
 use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure, FailureClass};
-use actors::domain::job::{Container, JobSpec, Rate, VideoCodec};
+use actors::domain::job::{Container, JobSpec, Rate};
 use actors::domain::plan::testing::identity;
 use actors::domain::plan::{EncoderFamily, Families, Plan};
 use gstreamer_worker::media;
-use gstreamer_worker::media::assemble::annexb::{Kind, kind, nal_units};
+use gstreamer_worker::media::codec::h264;
+use gstreamer_worker::media::codec::nal::NalKind as Kind;
+use gstreamer_worker::media::codec::start_code::nal_units;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
 use gstreamer_worker::stage::protocol::{
     AssembleSpec, DeviceWork, EncodeSpec, Encoded, Joined, Order, PartSource, StageEvent,
@@ -136,7 +138,7 @@ fn units(part: &PartSource) -> Vec<Unit> {
             pts: presentation_ns(buffer.pts().expect("a time")),
             dts: presentation_ns(buffer.dts().expect("a time")),
             key: !buffer.flags().contains(gstreamer::BufferFlags::DELTA_UNIT),
-            kinds: nal_units(&bytes).map(|nal| kind(VideoCodec::H264, nal)).collect(),
+            kinds: nal_units(&bytes).map(h264::kind).collect(),
             bytes: bytes.len(),
         });
     }

@@ -13,7 +13,7 @@ use actors::domain::plan::{EncoderFamily, Families, Plan};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoCaptionMeta, VideoCaptionType};
-use gstreamer_worker::media::assemble::annexb::nal_units;
+use gstreamer_worker::media::codec::start_code::nal_units;
 use gstreamer_worker::media::gdp::GdpReader;
 use gstreamer_worker::stage::protocol::{
     DeviceElements, DeviceWork, DevicesSpec, EncodeSpec, Encoded, Order, Scaling, Stage, StageEvent,

@@ -6,6 +6,8 @@ use actors::domain::plan::EncoderFamily;
 use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 
 use super::advice::{self, finding};
+use crate::media::encoder;
+use crate::media::encoder::family::Coder;
 use crate::stage::protocol::{DeviceElements, DeviceWork, Scaling, TrialSpec, Tried};
 use crate::stage::proven::Proof as DeviceProof;
 
@@ -37,19 +39,19 @@ pub(super) struct Attempt {
 
 /// All paths through a family, those that scale on the device in front of those that do without.
 pub(super) fn of(family: EncoderFamily) -> Vec<Trial> {
-    use VideoCodec::{H264, H265};
-    let trial = |codec, direction, bit_depth, scales| Trial { family, codec, direction, bit_depth, scales };
-    let kinds = [(H264, 8), (H265, 8), (H265, 10)];
-    match family {
-        EncoderFamily::Nvcodec => {
-            let encode = |scales| kinds.map(|(codec, depth)| trial(codec, Direction::Encode, depth, scales));
-            let decode = kinds.map(|(codec, depth)| trial(codec, Direction::Decode, depth, false));
-            [encode(true), encode(false), decode].concat()
-        }
-        EncoderFamily::Va => kinds.map(|(codec, depth)| trial(codec, Direction::Encode, depth, false)).to_vec(),
-        EncoderFamily::Openh264 => vec![trial(H264, Direction::Encode, 8, false)],
-        EncoderFamily::X264 | EncoderFamily::X265 => Vec::new(),
+    let known = encoder::of(family);
+    let trial = |coder: &Coder, direction, scales| {
+        let Coder { codec, bit_depth, .. } = *coder;
+        Trial { family, codec, direction, bit_depth, scales }
+    };
+    if !family.is_device() {
+        return Vec::new();
     }
+    let scaled =
+        known.encodes.iter().filter(|_| known.scaler.is_some()).map(|coder| trial(coder, Direction::Encode, true));
+    let encodes = known.encodes.iter().map(|coder| trial(coder, Direction::Encode, false));
+    let decodes = known.decodes.iter().map(|coder| trial(coder, Direction::Decode, false));
+    scaled.chain(encodes).chain(decodes).collect()
 }
 
 /// A row of the table.
@@ -79,18 +81,14 @@ impl Trial {
         }
     }
 
-    /// The element that has to be registered for it.
-    fn element(&self) -> &'static str {
-        match (self.family, self.direction, self.codec) {
-            (EncoderFamily::Nvcodec, Direction::Encode, VideoCodec::H264) => "nvh264enc",
-            (EncoderFamily::Nvcodec, Direction::Encode, VideoCodec::H265) => "nvh265enc",
-            (EncoderFamily::Nvcodec, Direction::Decode, VideoCodec::H264) => "nvh264dec",
-            (EncoderFamily::Nvcodec, Direction::Decode, VideoCodec::H265) => "nvh265dec",
-            (EncoderFamily::Va, _, VideoCodec::H264) => "vah264enc",
-            (EncoderFamily::Va, _, VideoCodec::H265) => "vah265enc",
-            (EncoderFamily::Openh264, ..) => "openh264enc",
-            (EncoderFamily::X264 | EncoderFamily::X265, ..) => "x264enc",
-        }
+    /// The elements that have to be registered for it.
+    fn elements(&self) -> impl Iterator<Item = &'static str> {
+        let known = encoder::of(self.family);
+        let coder = match self.direction {
+            Direction::Encode => known.encoder(self.codec, self.bit_depth),
+            Direction::Decode => known.decoder(self.codec),
+        };
+        coder.into_iter().chain(known.scaler.filter(|_| self.scales))
     }
 
     fn name(&self) -> String {
@@ -109,7 +107,7 @@ pub(super) fn there(nvidia: bool, va: bool, elements: &[String]) -> Vec<Trial> {
     let families = [(nvidia, EncoderFamily::Nvcodec), (va, EncoderFamily::Va)];
     let all = families.into_iter().filter(|(visible, _)| *visible).flat_map(|(_, family)| of(family));
     let has = |name: &str| elements.iter().any(|element| element == name);
-    all.filter(|trial| has(trial.element()) && (!trial.scales || has("cudaconvertscale"))).collect()
+    all.filter(|trial| trial.elements().all(has)).collect()
 }
 
 /// What is said where a device of NVIDIA is visible and GStreamer has nothing for it, or only a part.

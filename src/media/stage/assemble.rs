@@ -1,0 +1,110 @@
+//! Joins the parts of one output, without decoding, and reads the result back before it calls it done.
+//!
+//! 1. every part is compared with its record; what is missing or damaged is the result ([`Joined::PartsLost`])
+//! 2. a first pass over the parts makes tables of times and sizes ([`scan`])
+//! 3. a second pass copies the access units ([`package::Packager::write`])
+//! 4. the file is made durable, read back and compared ([`package::Packager::verify`]); one that differs is removed
+//!
+//! Memory holds some tens of bytes for each frame and one access unit, never the media.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use actors::domain::failure::Failure;
+
+use crate::digest;
+use crate::media::carry_out::CarryOut;
+use crate::media::gdp::write_failure;
+use crate::media::package;
+use crate::media::parts::timing::FrameTimes;
+use crate::media::parts::tracks::Tracks;
+use crate::media::parts::{audio, reader, video};
+use crate::stage::Progress;
+use crate::stage::protocol::{AssembleSpec, Assembled, Joined};
+
+/// Progress is told each time that so much media was written, in nanoseconds.
+const PROGRESS_NS: u64 = 10_000_000_000;
+
+impl CarryOut for AssembleSpec {
+    /// # Errors
+    /// `retryable` where a file cannot be read or written, where parts and plan do not belong together, and where the
+    /// output is not what it should be. The target is removed then.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Joined, Failure> {
+        run(self, progress)
+    }
+}
+
+fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
+    let names = reader::lost(spec.video.iter().chain(&spec.audio))?;
+    if !names.is_empty() {
+        return Ok(Joined::PartsLost(names));
+    }
+    let tracks = scan(spec)?;
+    progress(0);
+    let assembled = assemble(&tracks, progress);
+    if assembled.is_err() {
+        // What is left of it must not be taken for an output; where it cannot be removed its name still says temporary.
+        let _ = std::fs::remove_file(&spec.target);
+    }
+    assembled.map(Joined::Assembled)
+}
+
+/// The first pass over the parts.
+///
+/// # Errors
+/// `retryable` where parts and plan do not belong together or a part cannot be read; `permanent` where the package does not
+/// hold what they are.
+pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
+    let plan = &spec.plan;
+    let package = package::of(spec.container);
+    let Some(output) = plan.outputs.get(spec.output) else {
+        return Err(Failure::permanent(format!("the plan has no output {}", spec.output)));
+    };
+    if spec.container.is_of_one_family() {
+        reader::of_one_family(&spec.video, package.name())?;
+    }
+    let video = video::scan(&plan.video, output.video, &spec.video)?;
+    let audio = match (output.audio, &plan.audio, &spec.audio) {
+        (None, _, None) => None,
+        (Some(rendition), Some(plan), Some(part)) => Some(audio::scan(plan, rendition, part)?),
+        _ => {
+            return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way"));
+        }
+    };
+    if !package.takes_video(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
+        return Err(Failure::permanent(format!("{} does not hold the codecs of the plan", package.name())));
+    }
+    let timescale = package.timescale(&video.pts_ns, plan.video.facts.frame_rate);
+    let end_ns = i64::try_from(plan.video.facts.end_ns).unwrap_or(i64::MAX);
+    let times = FrameTimes::new(&video.pts_ns, end_ns, timescale);
+    Ok(Tracks { spec, video: Arc::new(video), times: Arc::new(times), audio: audio.map(Arc::new) })
+}
+
+fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Assembled, Failure> {
+    let package = package::of(tracks.spec.container);
+    let target = &tracks.spec.target;
+    let failed = |error: std::io::Error| write_failure(target, &error);
+    package.write(tracks, &seldom(progress))?;
+    sync(target).map_err(failed)?;
+    let verification = package.verify(tracks)?;
+    let (bytes, sha256) = digest::of_file(target).map_err(failed)?;
+    let duration_ns = u64::try_from(tracks.end_ns()).unwrap_or_default();
+    Ok(Assembled { bytes, sha256, duration_ns, verification })
+}
+
+/// Tells progress each time that [`PROGRESS_NS`] were written.
+fn seldom(progress: Progress<'_>) -> impl Fn(u64) {
+    let told = Cell::new(0);
+    move |media_ns: u64| {
+        if media_ns >= told.get() + PROGRESS_NS {
+            told.set(media_ns);
+            progress(media_ns);
+        }
+    }
+}
+
+fn sync(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}

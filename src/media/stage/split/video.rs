@@ -1,0 +1,191 @@
+//! The video track that was chosen: from its units to chunk sources and [`VideoFacts`].
+
+use std::path::Path;
+use std::str::FromStr as _;
+
+use actors::domain::failure::Failure;
+use actors::domain::geometry::Orientation;
+use actors::domain::plan::VideoFacts;
+use gstreamer as gst;
+
+use super::access::{Coding, access, has_closed_gop, leading_decodes};
+use super::cadence::Cadence;
+use super::cutter::Cutter;
+use super::stream::Unit;
+use crate::media::codec::bitstream::Access;
+
+/// Length of the last frame where nothing tells it, in nanoseconds: that of 25 frames a second.
+const FRAME_NS: u64 = 40_000_000;
+
+/// A video track that is being cut.
+pub struct VideoTrack {
+    coding: Coding,
+    caps: gst::Caps,
+    cutter: Cutter,
+    cadence: Cadence,
+    first: Option<First>,
+    latest: Option<(i64, Option<u64>)>,
+    one_frame_per_unit: bool,
+    configured: bool,
+}
+
+/// The random access point that the track begins with.
+struct First {
+    time: i64,
+    closed: bool,
+}
+
+impl VideoTrack {
+    /// A track with these caps. `decoding_order` says that the container's times are those of decoding.
+    pub fn new(
+        directory: &Path,
+        caps: gst::Caps,
+        duration_ns: Option<u64>,
+        chunk_seconds: u32,
+        decoding_order: bool,
+    ) -> Self {
+        let coding = coding_of(&caps);
+        let interlaced = is_interlaced(&caps);
+        let mut cutter = Cutter::new(directory, duration_ns, chunk_seconds);
+        let reorders = !matches!(coding, Coding::Intra | Coding::Hidden | Coding::Mpeg2);
+        if decoding_order && reorders {
+            cutter.stop_cutting();
+        }
+        Self {
+            coding,
+            configured: caps.structure(0).is_some_and(|structure| structure.has_field("codec_data")),
+            caps,
+            cutter,
+            cadence: Cadence::default(),
+            first: None,
+            latest: None,
+            // A unit can hold one field of an interlaced picture.
+            one_frame_per_unit: coding != Coding::Hidden && !interlaced && !(decoding_order && reorders),
+        }
+    }
+
+    /// New caps in the middle of the track.
+    pub fn set_caps(&mut self, caps: gst::Caps) {
+        self.one_frame_per_unit &= !is_interlaced(&caps);
+        if !self.cutter.has_begun() {
+            self.caps = caps;
+        }
+    }
+
+    /// Takes the next unit in decoding order.
+    ///
+    /// # Errors
+    /// `retryable` where a source cannot be written.
+    pub fn push(&mut self, unit: &Unit) -> Result<(), Failure> {
+        let map = unit.buffer.map_readable();
+        let bytes = map.as_ref().map_or(&[][..], |map| map.as_slice());
+        let delta = unit.buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let access = access(self.coding, bytes, delta, self.configured);
+        match &self.first {
+            None if access == Access::None => return Ok(()),
+            None => {
+                let closed = access == Access::Closed || has_closed_gop(bytes);
+                self.first = Some(First { time: unit.time, closed });
+            }
+            // Shown before the first picture that can be decoded.
+            Some(first) if unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) => {
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+        drop(map);
+        if !unit.timed {
+            self.cutter.stop_cutting();
+            self.one_frame_per_unit = false;
+        }
+        if access == Access::Poor && !self.cutter.has_begun() {
+            self.one_frame_per_unit = false;
+        }
+        if !unit.clipped {
+            self.cadence.note(unit.time);
+            if self.latest.is_none_or(|(time, _)| unit.time >= time) {
+                self.latest = Some((unit.time, unit.duration.filter(|duration| *duration > 0)));
+            }
+        }
+        self.cutter.push(unit, access, &self.caps)
+    }
+
+    /// Ends the track.
+    ///
+    /// # Errors
+    /// `permanent` where it has no frame that can be shown, `retryable` where a source cannot be written.
+    pub fn finish(mut self, orientation: Orientation) -> Result<VideoFacts, Failure> {
+        let structure = self.caps.structure(0);
+        let said = structure.and_then(|structure| structure.get::<gst::Fraction>("framerate").ok());
+        let frame_rate = self.cadence.rate(said);
+        let Some((last, duration)) = self.latest else {
+            return Err(Failure::permanent("the video track has no frame that can be decoded, upload another file"));
+        };
+        let by_rate = match frame_rate {
+            (0, _) => FRAME_NS,
+            (num, den) => u64::from(den) * 1_000_000_000 / u64::from(num),
+        };
+        let end_ns = u64::try_from(last).unwrap_or(0) + duration.unwrap_or(by_rate);
+        let number = |name| structure.and_then(|s| s.get::<i32>(name).ok()).and_then(|n| u32::try_from(n).ok());
+        let (Some(width), Some(height)) = (number("width"), number("height")) else {
+            return Err(Failure::permanent(format!("the video track says no picture size: {}", self.caps)));
+        };
+        let aspect = structure.and_then(|structure| structure.get::<gst::Fraction>("pixel-aspect-ratio").ok());
+        let aspect = aspect.and_then(|a| Some((u32::try_from(a.numer()).ok()?, u32::try_from(a.denom()).ok()?)));
+        Ok(VideoFacts {
+            caps: self.caps.to_string(),
+            width,
+            height,
+            pixel_aspect: aspect.filter(|(num, den)| *num > 0 && *den > 0).unwrap_or((1, 1)),
+            frame_rate,
+            bit_depth: bit_depth(&self.caps),
+            interlaced: is_interlaced(&self.caps),
+            orientation,
+            one_frame_per_unit: self.one_frame_per_unit,
+            end_ns,
+            chunks: self.cutter.finish(end_ns)?,
+        })
+    }
+}
+
+fn coding_of(caps: &gst::Caps) -> Coding {
+    caps.structure(0).map_or(Coding::Other, |s| Coding::of(s.name(), s.get::<i32>("mpegversion").ok()))
+}
+
+fn is_interlaced(caps: &gst::Caps) -> bool {
+    let Some(structure) = caps.structure(0) else { return false };
+    let says = |name: &str| structure.get::<String>(name).ok();
+    // `h264parse` has no interlace mode, but says whether the coded pictures may be fields.
+    says("interlace-mode").is_some_and(|mode| mode != "progressive")
+        || says("coded-picture-structure").is_some_and(|coded| coded != "frame")
+}
+
+fn bit_depth(caps: &gst::Caps) -> u8 {
+    let Some(structure) = caps.structure(0) else { return 8 };
+    if let Some(depth) = structure.get::<u32>("bit-depth-luma").ok().and_then(|depth| u8::try_from(depth).ok()) {
+        return depth;
+    }
+    if structure.name() == "video/x-raw" {
+        let format = structure.get::<String>("format").unwrap_or_default();
+        let format = gstreamer_video::VideoFormat::from_str(&format).unwrap_or(gstreamer_video::VideoFormat::Unknown);
+        let info = gstreamer_video::VideoFormatInfo::from_format(format);
+        return info.depth().first().and_then(|depth| u8::try_from(*depth).ok()).unwrap_or(8);
+    }
+    // ProRes has at least ten bits in all its kinds.
+    if structure.name() == "video/x-prores" { 10 } else { 8 }
+}
+
+/// The orientation that a tag list asks for, if it does.
+pub fn orientation(tags: &gst::TagListRef) -> Option<Orientation> {
+    let value = tags.get::<gst::tags::ImageOrientation>()?;
+    Some(match value.get() {
+        "rotate-90" => Orientation::Rotate90,
+        "rotate-180" => Orientation::Rotate180,
+        "rotate-270" => Orientation::Rotate270,
+        "flip-rotate-0" => Orientation::FlipRotate0,
+        "flip-rotate-90" => Orientation::FlipRotate90,
+        "flip-rotate-180" => Orientation::FlipRotate180,
+        "flip-rotate-270" => Orientation::FlipRotate270,
+        _ => Orientation::Rotate0,
+    })
+}
