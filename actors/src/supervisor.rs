@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The children reach one another only through [`Link`](crate::link::Link)s, which lead to whoever lives. The state that
-//! outlives a child is in the store, in the log of the broker, and on the [`InFlight`].
+//! outlives a child is in the store, in the log of the broker, and [`InFlight`].
 
 mod handle;
 mod messages;

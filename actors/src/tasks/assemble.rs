@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::family::{is_for_cpu, to_make_again};
-use super::job_state::JobState;
+use super::job_state::Entered;
 use super::{Step, Workbench};
 use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
 use crate::domain::failure::Failure;
@@ -23,18 +23,9 @@ impl Workbench {
         task: &Task,
         attempt: &mut Attempt,
     ) -> Result<Step, Failure> {
-        let (checkpoint, plan) = match self.job_state(task).await? {
-            JobState::Ended => {
-                // Whoever ended the job may have died before it removed the work.
-                self.clear(task.job_id()).await;
-                return Ok(Step::Nothing);
-            }
-            JobState::Stale => return Ok(Step::Nothing),
-            JobState::Cancelled(checkpoint) => {
-                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
-                return Ok(Step::Done);
-            }
-            JobState::Live(checkpoint, plan) => (checkpoint, plan),
+        let (checkpoint, plan) = match self.enter(task).await? {
+            Entered::Live(checkpoint, plan) => (checkpoint, plan),
+            Entered::Over(step) => return Ok(step),
         };
         let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
         let Some(parts) = self.all_parts(&plan).await? else {

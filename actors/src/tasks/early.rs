@@ -35,7 +35,7 @@ impl EarlyCancels {
         }
     }
 
-    /// Whether the job is to be cancelled; execute once.
+    /// Whether the job is to be cancelled; asked once.
     pub fn take(&self, job_id: &JobId) -> bool {
         let mut jobs = self.lock();
         jobs.retain(|(_, since)| since.elapsed() < CANCEL_TTL);

@@ -76,7 +76,7 @@ impl Workbench {
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
-    /// Ends a job that somebody execute to cancel.
+    /// Ends a job that somebody asked to cancel.
     ///
     /// # Errors
     /// As the store.

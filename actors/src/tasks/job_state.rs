@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Workbench;
 use super::family::is_for_cpu;
-use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, PartRecord};
+use super::{Step, Workbench};
+use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
 use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::JobId;
@@ -16,20 +16,45 @@ use crate::domain::unit::UnitId;
 use crate::in_flight::encode_progress;
 
 /// What a task finds.
-pub(super) enum JobState {
+enum JobState {
     /// Its job has ended: the rest of its work can go.
     Ended,
     /// Its job follows another plan, or has another life, or nobody knows of it any more.
     Stale,
-    /// Somebody execute to stop its job.
+    /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
     /// There is work.
     Live(Checkpoint, Arc<PinnedPlan>),
 }
 
+/// What becomes of a task that arrives.
+pub(super) enum Entered {
+    /// There is work.
+    Live(Box<Checkpoint>, Arc<PinnedPlan>),
+    /// There is none, or what there was is done.
+    Over(Step),
+}
+
 impl Workbench {
+    /// Looks what `task` finds, and does what is left where its job wants no work any more.
+    pub(super) async fn enter(&self, task: &Task) -> Result<Entered, Failure> {
+        match self.job_state(task).await? {
+            JobState::Ended => {
+                // Whoever ended the job may have died before it removed the work, or a part became durable after that.
+                self.clear(task.job_id()).await;
+                Ok(Entered::Over(Step::Nothing))
+            }
+            JobState::Stale => Ok(Entered::Over(Step::Nothing)),
+            JobState::Cancelled(checkpoint) => {
+                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
+                Ok(Entered::Over(Step::Done))
+            }
+            JobState::Live(checkpoint, plan) => Ok(Entered::Live(Box::new(checkpoint), plan)),
+        }
+    }
+
     /// What `task` finds.
-    pub(super) async fn job_state(&self, task: &Task) -> Result<JobState, Failure> {
+    async fn job_state(&self, task: &Task) -> Result<JobState, Failure> {
         let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
         let known = self.store.read(job_id.clone()).await?;
         if known.as_ref().is_some_and(Checkpoint::awaits_split) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::attempt::Attempt;
 use super::device::Place;
 use super::family::is_for_cpu;
-use super::job_state::JobState;
+use super::job_state::Entered;
 use super::{Step, Workbench, tally};
-use crate::domain::checkpoint::{Checkpoint, Outcome, PartRecord};
+use crate::domain::checkpoint::{Checkpoint, PartRecord};
 use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
@@ -23,18 +23,9 @@ impl Workbench {
         unit: UnitId,
         attempt: &mut Attempt,
     ) -> Result<Step, Failure> {
-        let (checkpoint, plan) = match self.job_state(task).await? {
-            JobState::Ended => {
-                // Its part may have become durable after the work of the job was removed.
-                self.clear(task.job_id()).await;
-                return Ok(Step::Nothing);
-            }
-            JobState::Stale => return Ok(Step::Nothing),
-            JobState::Cancelled(checkpoint) => {
-                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
-                return Ok(Step::Done);
-            }
-            JobState::Live(checkpoint, plan) => (checkpoint, plan),
+        let (checkpoint, plan) = match self.enter(task).await? {
+            Entered::Live(checkpoint, plan) => (checkpoint, plan),
+            Entered::Over(step) => return Ok(step),
         };
         // The lease comes first: whoever has it sees what the one before has recorded.
         let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };

@@ -1,18 +1,19 @@
 //! `transcode` on one machine is killed and started again.
 
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use super::films::Film;
 use crate::support::media::text;
-use crate::support::process::{children_of, wait_until_gone};
+use crate::support::process::{Owned, children_of, wait_until_gone};
+use crate::support::service::PATIENCE;
 use crate::support::transcode::Bench;
 
 const POLL: Duration = Duration::from_millis(20);
 
-fn start(bench: &Bench, job: &str) -> Child {
+fn start(bench: &Bench, job: &str) -> Owned {
     let mut command = bench.command(&["--job", job, "--chunk-seconds", "2", "--json"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+    Owned(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts"))
 }
 
 /// Parts that are done.
@@ -40,13 +41,14 @@ async fn a_transcode_that_is_killed_again_and_again_goes_on_and_gives_the_same_b
     let job = text(&job);
     for wanted in [0, 2, 5] {
         let mut running = start(&bench, job);
-        while parts(&bench) < wanted || children_of(running.id()).is_empty() {
-            assert!(running.try_wait().expect("its state").is_none(), "it ended before it was killed");
+        let end = Instant::now() + PATIENCE;
+        while parts(&bench) < wanted || children_of(running.0.id()).is_empty() {
+            assert!(running.0.try_wait().expect("its state").is_none(), "it ended before it was killed");
+            assert!(Instant::now() < end, "it has {} parts and not {wanted}", parts(&bench));
             tokio::time::sleep(POLL).await;
         }
-        let stages = children_of(running.id());
-        running.kill().expect("killed");
-        running.wait().expect("its end");
+        let stages = children_of(running.0.id());
+        drop(running);
         for stage in stages {
             wait_until_gone(stage).await;
         }

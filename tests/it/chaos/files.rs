@@ -9,6 +9,7 @@ use super::films::Film;
 use super::{VARIABLES, completes, completes_in_order};
 use crate::support::fleet::Fleet;
 use crate::support::media::text;
+use crate::support::process::Owned;
 use crate::support::service::PATIENCE;
 use crate::support::transcode::{BINARY, Bench, uri};
 
@@ -155,18 +156,19 @@ async fn a_transcode_on_a_full_disk_says_why_it_stands_still_and_goes_on() {
     std::fs::write(&filler, vec![0; std::fs::metadata(&filler).expect("its size").len() as usize - ROOM])
         .expect("room");
     let said = bench.path("said");
-    let mut running = Command::new(BINARY)
+    let running = Command::new(BINARY)
         .args(["transcode", "--job", text(&job), "--chunk-seconds", "2", "--work-dir", text(&disk.0)])
         .stderr(std::fs::File::create(&said).expect("a file"))
-        .spawn()
-        .expect("the program starts");
+        .spawn();
+    let mut running = Owned(running.expect("the program starts"));
     let end = Instant::now() + PATIENCE;
     while !std::fs::read_to_string(&said).is_ok_and(|said| said.contains("storage is full, work waits for space")) {
-        assert!(running.try_wait().expect("its state").is_none(), "{}", std::fs::read_to_string(&said).expect("text"));
-        assert!(Instant::now() < end, "it does not say why it stands still");
+        let so_far = || std::fs::read_to_string(&said).expect("text");
+        assert!(running.0.try_wait().expect("its state").is_none(), "{}", so_far());
+        assert!(Instant::now() < end, "it does not say why it stands still:\n{}", so_far());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     std::fs::remove_file(filler).expect("room again");
-    assert!(running.wait().expect("its end").success(), "{}", std::fs::read_to_string(&said).expect("text"));
+    assert!(running.0.wait().expect("its end").success(), "{}", std::fs::read_to_string(&said).expect("text"));
     Film::Ladder.assert_same_in(bench.root(), "movie");
 }

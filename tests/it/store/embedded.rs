@@ -16,6 +16,7 @@ use actors::ports::{JobStore, LeaseStore, Outbox, PartStore};
 use actors::testing::store_conformance::conforms;
 use chrono::Utc;
 use gstreamer_worker::store::EmbeddedStore;
+use redb::ReadableTable as _;
 use tempfile::{TempDir, tempdir};
 
 use super::steps::agrees_with_the_fake;
@@ -100,6 +101,38 @@ async fn a_store_that_is_opened_again_has_everything_but_the_leases() {
     assert_eq!(kept.2.expect("the outbox").len(), 1);
     assert_eq!(store.count_attempt(movie(), "t".into()).await, Ok(2));
     assert_eq!(store.hold("t".into(), "owner-2".into(), LONG).await, Ok(true), "a lease ends with its process");
+}
+
+/// The row of a job as an earlier version writes it: it knows no number of parts.
+fn forget_counts(dir: &Path) {
+    let jobs = redb::TableDefinition::<&str, &str>::new("jobs");
+    let database = redb::Database::open(dir.join(FILE)).expect("the file");
+    let transaction = database.begin_write().expect("a transaction");
+    let mut table = transaction.open_table(jobs).expect("the jobs");
+    let json = table.get(movie().as_str()).expect("the row").expect("a row").value().to_owned();
+    let mut row: serde_json::Value = serde_json::from_str(&json).expect("json");
+    assert!(row.as_object_mut().expect("a row").remove("counts").is_some(), "{json}");
+    table.insert(movie().as_str(), row.to_string().as_str()).expect("written");
+    drop(table);
+    transaction.commit().expect("durable");
+}
+
+#[tokio::test]
+async fn parts_are_counted_right_beside_an_earlier_version_that_counts_none() {
+    let dir = directory();
+    let store = open(dir.path());
+    store.open(movie(), "c".into(), Utc::now()).await.expect("a checkpoint");
+    for chunk in 0..3 {
+        store.record(movie(), plan(), part(chunk), Utc::now()).await.expect("a part");
+    }
+    drop(store);
+    forget_counts(dir.path());
+    let store = open(dir.path());
+    let recorded = store.record(movie(), plan(), part(3), Utc::now()).await.expect("a part");
+    assert_eq!(recorded.units_done, 4);
+    store.forget(movie(), plan(), UnitId::Chunk(0)).await.expect("forgotten");
+    let recorded = store.record(movie(), plan(), part(3), Utc::now()).await.expect("the same part");
+    assert_eq!((recorded.first, recorded.units_done), (true, 3));
 }
 
 #[tokio::test]

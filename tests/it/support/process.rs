@@ -1,6 +1,17 @@
 //! Processes of this machine, as `/proc` shows them.
 
+use std::process::Child;
 use std::time::{Duration, Instant};
+
+/// A program that ends with the test that started it, however that ends.
+pub struct Owned(pub Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Waits until a process is gone, or is only a name that nobody has collected yet.
 pub async fn wait_until_gone(pid: u32) {
