@@ -1,6 +1,6 @@
 //! Builds the worker from its parts, for the command line.
 
-mod parts;
+mod wiring;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::gpu::NvmlMonitor;
 use crate::kafka::{
     DEFAULT_PARTITIONS, EmbeddedBroker, KafkaPublisher, LetterBox, PollClock, connector, ensure_topics,
 };
-use crate::stage::check::{CheckOrder, CheckReport, check};
-use crate::stage::{Launcher, ProcessRunner, Proven, child_main};
+use crate::process::check::{CheckOrder, CheckReport, check};
+use crate::process::{Launcher, ProcessRunner, Proven, child_main};
 use crate::storage::{Space, Storage};
 use crate::{media, telemetry};
 
@@ -42,11 +42,11 @@ impl Wiring for Worker {
     fn run(&self, config: Config, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
             let metrics = telemetry::install_metrics().map_err(Failure::permanent)?;
-            let sink = parts::sink(&config)?;
+            let sink = wiring::sink(&config)?;
             let running = start(&config, sink).await?;
             let space = Space::default();
             let watching = actix_rt::spawn(running.storage.clone().watch_space(space.clone()));
-            let health = parts::health(running.handle.status(), running.clock.clone(), space);
+            let health = wiring::health(running.handle.status(), running.clock.clone(), space);
             let admin = Admin::start(config.metrics_port, metrics.clone(), health)?;
             tracing::info!(address = %admin.address(), "admin endpoint listens");
             let sampling = actix_rt::spawn(telemetry::sample(metrics, stop.child_token()));
@@ -70,31 +70,31 @@ impl Wiring for Worker {
     }
 
     fn jobs(&self, config: &Config) -> Answer<Arc<dyn JobStore>> {
-        let store = parts::store(config).map(|store| store as Arc<dyn JobStore>);
+        let store = wiring::store(config).map(|store| store as Arc<dyn JobStore>);
         Box::pin(std::future::ready(store))
     }
 
     fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
-        let (settings, _) = parts::kafka(&config.kafka, "gstreamer-worker-cli")?;
+        let (settings, _) = wiring::kafka(&config.kafka, "gstreamer-worker-cli")?;
         Ok(Arc::new(KafkaPublisher::new(&settings)?))
     }
 
     fn dead_letters(&self, config: &Config) -> Result<Arc<dyn DeadLetters>, Failure> {
-        let (settings, _) = parts::kafka(&config.kafka, "gstreamer-worker-cli")?;
+        let (settings, _) = wiring::kafka(&config.kafka, "gstreamer-worker-cli")?;
         Ok(Arc::new(LetterBox::new(&settings)?))
     }
 
     fn probe(&self, config: &Config) -> Answer<Capabilities> {
-        parts::probe(config, NvmlMonitor::start(), Proven::default()).probe()
+        wiring::probe(config, NvmlMonitor::start(), Proven::default()).probe()
     }
 
     fn gpu_check(&self, config: &Config, order: CheckOrder) -> Answer<CheckReport> {
-        let probe = parts::probe(config, NvmlMonitor::start(), Proven::default());
+        let probe = wiring::probe(config, NvmlMonitor::start(), Proven::default());
         Box::pin(async move { check(&probe, &Launcher::own_binary(), &order).await })
     }
 
     fn try_work_storage(&self, config: &Config) -> Answer<()> {
-        let opened = parts::storage(config).map(|_| ());
+        let opened = wiring::storage(config).map(|_| ());
         Box::pin(std::future::ready(opened))
     }
 
@@ -104,32 +104,32 @@ impl Wiring for Worker {
 }
 
 async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Failure> {
-    let worker = parts::worker_name();
+    let worker = wiring::worker_name();
     telemetry::name_worker(&worker);
-    let (kafka, broker) = parts::kafka(&config.kafka, &worker)?;
+    let (kafka, broker) = wiring::kafka(&config.kafka, &worker)?;
     if matches!(config.kafka.brokers, Brokers::Cluster(_)) {
         let made = ensure_topics(&kafka, DEFAULT_PARTITIONS).await?;
         if !made.is_empty() {
             tracing::info!(topics = made.join(" "), "made topics that were missing");
         }
     }
-    let storage = parts::storage(config)?;
+    let storage = wiring::storage(config)?;
     let publisher: Arc<dyn TaskPublisher> = Arc::new(KafkaPublisher::new(&kafka)?);
     let clock = PollClock::default();
     let (proven, monitor) = (Proven::default(), NvmlMonitor::start());
     let adapters = Adapters {
         connect: connector(kafka, clock.clone()),
         publisher: Arc::clone(&publisher),
-        store: parts::store(config)?,
+        store: wiring::store(config)?,
         work: Arc::new(storage.clone()),
-        stages: Arc::new(ProcessRunner::new(storage.clone(), parts::runner(config, &worker, proven.clone()))),
-        probe: Arc::new(parts::probe(config, monitor.clone(), proven)),
+        stages: Arc::new(ProcessRunner::new(storage.clone(), wiring::runner(config, &worker, proven.clone()))),
+        probe: Arc::new(wiring::probe(config, monitor.clone(), proven)),
         monitor: Arc::new(monitor),
         sink,
         clock: Arc::new(SystemClock),
     };
     tracing::info!(%worker, pool_size = config.pool_size, "worker starts");
-    let handle = Supervisor::start(adapters, parts::settings(config, &worker));
+    let handle = Supervisor::start(adapters, wiring::settings(config, &worker));
     Ok(Running { handle, publisher, clock, storage, _broker: broker })
 }
 

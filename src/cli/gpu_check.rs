@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::exit::cannot;
 use super::{Context, Exit, Trouble};
 use crate::config::Config;
-use crate::stage::check::{CheckOrder, CheckReport, Outcome, Way};
+use crate::process::check::{CheckOrder, CheckReport, Outcome, Way};
 
 /// Even sides that can be halved, within what every NVENC takes.
 const SIDES: std::ops::RangeInclusive<u32> = 320..=4096;

@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::stage::check::{CheckOrder, CheckReport};
+use crate::process::check::{CheckOrder, CheckReport};
 
 /// One job for this machine.
 pub struct LocalJob {

@@ -2,8 +2,8 @@
 
 use actors::domain::failure::Failure;
 
-use crate::stage::Progress;
-use crate::stage::protocol::Stage;
+use crate::process::Progress;
+use crate::protocol::Stage;
 
 /// Carries out a stage to its end in this process, which is one of its own.
 pub trait CarryOut: Stage {

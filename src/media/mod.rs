@@ -31,8 +31,8 @@ use std::process::ExitCode;
 
 use actors::domain::failure::Failure;
 
-use crate::stage::protocol::StageSpec;
-use crate::stage::{Child, Progress};
+use crate::process::{Child, Progress};
+use crate::protocol::StageSpec;
 pub use carry_out::CarryOut;
 pub use pipeline::init;
 

@@ -17,8 +17,8 @@ use super::device;
 use super::encoder::family::{Family, Version};
 use super::encoder::{self, avenc_aac};
 use super::pipeline::Pipeline;
-use crate::stage::Progress;
-use crate::stage::protocol::{DeviceElements, DevicesSpec, ProbeSpec, Probed};
+use crate::process::Progress;
+use crate::protocol::{DeviceElements, DevicesSpec, ProbeSpec, Probed};
 
 /// Frames or blocks of samples that each encoder is given.
 const BUFFERS: i32 = 5;

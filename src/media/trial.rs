@@ -19,8 +19,8 @@ use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 
 use super::carry_out::CarryOut;
 use super::stage::encode;
-use crate::stage::Progress;
-use crate::stage::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
+use crate::process::Progress;
+use crate::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
 use compare::Likeness;
 
 /// Quality at which both encode.

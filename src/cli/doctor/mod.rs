@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::exit::cannot;
 use super::{Context, Exit, Trouble, Wiring};
 use crate::config::{Config, ConfigErrors, counts_locally, variable};
-use crate::stage::probe::nvidia_is_visible;
+use crate::process::probe::nvidia_is_visible;
 
 /// For a check of a server, connection included.
 const SERVER_DEADLINE: Duration = Duration::from_secs(15);

@@ -9,7 +9,7 @@ use gstreamer as gst;
 use super::mismatch::mismatch;
 use super::reader::Joined;
 use crate::media::codec::aac::{packet_digest, packet_ns, packets_for};
-use crate::stage::protocol::PartSource;
+use crate::protocol::PartSource;
 
 /// How far the time of an audio packet may be from where its number puts it: times in a file are rounded.
 const PACKET_SLACK_NS: i64 = 1_000;

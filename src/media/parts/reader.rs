@@ -7,7 +7,7 @@ use gstreamer as gst;
 
 use crate::digest;
 use crate::media::gdp::{GdpReader, presentation_ns};
-use crate::stage::protocol::PartSource;
+use crate::protocol::PartSource;
 
 /// The names of the parts that are missing or not what was recorded.
 ///

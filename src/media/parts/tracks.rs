@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::audio::AudioTrack;
 use super::timing::{FrameTimes, to_ns};
 use super::video::VideoTrack;
-use crate::stage::protocol::AssembleSpec;
+use crate::protocol::AssembleSpec;
 
 /// The tracks of an output.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::mismatch::mismatch;
 use super::reader::{Joined, Unit};
 use crate::media::codec;
 use crate::media::codec::bitstream::{ParameterSets, Summary};
-use crate::stage::protocol::PartSource;
+use crate::protocol::PartSource;
 
 /// The frames of an output, in decode order.
 #[derive(Debug)]

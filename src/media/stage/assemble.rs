@@ -21,8 +21,8 @@ use crate::media::package;
 use crate::media::parts::timing::FrameTimes;
 use crate::media::parts::tracks::Tracks;
 use crate::media::parts::{audio, reader, video};
-use crate::stage::Progress;
-use crate::stage::protocol::{AssembleSpec, Assembled, Joined};
+use crate::process::Progress;
+use crate::protocol::{AssembleSpec, Assembled, Joined};
 
 /// Progress is told each time that so much media was written, in nanoseconds.
 const PROGRESS_NS: u64 = 10_000_000_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 use actors::domain::failure::{Failure, FailureClass};
 
 use crate::media::gdp;
-use crate::stage::protocol::Encoded;
+use crate::protocol::Encoded;
 
 /// Whose fault a failed encode is: `source` is read once more from end to end, with its checksums. Whatever came of one
 /// that is not whole says nothing of the input.

@@ -14,7 +14,7 @@ use crate::media::encoder::settings;
 use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 use crate::media::pipeline::Pipeline;
 use crate::media::stage::encode::layout::planar;
-use crate::stage::protocol::TrialSpec;
+use crate::protocol::TrialSpec;
 
 /// Frames per second, as a fraction.
 pub const RATE: (u32, u32) = (25, 1);

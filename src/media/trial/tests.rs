@@ -1,7 +1,7 @@
 use actors::domain::job::VideoCodec;
 
 use super::*;
-use crate::stage::protocol::Scaling;
+use crate::protocol::Scaling;
 
 fn spec(codec: VideoCodec, encoder: EncoderFamily, bit_depth: u8) -> TrialSpec {
     let device = DeviceWork::default();

@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, ready};
 use gstreamer_worker::cli::{Exit, LocalJob, Streams, Trouble, Wiring, command};
 use gstreamer_worker::config::Config;
-use gstreamer_worker::stage::check::{CheckOrder, CheckReport};
+use gstreamer_worker::process::check::{CheckOrder, CheckReport};
 use tokio_util::sync::CancellationToken;
 
 /// What the worker does with the job of `transcode`.

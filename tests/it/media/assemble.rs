@@ -8,7 +8,7 @@ use actors::domain::plan::{AudioPlan, AudioRendition, Plan};
 use gstreamer_worker::media;
 use gstreamer_worker::media::package;
 use gstreamer_worker::media::stage::assemble::scan;
-use gstreamer_worker::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
+use gstreamer_worker::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 
 use super::parts::{Film, X264, X265, at, audio_source, encode_audio};
 use crate::support::media::{audio_samples, av_offset, frame_times, judge, text, warnings};

@@ -9,7 +9,7 @@ use actors::domain::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, GdpWriter, to_file_time};
-use gstreamer_worker::stage::protocol::{AudioSpec, PartSource};
+use gstreamer_worker::protocol::{AudioSpec, PartSource};
 
 use super::parts::{audio_source, encode_audio};
 use crate::support::media::{judge, text};

@@ -9,7 +9,7 @@ use actors::domain::job::{Preset, Rate, VideoCodec};
 use actors::domain::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::stage::protocol::{DeviceWork, EncodeSpec, Encoded};
+use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded};
 
 use super::sources::{PICTURE, decode, judged, make, split};
 use crate::support::media::{film, judge, luma_psnr, text};

@@ -14,7 +14,7 @@ use gstreamer_worker::media::codec::h264;
 use gstreamer_worker::media::codec::nal::NalKind as Kind;
 use gstreamer_worker::media::codec::start_code::nal_units;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::stage::protocol::{
+use gstreamer_worker::protocol::{
     AssembleSpec, DeviceWork, EncodeSpec, Encoded, Joined, Order, PartSource, StageEvent,
 };
 

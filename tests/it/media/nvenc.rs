@@ -15,7 +15,7 @@ use gstreamer::prelude::*;
 use gstreamer_video::{VideoCaptionMeta, VideoCaptionType};
 use gstreamer_worker::media::codec::start_code::nal_units;
 use gstreamer_worker::media::gdp::GdpReader;
-use gstreamer_worker::stage::protocol::{
+use gstreamer_worker::protocol::{
     DeviceElements, DeviceWork, DevicesSpec, EncodeSpec, Encoded, Order, Scaling, Stage, StageEvent,
 };
 

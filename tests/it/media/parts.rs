@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpWriter, Written, to_file_time};
-use gstreamer_worker::stage::protocol::{AudioSpec, Encoded, PartSource};
+use gstreamer_worker::protocol::{AudioSpec, Encoded, PartSource};
 
 /// H.264 with B-frames, as byte stream.
 pub const X264: &str = "x264enc threads=1 key-int-max=20 bframes=3 b-adapt=false speed-preset=ultrafast ! \

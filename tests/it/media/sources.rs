@@ -12,7 +12,7 @@ use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::presentation_ns;
-use gstreamer_worker::stage::protocol::SplitSpec;
+use gstreamer_worker::protocol::SplitSpec;
 
 use crate::support::media::{judge, text};
 

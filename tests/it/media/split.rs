@@ -10,7 +10,7 @@ use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::geometry::Orientation;
 use actors::domain::plan::{ChunkFacts, MAX_WINDOWS_PER_SOURCE, SourceFacts};
 use gstreamer_worker::media;
-use gstreamer_worker::stage::protocol::SplitSpec;
+use gstreamer_worker::protocol::SplitSpec;
 
 use super::sources::{Frame, PICTURE, TONE, chunked, judged, make, remux, split, straight};
 use crate::support::media::{film, text};

@@ -8,7 +8,7 @@ use actors::domain::job::{Container, JobSpec};
 use actors::domain::plan::testing::identity;
 use actors::domain::plan::{Families, Plan, SourceFacts};
 use gstreamer_worker::media;
-use gstreamer_worker::stage::protocol::{
+use gstreamer_worker::protocol::{
     AssembleSpec, Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec,
 };
 

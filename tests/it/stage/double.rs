@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use actors::domain::failure::Failure;
-use gstreamer_worker::stage::protocol::{ProbeSpec, Probed, StageSpec};
-use gstreamer_worker::stage::{Gauge, Launcher, Progress, StageProcess, child_main};
+use gstreamer_worker::process::{Gauge, Launcher, Progress, StageProcess, child_main};
+use gstreamer_worker::protocol::{ProbeSpec, Probed, StageSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::film;

@@ -8,10 +8,10 @@ use actors::domain::failure::Failure;
 use actors::domain::job::hex;
 use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
-use gstreamer_worker::stage::protocol::{
+use gstreamer_worker::process::{Child, Progress};
+use gstreamer_worker::protocol::{
     AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, Joined, PartSource, SplitSpec, StageSpec,
 };
-use gstreamer_worker::stage::{Child, Progress};
 use sha2::{Digest as _, Sha256};
 
 /// Chunks of the film.

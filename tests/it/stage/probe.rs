@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actors::domain::failure::FailureClass;
 use actors::ports::{CapabilityFinding, CapabilityProbe as _, Device};
 use futures_util::FutureExt as _;
-use gstreamer_worker::stage::probe::nvidia_is_visible;
-use gstreamer_worker::stage::{DeviceProbe, ProcessProbe, Proven, Wanted};
+use gstreamer_worker::process::probe::nvidia_is_visible;
+use gstreamer_worker::process::{DeviceProbe, ProcessProbe, Proven, Wanted};
 
 use super::double::launcher;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actors::domain::failure::{Failure, FailureClass};
-use gstreamer_worker::stage::protocol::{ProbeSpec, Probed};
-use gstreamer_worker::stage::{Gauge, StageProcess};
+use gstreamer_worker::process::{Gauge, StageProcess};
+use gstreamer_worker::protocol::{ProbeSpec, Probed};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

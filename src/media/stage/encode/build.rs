@@ -23,7 +23,7 @@ use crate::media::encoder::element::{make, output_caps};
 use crate::media::encoder::family::Memory;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::Pipeline;
-use crate::stage::protocol::EncodeSpec;
+use crate::protocol::EncodeSpec;
 
 /// Frames between the decoder and each encoder.
 const QUEUE_FRAMES: u32 = 4;

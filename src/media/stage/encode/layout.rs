@@ -12,7 +12,7 @@ use actors::domain::plan::{VideoFacts, VideoRendition};
 use crate::media::encoder;
 use crate::media::encoder::family::Memory;
 use crate::media::encoder::settings::Settings;
-use crate::stage::protocol::{EncodeSpec, Scaling};
+use crate::protocol::{EncodeSpec, Scaling};
 
 /// How a chunk becomes its renditions.
 #[derive(Clone, Debug, PartialEq, Eq)]

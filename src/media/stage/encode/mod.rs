@@ -33,8 +33,8 @@ use crate::media::carry_out::CarryOut;
 use crate::media::device;
 use crate::media::encoder;
 use crate::media::pipeline::{BusEvent, Pipeline};
-use crate::stage::Progress;
-use crate::stage::protocol::{EncodeSpec, Encoded, Stage as _};
+use crate::process::Progress;
+use crate::protocol::{EncodeSpec, Encoded, Stage as _};
 use output::Output;
 use source::Frames;
 

@@ -26,8 +26,8 @@ use actors::domain::plan::SourceFacts;
 
 use crate::media::carry_out::CarryOut;
 use crate::media::pipeline::{BusEvent, Gate, Pipeline};
-use crate::stage::Progress;
-use crate::stage::protocol::SplitSpec;
+use crate::process::Progress;
+use crate::protocol::SplitSpec;
 use boxes::Boxes;
 use select::Splitter;
 

@@ -17,7 +17,7 @@ use super::stream::Timeline;
 use super::video::{VideoTrack, orientation};
 use crate::media::decoder::has_decoder;
 use crate::media::pipeline::Nudge;
-use crate::stage::protocol::SplitSpec;
+use crate::protocol::SplitSpec;
 
 /// Containers without edit lists, whose demuxer sends segments that say nothing: they are read by the times of the file
 /// alone. That of FLV sends a second one where the first sound lies in front of the first picture, and the pictures

@@ -13,7 +13,7 @@ use actors::domain::unit::UnitId;
 use actors::ports::{
     AssembleOutcome, AssembleRequest, RunStage, SplitRequest, StageRequest, UnitOutcome, UnitRequest, WorkStorage as _,
 };
-use gstreamer_worker::stage::{ProcessRunner, Proven, RunnerSettings};
+use gstreamer_worker::process::{ProcessRunner, Proven, RunnerSettings};
 use gstreamer_worker::storage::{Storage, file_uri};
 use tokio_util::sync::CancellationToken;
 

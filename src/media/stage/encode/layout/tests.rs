@@ -2,7 +2,7 @@ use actors::domain::plan::testing::facts_of;
 use actors::domain::plan::{Chunk, EncoderFamily, Window};
 
 use super::*;
-use crate::stage::protocol::DeviceWork;
+use crate::protocol::DeviceWork;
 
 /// The elements of a layout in the order of the pictures, with `cuda:` in front of what works in GPU memory.
 fn said(layout: &Layout) -> Vec<String> {

@@ -13,7 +13,7 @@ use actors::domain::failure::Failure;
 use serde::Serialize;
 
 use super::isolation;
-use super::protocol::{Stage, StageEvent, StageSpec};
+use crate::protocol::{Stage, StageEvent, StageSpec};
 
 /// The largest spec that is read. A plan with 10,000 chunks has about 5 MB.
 const MAX_SPEC_BYTES: u64 = 256 << 20;

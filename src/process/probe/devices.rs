@@ -14,10 +14,10 @@ use actors::ports::{Capabilities, CapabilityFinding, Device};
 use futures_util::future::BoxFuture;
 
 use crate::fault_injection::wanted;
-use crate::stage::once::run;
-use crate::stage::process::Launcher;
-use crate::stage::protocol::{DeviceElements, DevicesSpec, Tried};
-use crate::stage::proven::Proven;
+use crate::process::once::run;
+use crate::process::proven::Proven;
+use crate::process::stage_process::Launcher;
+use crate::protocol::{DeviceElements, DevicesSpec, Tried};
 use advice::finding;
 use paths::{Attempt, Trial};
 

@@ -11,8 +11,8 @@ use actors::ports::{UnitOutcome, UnitRequest};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
+use crate::process::gauge::Gauge;
+use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actors::domain::job::VideoCodec;
 use actors::domain::plan::{EncoderFamily, VideoFacts, VideoRendition};
 
-use super::protocol::{DeviceWork, Scaling};
+use crate::protocol::{DeviceWork, Scaling};
 
 /// Shared between the probe, which writes, and the runner, which reads.
 #[derive(Clone, Debug, Default)]

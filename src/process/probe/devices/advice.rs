@@ -35,7 +35,7 @@ pub(super) fn advice(fault: DeviceFault, message: &str) -> &'static str {
 }
 
 /// What an operator is told of a failure.
-pub(in crate::stage::probe) fn finding(what: &str, failure: &Failure) -> CapabilityFinding {
+pub(in crate::process::probe) fn finding(what: &str, failure: &Failure) -> CapabilityFinding {
     let fault = failure.fault().unwrap_or(DeviceFault::Other);
     let advice = advice(fault, &failure.message).into();
     CapabilityFinding { what: format!("{what}: {failure}"), advice }

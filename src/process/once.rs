@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit;
 use super::gauge::Gauge;
-use super::process::{Launcher, StageProcess};
-use super::protocol::Stage;
+use super::stage_process::{Launcher, StageProcess};
+use crate::protocol::Stage;
 
 /// Runs one stage that is over within `deadline`, however busy it is.
 pub(super) async fn run<S: Stage>(launcher: &Launcher, spec: &S, deadline: Duration) -> Result<S::Output, Failure> {

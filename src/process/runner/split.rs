@@ -10,8 +10,8 @@ use actors::ports::SplitRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use crate::stage::gauge::Gauge;
-use crate::stage::protocol::SplitSpec;
+use crate::process::gauge::Gauge;
+use crate::protocol::SplitSpec;
 use crate::storage::{Existing, Scratch, name_is_taken};
 
 impl Inner {

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::gauge::Gauge;
-use super::process::{Launcher, StageProcess};
-use super::protocol::Stage;
 use super::proven::Proven;
+use super::stage_process::{Launcher, StageProcess};
+use crate::protocol::Stage;
 use crate::storage::Storage;
 
 /// What a runner is told by the configuration.

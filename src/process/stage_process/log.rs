@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStderr;
 use tokio::time::timeout;
 
-use crate::stage::lines::Lines;
+use crate::process::lines::Lines;
 
 /// The longest line that is kept.
 const MAX_LINE_BYTES: usize = 500;

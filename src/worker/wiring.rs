@@ -1,4 +1,4 @@
-//! The parts of a worker, made from its configuration.
+//! Wiring: what a worker consists of, made from its configuration.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -19,8 +19,8 @@ use crate::admin::{AskHealth, Health};
 use crate::config::{self, Brokers, Config, Gpu};
 use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
+use crate::process::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::service::{HttpService, NoService, ServiceSettings};
-use crate::stage::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::storage::{MIN_FREE_BYTES, Space, Storage};
 use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
 

@@ -11,10 +11,10 @@ use actors::domain::plan::{AAC_ENCODER, EncoderFamily, EncoderVersions, GSTREAME
 use actors::ports::{Answer, Capabilities, CapabilityFinding, CapabilityProbe, Direction, PathCapability, Proof};
 
 use super::once;
-use super::process::Launcher;
-use super::protocol::{ProbeSpec, Probed};
+use super::stage_process::Launcher;
 use crate::media::encoder;
 use crate::media::encoder::family::Coder;
+use crate::protocol::{ProbeSpec, Probed};
 
 pub use devices::{DeviceProbe, Wanted, nvidia_is_visible};
 

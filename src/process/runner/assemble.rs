@@ -10,8 +10,8 @@ use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use crate::stage::gauge::Gauge;
-use crate::stage::protocol::{AssembleSpec, Assembled, Joined, PartSource};
+use crate::process::gauge::Gauge;
+use crate::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::once::run;
 use super::probe::ProcessProbe;
-use super::process::Launcher;
-use super::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
+use super::stage_process::Launcher;
+use crate::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
 
 /// A way that does not end is given up: ten minutes of slow HEVC are enough.
 const WAY_TIMEOUT: Duration = Duration::from_secs(300);

@@ -8,8 +8,8 @@ use actors::ports::{CapabilityFinding, Direction, PathCapability, Proof};
 use super::advice::{self, finding};
 use crate::media::encoder;
 use crate::media::encoder::family::Coder;
-use crate::stage::protocol::{DeviceElements, DeviceWork, Scaling, TrialSpec, Tried};
-use crate::stage::proven::Proof as DeviceProof;
+use crate::process::proven::Proof as DeviceProof;
+use crate::protocol::{DeviceElements, DeviceWork, Scaling, TrialSpec, Tried};
 
 /// Size of the film of a trial: the least that every NVENC takes, with room to be halved.
 const SIZE: (u32, u32) = (640, 360);

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{self, ExitCount, Reason};
 use super::gauge::Gauge;
 use super::lines::Lines;
-use super::protocol::{Order, Stage, StageEvent};
 use super::stop::StopSequence;
 use super::watchdog::Movement;
+use crate::protocol::{Order, Stage, StageEvent};
 use log::StageLog;
 
 pub use launch::Launcher;
