@@ -1,4 +1,6 @@
-//! Objects behind URIs: inputs, outputs and work files. The only place that turns URIs into paths.
+//! Objects behind URIs: inputs, outputs and work files. All of it works on the traits of `objects.rs`; a storage is a
+//! file that implements them, such as `local.rs`, and a line in `location.rs`. Stages only ever see files of this
+//! machine: a [`LocalInput`], a [`Scratch`] or the file of a [`Pending`].
 //!
 //! Layout of the work storage (`WORK_URL`), one directory for each job:
 //!
@@ -12,11 +14,11 @@
 //! ```
 
 mod documents;
-mod durable;
 mod faults;
-mod input;
+mod local;
 mod location;
-mod output;
+mod media;
+mod objects;
 mod pending;
 mod plan_files;
 mod root;
@@ -24,9 +26,9 @@ mod scratch;
 mod space;
 mod work;
 
-pub use input::LocalInput;
-pub use location::{KNOWN_SCHEMES, file_uri};
-pub use output::{Existing, name_is_taken};
+pub use local::{file_path, file_uri};
+pub use media::name_is_taken;
+pub use objects::{Existing, LocalInput};
 pub use pending::Pending;
 pub use plan_files::PlanFiles;
 pub use root::Storage;

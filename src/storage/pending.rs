@@ -1,50 +1,58 @@
-//! Files that are being written: hidden, unique names beside the final one, on the same file system, so that a rename
-//! publishes them whole. A pending file that is dropped is removed; one that a killed worker left is recognised by the
-//! tag of its plan and removed by the next one.
+//! Objects that are being written: a file of this machine for a stage to write to, which gets its final name whole or
+//! not at all. One that is dropped leaves nothing.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
 
 use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
+use actors::ports::Answer;
 use tempfile::TempPath;
 
-use super::durable::{create_dirs, sync_dir, sync_file};
 use super::faults::{self, Attempt, failure};
 
-const SUFFIX: &str = ".part";
-/// Random letters in a name: enough that the workers of a fleet do not meet.
-const RANDOM_LETTERS: usize = 10;
-/// Bytes of the final name that go into the temporary one; file systems allow 255 for the whole.
-const MAX_STEM_BYTES: usize = 180;
+/// Hex digits of the fingerprint in the names of pending objects.
+const TAG_LETTERS: usize = 12;
 
-/// A file that is not published yet.
+/// Marks the pending objects of a plan, so that what a killed worker left is recognised.
+pub(super) fn tag(fingerprint: &Fingerprint) -> &str {
+    fingerprint.0.get(..TAG_LETTERS).unwrap_or(&fingerprint.0)
+}
+
+/// What happens to an object that has the final name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfTaken {
+    Replace,
+    Keep,
+}
+
+/// How a storage publishes what was written.
+pub(super) trait Publish: Debug + Send + Sync {
+    /// Makes the content of `file` the object of this name, in one step that is the last one, and durable. The answer is
+    /// whether it did, which is always so where it may replace. Of many that may not, at most one is told `true`. `file`
+    /// is gone afterwards, also where it fails.
+    fn publish(&self, file: TempPath, name: String, if_taken: IfTaken) -> Answer<bool>;
+}
+
+/// An object that is not published yet.
 #[derive(Debug)]
 pub struct Pending {
-    temporary: TempPath,
-    target: PathBuf,
+    file: TempPath,
+    name: String,
     attempt: Attempt,
+    storage: Arc<dyn Publish>,
 }
 
 impl Pending {
-    /// Makes an empty file beside `target`, and the directory where it is missing. Blocks.
-    pub(super) fn create(target: PathBuf, tag: &str, attempt: Attempt) -> Result<Self, Failure> {
-        let directory = directory_of(&target);
-        create_dirs(directory).map_err(|error| failure(attempt, directory, &error))?;
-        let file = tempfile::Builder::new()
-            .prefix(&prefix(&target, tag))
-            .suffix(SUFFIX)
-            .rand_bytes(RANDOM_LETTERS)
-            // The user's mask applies, as it does to every file that a program makes.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)
-            .map_err(|error| failure(attempt, directory, &error))?;
-        Ok(Self { temporary: file.into_temp_path(), target, attempt })
+    /// `file` is written now and becomes the object `name` of `storage`.
+    pub(super) fn new(file: TempPath, name: String, attempt: Attempt, storage: Arc<dyn Publish>) -> Self {
+        Self { file, name, attempt, storage }
     }
 
     /// Where to write.
     pub fn path(&self) -> &Path {
-        &self.temporary
+        &self.file
     }
 
     /// How much was written so far.
@@ -52,7 +60,7 @@ impl Pending {
     /// # Errors
     /// Where the file was removed.
     pub async fn bytes(&self) -> Result<u64, Failure> {
-        let (path, attempt) = (self.temporary.to_path_buf(), self.attempt);
+        let (path, attempt) = (self.file.to_path_buf(), self.attempt);
         faults::small(move || match std::fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) => Err(failure(attempt, &path, &error)),
@@ -60,73 +68,28 @@ impl Pending {
         .await
     }
 
-    /// Gives it another final name in the same directory.
+    /// Gives it another final name beside the one that it has.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
-        self.target.set_file_name(name);
+        self.name.truncate(self.name.rfind('/').map_or(0, |slash| slash + 1));
+        self.name.push_str(name);
         self
     }
 
-    /// Publishes it under its final name; a file of that name is replaced.
+    /// Publishes it under its final name; an object of that name is replaced.
     ///
     /// # Errors
-    /// Where the file cannot be made durable or renamed; it is removed then.
+    /// Where it cannot be made durable or named; it is removed then.
     pub async fn publish(self) -> Result<(), Failure> {
-        faults::bulk(move || {
-            let Self { temporary, target, attempt } = self;
-            let told = |error: &std::io::Error| failure(attempt, &target, error);
-            sync_file(&temporary).map_err(|error| told(&error))?;
-            temporary.persist(&target).map_err(|error| told(&error.error))?;
-            sync_dir(directory_of(&target)).map_err(|error| told(&error))
-        })
-        .await
+        self.storage.publish(self.file, self.name, IfTaken::Replace).await.map(|_| ())
     }
 
-    /// Publishes it unless there is a file of its final name; the answer is whether it was published.
+    /// Publishes it unless there is an object of its final name; the answer is whether it was published.
     /// Two that publish the same name at the same time cannot both be told `true`.
     ///
     /// # Errors
     /// As [`Self::publish`].
     pub async fn publish_new(self) -> Result<bool, Failure> {
-        faults::bulk(move || {
-            let Self { temporary, target, attempt } = self;
-            let told = |error: &std::io::Error| failure(attempt, &target, error);
-            sync_file(&temporary).map_err(|error| told(&error))?;
-            match temporary.persist_noclobber(&target) {
-                Ok(()) => sync_dir(directory_of(&target)).map(|()| true).map_err(|error| told(&error)),
-                Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(told(&error.error)),
-            }
-        })
-        .await
+        self.storage.publish(self.file, self.name, IfTaken::Keep).await
     }
 }
-
-/// Removes the pending files beside `target` that carry `tag`. Blocks. Errors are left: the files only take space.
-pub(super) fn remove_stale(target: &Path, tag: &str) {
-    let prefix = prefix(target, tag);
-    let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let stale = name.to_str().is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX));
-        if stale && let Err(error) = std::fs::remove_file(entry.path()) {
-            tracing::debug!(path = %entry.path().display(), %error, "cannot remove a pending file of a killed worker");
-        }
-    }
-}
-
-fn directory_of(target: &Path) -> &Path {
-    target.parent().unwrap_or(Path::new("/"))
-}
-
-fn prefix(target: &Path, tag: &str) -> String {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let mut end = name.len().min(MAX_STEM_BYTES);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!(".{}.{tag}-", &name[..end])
-}
-
-#[cfg(test)]
-mod tests;

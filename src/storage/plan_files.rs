@@ -1,8 +1,6 @@
 //! The files of one plan in the work storage: sources, plan, parts, records.
 //! Must never trust a name that came from outside: a fingerprint or a file name that leads elsewhere is refused.
 
-use std::path::{Path, PathBuf};
-
 use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
 use actors::domain::fingerprint::Fingerprint;
@@ -10,10 +8,8 @@ use actors::domain::job::JobId;
 use actors::domain::plan::PinnedPlan;
 use actors::domain::unit::UnitId;
 
-use super::durable::{create_dirs, sync_dir, sync_file};
-use super::faults::{self, Attempt, failure};
-use super::output::tag;
-use super::pending::Pending;
+use super::objects::LocalInput;
+use super::pending::{Pending, tag};
 use super::root::Storage;
 use super::scratch::Scratch;
 
@@ -46,20 +42,8 @@ impl PlanFiles {
     /// # Errors
     /// `retryable` where one is missing or the work storage fails.
     pub async fn publish_sources(&self, scratch: &Scratch, names: Vec<String>) -> Result<(), Failure> {
-        let from = scratch.path().to_owned();
-        let to = self.directory("source");
         names.iter().try_for_each(|name| check_name(name))?;
-        faults::bulk(move || {
-            create_dirs(&to).map_err(|error| failure(Attempt::Work, &to, &error))?;
-            for name in names {
-                let (from, to) = (from.join(&name), to.join(&name));
-                sync_file(&from)
-                    .and_then(|()| std::fs::rename(&from, &to))
-                    .map_err(|error| failure(Attempt::Work, &from, &error))?;
-            }
-            sync_dir(&to).map_err(|error| failure(Attempt::Work, &to, &error))
-        })
-        .await
+        self.storage.work().publish_all(scratch.path(), names, &self.name("source")).await
     }
 
     /// Stores the plan if none is there, and returns the one in force: the first.
@@ -67,7 +51,7 @@ impl PlanFiles {
     /// # Errors
     /// `retryable` where the work storage fails.
     pub async fn store_plan(&self, plan: PinnedPlan) -> Result<PinnedPlan, Failure> {
-        let name = self.document("plan.json");
+        let name = self.name("plan.json");
         if self.storage.documents().put_first_bytes(&name, plan.stored()).await? {
             return Ok(plan);
         }
@@ -84,19 +68,17 @@ impl PlanFiles {
     /// # Errors
     /// `retryable` where the work storage fails.
     pub async fn plan(&self) -> Result<Option<PinnedPlan>, Failure> {
-        let plan = self.storage.documents().get_with(&self.document("plan.json"), PinnedPlan::read).await?;
+        let plan = self.storage.documents().get_with(&self.name("plan.json"), PinnedPlan::read).await?;
         Ok(plan.filter(|plan| *plan.fingerprint() == self.fingerprint))
     }
 
-    /// Where a chunk or audio source is, if it is there and has something in it.
+    /// A chunk or audio source, if it is there and has something in it.
     ///
     /// # Errors
     /// `retryable` where the work storage fails, `permanent` where the name is none.
-    pub async fn source(&self, name: &str) -> Result<Option<PathBuf>, Failure> {
+    pub async fn source(&self, name: &str) -> Result<Option<LocalInput>, Failure> {
         check_name(name)?;
-        let path = self.directory("source").join(name);
-        let size = file_size(path.clone()).await?;
-        Ok(size.filter(|bytes| *bytes > 0).map(|_| path))
+        self.fetch_if(&self.name(&format!("source/{name}")), |bytes| bytes > 0).await
     }
 
     /// An empty file for a part whose final name is not known yet.
@@ -104,20 +86,15 @@ impl PlanFiles {
     /// # Errors
     /// `retryable` where the work storage fails.
     pub async fn pending_part(&self, unit: UnitId) -> Result<Pending, Failure> {
-        let target = self.directory("parts").join(unit.to_string());
-        let tag = tag(&self.fingerprint).to_owned();
-        faults::small(move || Pending::create(target, &tag, Attempt::Work)).await
+        self.storage.work().pending(&self.name(&format!("parts/{unit}")), tag(&self.fingerprint)).await
     }
 
-    /// Where the file of a part is, if it is there with its size.
+    /// The file of a part, if it is there with its size.
     ///
     /// # Errors
     /// `retryable` where the work storage fails, `permanent` where the name is none.
-    pub async fn part(&self, name: &str, bytes: u64) -> Result<Option<PathBuf>, Failure> {
-        check_name(name)?;
-        let path = self.directory("parts").join(name);
-        let size = file_size(path.clone()).await?;
-        Ok((size == Some(bytes)).then_some(path))
+    pub async fn part(&self, name: &str, bytes: u64) -> Result<Option<LocalInput>, Failure> {
+        self.fetch_if(&self.part_name(name)?, |found| found == bytes).await
     }
 
     /// Remembers a part whose files are durable, for the case that the checkpoint store is emptied.
@@ -143,7 +120,7 @@ impl PlanFiles {
     /// `retryable` where the work storage fails.
     pub async fn records(&self) -> Result<Vec<PartRecord>, Failure> {
         let mut found = Vec::new();
-        for name in self.storage.documents().list(&self.document("records")).await? {
+        for name in self.storage.documents().list(&self.name("records")).await? {
             let Some(record) = self.storage.documents().get::<PartRecord>(&name).await? else { continue };
             if self.has_files(&record).await? {
                 found.push(record);
@@ -179,27 +156,36 @@ impl PlanFiles {
 
     async fn has_files(&self, record: &PartRecord) -> Result<bool, Failure> {
         for file in &record.files {
-            if self.part(&file.name, file.bytes).await?.is_none() {
+            if self.storage.work().size(&self.part_name(&file.name)?).await? != Some(file.bytes) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn directory(&self, name: &str) -> PathBuf {
-        self.storage.work_path(&self.prefix).join(name)
+    async fn fetch_if(&self, name: &str, is_good: impl Fn(u64) -> bool) -> Result<Option<LocalInput>, Failure> {
+        let work = self.storage.work();
+        match work.size(name).await?.filter(|bytes| is_good(*bytes)) {
+            Some(_) => work.fetch(name).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn document(&self, name: &str) -> String {
+    fn name(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
     }
 
+    fn part_name(&self, name: &str) -> Result<String, Failure> {
+        check_name(name)?;
+        Ok(self.name(&format!("parts/{name}")))
+    }
+
     fn record_name(&self, unit: UnitId) -> String {
-        self.document(&format!("records/{unit}.json"))
+        self.name(&format!("records/{unit}.json"))
     }
 
     fn output_name(&self, index: usize) -> String {
-        self.document(&format!("outputs/{index}.json"))
+        self.name(&format!("outputs/{index}.json"))
     }
 }
 
@@ -208,13 +194,4 @@ fn check_name(name: &str) -> Result<(), Failure> {
         return Err(Failure::permanent(format!("`{}` is not the name of a work file", name.escape_debug())));
     }
     Ok(())
-}
-
-async fn file_size(path: PathBuf) -> Result<Option<u64>, Failure> {
-    faults::small(move || match std::fs::metadata(Path::new(&path)) {
-        Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failure(Attempt::Work, &path, &error)),
-    })
-    .await
 }

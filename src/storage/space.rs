@@ -1,11 +1,9 @@
 //! The space that is left in the work storage: a worker that has none is not ready.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::faults::{self, Attempt, failure};
 use super::root::Storage;
 
 /// With less free space than this a worker is not ready: about one chunk of a source of 50 Mbit/s, so that what begins
@@ -40,22 +38,13 @@ impl Storage {
     /// Looks at the free space of the work storage now and then, and writes it to `space`. Ends when it is dropped.
     pub async fn watch_space(self, space: Space) {
         loop {
-            let work = self.work_path("");
-            let free = move || free_bytes(&work).map_err(|error| failure(Attempt::Work, &work, &error));
-            match faults::small(free).await {
-                Ok(bytes) => space.note(bytes),
+            match self.work().free_bytes().await {
+                Ok(bytes) => space.note(bytes.unwrap_or(u64::MAX)),
                 Err(failure) => tracing::debug!(%failure, "free space of the work storage is not known"),
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
-}
-
-/// What a program without privileges may still write. A file system without a name left for a file is full as well.
-fn free_bytes(path: &std::path::Path) -> io::Result<u64> {
-    let found = rustix::fs::statvfs(path)?;
-    let out_of_files = found.f_files > 0 && found.f_favail == 0;
-    Ok(if out_of_files { 0 } else { found.f_bavail.saturating_mul(found.f_frsize) })
 }
 
 #[cfg(test)]
@@ -70,14 +59,5 @@ mod tests {
         assert!(space.clone().is_short());
         space.note(MIN_FREE_BYTES);
         assert!(!space.is_short());
-    }
-
-    #[test]
-    fn the_free_space_of_a_file_system_is_what_it_says() {
-        let directory = tempfile::tempdir().expect("a directory");
-        assert!(free_bytes(directory.path()).expect("an answer") > 0);
-        assert!(free_bytes(&directory.path().join("missing")).is_err());
-        // A file system of the kernel has room for nothing.
-        assert_eq!(free_bytes(std::path::Path::new("/proc")).expect("an answer"), 0);
     }
 }

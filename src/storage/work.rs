@@ -1,7 +1,5 @@
 //! The port [`WorkStorage`] on [`Storage`].
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::Arc;
 
 use actors::domain::checkpoint::PartRecord;
@@ -12,11 +10,8 @@ use actors::domain::plan::{Families, PinnedPlan, SourceIdentity};
 use actors::domain::unit::UnitId;
 use actors::ports::{Answer, WorkStorage};
 
-use super::faults::{self, Attempt, failure};
 use super::root::Storage;
-
-/// Tries to remove a directory into which a running task of the job still writes.
-const REMOVE_TRIES: usize = 3;
+use super::scratch::Scratch;
 
 impl WorkStorage for Storage {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity> {
@@ -61,42 +56,26 @@ impl WorkStorage for Storage {
             for fingerprint in storage.fingerprints(&job_id).await? {
                 storage.plan_files(&job_id, &fingerprint)?.remove_stale_outputs().await?;
             }
-            let directory = storage.job_directory(&job_id);
-            faults::bulk(move || remove_directory(&directory)).await
+            storage.work().remove_all(job_id.as_str()).await
         })
     }
 }
 
 impl Storage {
     /// The plans that a job has files of: more than one where its input changed on the way.
+    ///
+    /// # Errors
+    /// `retryable` where the work storage fails.
     pub async fn fingerprints(&self, job_id: &JobId) -> Result<Vec<Fingerprint>, Failure> {
-        let directory = self.job_directory(job_id);
-        faults::small(move || {
-            let entries = match std::fs::read_dir(&directory) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(error) => return Err(failure(Attempt::Work, &directory, &error)),
-            };
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            Ok(names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric())).map(Fingerprint).collect())
-        })
-        .await
+        let names = self.work().children(job_id.as_str()).await?.into_iter();
+        Ok(names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric())).map(Fingerprint).collect())
     }
-}
 
-fn remove_directory(directory: &Path) -> Result<(), Failure> {
-    for _ in 1..REMOVE_TRIES {
-        match std::fs::remove_dir_all(directory) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
-            other => return removed(directory, other),
-        }
-    }
-    removed(directory, std::fs::remove_dir_all(directory))
-}
-
-fn removed(directory: &Path, result: std::io::Result<()>) -> Result<(), Failure> {
-    match result {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failure(Attempt::Work, directory, &error)),
-        _ => Ok(()),
+    /// Makes a scratch directory for a split of `job_id`.
+    ///
+    /// # Errors
+    /// `retryable` where the work storage cannot be written.
+    pub async fn scratch(&self, job_id: &JobId) -> Result<Scratch, Failure> {
+        self.work().scratch(job_id.as_str()).await
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Inner;
 use crate::process::gauge::Gauge;
 use crate::protocol::{AssembleSpec, Assembled, Joined, PartSource};
-use crate::storage::{Existing, Pending, PlanFiles, name_is_taken};
+use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
 type Sources = BTreeMap<UnitId, Vec<PartSource>>;
@@ -41,7 +41,7 @@ impl Inner {
     ) -> Result<AssembleOutcome, Failure> {
         let AssembleRequest { plan, parts } = request;
         let files = self.storage.plan_files(&plan.job.job_id, plan.fingerprint())?;
-        let (sources, lost) = find_parts(&files, plan, parts).await?;
+        let (sources, _held, lost) = find_parts(&files, plan, parts).await?;
         if !lost.is_empty() {
             return parts_lost(&files, lost).await;
         }
@@ -138,13 +138,13 @@ impl Inner {
     }
 }
 
-/// Looks for the files of all parts; the second list has the units that lack one.
+/// Looks for the files of all parts, which stay as long as the second list; the third has the units that lack one.
 async fn find_parts(
     files: &PlanFiles,
     plan: &PinnedPlan,
     parts: &BTreeMap<UnitId, PartRecord>,
-) -> Result<(Sources, Vec<UnitId>), Failure> {
-    let (mut sources, mut lost) = (Sources::new(), Vec::new());
+) -> Result<(Sources, Vec<LocalInput>, Vec<UnitId>), Failure> {
+    let (mut sources, mut held, mut lost) = (Sources::new(), Vec::new(), Vec::new());
     for unit in plan.units() {
         let renditions = match (unit, &plan.audio) {
             (UnitId::Audio, Some(audio)) => audio.renditions.len(),
@@ -153,7 +153,9 @@ async fn find_parts(
         let mut found = Vec::new();
         let record = parts.get(&unit);
         for (rendition, file) in record.map_or(&[][..], |record| &record.files).iter().enumerate() {
-            if let Some(path) = files.part(&file.name, file.bytes).await? {
+            if let Some(part) = files.part(&file.name, file.bytes).await? {
+                let path = part.path().to_owned();
+                held.push(part);
                 let encoder = record.and_then(|record| record.encoders.get(rendition)).copied();
                 found.push(PartSource { path, file: file.clone(), encoder });
             }
@@ -164,7 +166,7 @@ async fn find_parts(
             lost.push(unit);
         }
     }
-    Ok((sources, lost))
+    Ok((sources, held, lost))
 }
 
 async fn parts_lost(files: &PlanFiles, lost: Vec<UnitId>) -> Result<AssembleOutcome, Failure> {

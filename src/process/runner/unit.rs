@@ -31,9 +31,10 @@ impl Inner {
         for _ in 0..renditions(plan, *unit) {
             pending.push(files.pending_part(*unit).await?);
         }
-        let Some(source) = files.source(source_name(plan, *unit)?).await? else {
+        let Some(input) = files.source(source_name(plan, *unit)?).await? else {
             return Ok(UnitOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
         };
+        let source = input.path().to_owned();
         let targets = pending.iter().map(|file| file.path().to_owned()).collect();
         let started = Instant::now();
         let (encoded, encoders) = match unit {

@@ -1,18 +1,18 @@
-//! Inputs, outputs and the work storage on a real file system.
+//! Inputs, outputs and the work storage: what every storage promises, and what a real file system adds.
+
+mod conformance;
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use actors::domain::checkpoint::PartRecord;
 use actors::domain::failure::{Failure, FailureClass};
-use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::{JobId, MediaUri};
 use actors::domain::plan::testing::offer;
 use actors::domain::plan::{EncoderFamily, Families};
-use actors::domain::unit::UnitId;
 use actors::ports::WorkStorage as _;
-use actors::testing::stages::part_of;
-use gstreamer_worker::storage::{Existing, Storage, file_uri};
+use gstreamer_worker::storage::{Storage, file_uri};
+
+use self::conformance::{Place, conforms};
 
 fn open(directory: &Path) -> Storage {
     Storage::open(uri(&directory.join("work")).as_str()).expect("a work storage")
@@ -26,6 +26,28 @@ fn permanent<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
     let failure = result.expect_err("a failure");
     assert_eq!(failure.class, FailureClass::Permanent, "{failure}");
     failure.message
+}
+
+/// Pending files in a directory and below.
+fn pending_files(directory: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    let count = |path: &Path| match path.is_dir() {
+        true => pending_files(path),
+        false => usize::from(path.extension().is_some_and(|extension| extension == "part")),
+    };
+    entries.map(|entry| count(&entry.expect("an entry").path())).sum()
+}
+
+#[tokio::test]
+async fn local_files_conform() {
+    let mut directories = Vec::new();
+    conforms(|| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().to_owned();
+        directories.push(directory);
+        Place { uri: uri(&path).to_string(), pending: Box::new(move || pending_files(&path)) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -76,7 +98,6 @@ async fn an_output_is_proven_writable_and_leaves_nothing() {
     let directory = path.parent().expect("a directory");
     assert_eq!(std::fs::read_dir(directory).expect("a directory").count(), 0);
     std::fs::write(&path, "old").expect("written");
-    assert_eq!(storage.check_output(&uri(&path)).await, Ok(true));
     assert!(permanent(storage.check_output(&uri(directory)).await).contains("is a directory"));
     assert!(permanent(storage.check_output(&uri(&path.join("out.ts"))).await).contains("a part of its name is a file"));
     let long = dir.path().join("x".repeat(300)).join("out.ts");
@@ -85,52 +106,14 @@ async fn an_output_is_proven_writable_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn outputs_are_compared_by_content() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let storage = open(dir.path());
-    let path = dir.path().join("out.ts");
-    let digest = "0123456789abcdef";
-    assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Nothing));
-    std::fs::write(&path, "film").expect("written");
-    assert_eq!(storage.compare_output(&uri(&path), 4, digest).await, Ok(Existing::Other));
-    let digest = actors::domain::job::hex(&<sha2::Sha256 as sha2::Digest>::digest("film"));
-    assert_eq!(storage.compare_output(&uri(&path), 4, &digest).await, Ok(Existing::Same));
-    assert_eq!(storage.compare_output(&uri(&path), 5, &digest).await, Ok(Existing::Other));
-    assert_eq!(storage.compare_output(&uri(dir.path().join("work").as_path()), 4, &digest).await, Ok(Existing::Other));
-}
-
-#[tokio::test]
-async fn the_first_choice_of_devices_stays_until_the_job_is_removed() {
+async fn a_damaged_choice_of_devices_is_made_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage = open(directory.path());
     let job_id: JobId = "movie-42".parse().expect("an id");
     let device = Families::of_devices(vec![offer(EncoderFamily::Nvcodec)]);
-    let pin = |families: &Families| storage.pin(job_id.clone(), families.clone());
-    assert_eq!(pin(&device).await.expect("settled"), device);
-    assert_eq!(pin(&Families::default()).await.expect("settled"), device);
+    assert_eq!(storage.pin(job_id.clone(), device.clone()).await.expect("settled"), device);
     std::fs::write(directory.path().join("work/movie-42/families.json"), "half of a fi").expect("damaged");
-    assert_eq!(pin(&Families::default()).await.expect("settled"), Families::default());
-    storage.remove(job_id.clone()).await.expect("removed");
-    assert_eq!(pin(&device).await.expect("settled"), device);
-}
-
-#[tokio::test]
-async fn a_part_that_is_discarded_is_not_among_the_recorded_ones_until_it_is_made_again() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let storage = open(directory.path());
-    let (job_id, fingerprint) = ("movie-42".parse::<JobId>().expect("an id"), Fingerprint("ab".into()));
-    let files = storage.plan_files(&job_id, &fingerprint).expect("files");
-    let encoders = vec![EncoderFamily::Nvcodec];
-    let part = PartRecord { encoders, files: Vec::new(), ..part_of(UnitId::Chunk(3), "w") };
-    let recorded = || storage.recorded_parts(job_id.clone(), fingerprint.clone());
-    files.put_record(&part).await.expect("recorded");
-    assert_eq!(recorded().await.expect("parts"), std::slice::from_ref(&part));
-    for _ in 0..2 {
-        storage.discard(job_id.clone(), fingerprint.clone(), part.unit).await.expect("discarded");
-        assert!(recorded().await.expect("parts").is_empty());
-    }
-    files.put_record(&part).await.expect("recorded");
-    assert_eq!(recorded().await.expect("parts").len(), 1);
+    assert_eq!(storage.pin(job_id, Families::default()).await.expect("settled"), Families::default());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use super::*;
 
-fn pending(target: &Path) -> Pending {
-    Pending::create(target.into(), "0a1b", Attempt::WriteOutput).expect("a pending file")
+async fn pending(target: &Path) -> Pending {
+    let files = LocalFiles::new(PathBuf::new(), Attempt::WriteOutput);
+    files.pending(target.to_str().expect("text"), "0a1b").await.expect("a pending file")
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -15,7 +16,7 @@ fn names(directory: &Path) -> Vec<String> {
 async fn a_published_file_is_whole_and_leaves_no_other_name() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("new/out.ts");
-    let file = pending(&target);
+    let file = pending(&target).await;
     std::fs::write(file.path(), b"film").unwrap();
     let hidden = names(target.parent().unwrap());
     assert!(hidden.len() == 1 && hidden[0].starts_with(".out.ts.0a1b-") && hidden[0].ends_with(".part"), "{hidden:?}");
@@ -30,47 +31,9 @@ async fn a_published_file_has_the_permissions_of_any_new_file() {
     let ordinary = dir.path().join("ordinary");
     std::fs::write(&ordinary, b"").unwrap();
     let target = dir.path().join("out.ts");
-    pending(&target).publish().await.expect("published");
+    pending(&target).await.publish().await.expect("published");
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&target), mode(&ordinary));
-}
-
-#[test]
-fn a_dropped_file_is_removed() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(pending(&dir.path().join("out.ts")));
-    assert_eq!(names(dir.path()), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn of_many_that_publish_one_new_name_at_once_exactly_one_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("out.ts");
-    let files = (0..16u8).map(|index| {
-        let file = pending(&target);
-        std::fs::write(file.path(), [index]).unwrap();
-        tokio::spawn(async move { (index, file.publish_new().await.expect("an answer")) })
-    });
-    let tasks: Vec<_> = files.collect();
-    let mut winners = Vec::new();
-    for task in tasks {
-        let (index, published) = task.await.unwrap();
-        winners.extend(published.then_some(index));
-    }
-    assert_eq!(winners.len(), 1);
-    assert_eq!(std::fs::read(&target).unwrap(), winners);
-    assert_eq!(names(dir.path()), ["out.ts"]);
-}
-
-#[tokio::test]
-async fn publishing_replaces_but_publishing_new_does_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let target = dir.path().join("out.ts");
-    std::fs::write(&target, b"old").unwrap();
-    assert!(!pending(&target).publish_new().await.expect("an answer"));
-    assert_eq!(std::fs::read(&target).unwrap(), b"old");
-    pending(&target).publish().await.expect("published");
-    assert_eq!(std::fs::read(&target).unwrap(), b"");
 }
 
 #[test]
@@ -87,6 +50,6 @@ fn only_the_stale_files_of_the_same_name_and_plan_are_removed() {
 async fn the_longest_name_that_the_file_system_allows_can_be_published() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("é".repeat(127));
-    pending(&target).publish().await.expect("published");
+    pending(&target).await.publish().await.expect("published");
     assert!(target.exists());
 }
