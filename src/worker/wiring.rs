@@ -21,7 +21,7 @@ use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::process::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::service::{HttpService, NoService, ServiceSettings};
-use crate::storage::{MIN_FREE_BYTES, Space, Storage};
+use crate::storage::{MIN_FREE_BYTES, Space, Storage, file_path};
 use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
 
 /// A task whose worker died waits this long. Renewed three times as often; a pause of the machine of some seconds
@@ -79,7 +79,7 @@ pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
 }
 
 fn work_directory(config: &Config) -> Result<PathBuf, Failure> {
-    config.work_url.to_file_path().map_err(|()| {
+    file_path(config.work_url.as_str()).ok_or_else(|| {
         Failure::permanent(format!(
             "the embedded store lies in the work storage, and {} is no local directory: set REDIS_HOST",
             config.work_url

@@ -5,6 +5,7 @@ use rustix::fs::statvfs;
 use super::super::Wiring;
 use super::Finding;
 use crate::config::{Config, Shown};
+use crate::storage::file_path;
 
 /// A two-hour film at 20 Mbit/s is 18 GB, and its chunks and parts lie beside each other.
 const WANTED_FREE_BYTES: u64 = 40_000_000_000;
@@ -16,8 +17,9 @@ pub(super) async fn check(config: &Config, wiring: &dyn Wiring) -> Vec<Finding> 
         return vec![Finding::fail("work storage", format!("{name}: {failure}"), advice)];
     }
     let written = Finding::ok("work storage", format!("{name} can be written"));
-    let free = config.work_url.to_file_path().ok().filter(|_| config.work_url.scheme() == "file");
-    let free = free.and_then(|path| statvfs(path).ok()).map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+    let free = file_path(config.work_url.as_str())
+        .and_then(|path| statvfs(path).ok())
+        .map(|found| found.f_bavail.saturating_mul(found.f_frsize));
     std::iter::once(written).chain(free.map(judge)).collect()
 }
 

@@ -6,6 +6,8 @@ use actors::domain::checkpoint::{OutputReport, Verification};
 use actors::domain::progress::Report;
 use indicatif::{DecimalBytes, FormattedDuration, HumanCount};
 
+use crate::storage::file_path;
+
 /// Percent, chunks, speed and the time that is left, as far as they are known.
 pub(super) fn standing(report: &Report) -> String {
     let mut parts = vec![format!("{:5.1} %", report.progress)];
@@ -46,8 +48,7 @@ fn output(output: &OutputReport) -> [String; 5] {
 
 /// A path where it is one: that is what was typed.
 fn place(uri: &str) -> String {
-    let path = url::Url::parse(uri).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok());
-    path.map_or_else(|| uri.to_owned(), |path| path.display().to_string())
+    file_path(uri).map_or_else(|| uri.to_owned(), |path| path.display().to_string())
 }
 
 fn verification(found: &Verification) -> String {

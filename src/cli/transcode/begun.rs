@@ -11,7 +11,7 @@ use actors::domain::job::JobSpec;
 use actors::ports::JobStore;
 
 use super::super::Trouble;
-use super::paths;
+use crate::storage::file_path;
 
 /// Repetitions of one command whose checkpoints have not expired. More is a loop in somebody's script.
 const MAX_REPETITIONS: u32 = 1000;
@@ -80,7 +80,7 @@ fn refuse_existing(job: &JobSpec) -> Result<(), Trouble> {
 }
 
 fn local_outputs(job: &JobSpec) -> impl Iterator<Item = PathBuf> {
-    job.outputs.iter().filter_map(|output| paths::local(&output.uri))
+    job.outputs.iter().filter_map(|output| file_path(output.uri.as_str()))
 }
 
 /// An output gets its last change before it is published, and is published before its job is completed.

@@ -1,17 +1,15 @@
-//! Paths of the command line as URIs, and what can be checked of local files before any work is done.
-//!
-//! A path becomes `file://` with percent-encoding as the `url` crate does it; whoever opens the URI has to undo it the
-//! same way ([`Url::to_file_path`]).
+//! Places of the command line as URIs, and what can be checked of local files before any work is done.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use actors::domain::job::{Container, JobSpec, MediaUri};
 use url::Url;
 
 use super::super::Trouble;
 use super::super::exit::cannot;
+use crate::storage::{file_path, file_uri};
 
 /// What tells two versions of a local file apart: device, inode, size and time of the last change.
 pub(super) type Version = (u64, u64, u64, i64, i64);
@@ -36,37 +34,28 @@ pub(super) fn container(output: &Path) -> Result<Container, Trouble> {
 
 /// A URI as it is, a path as an absolute `file://` URI.
 pub(super) fn uri(place: &Path) -> Result<MediaUri, Trouble> {
-    if let Some(uri) = as_uri(place) {
-        return uri.parse().map_err(Trouble::Usage);
+    match as_uri(place) {
+        Some(uri) => uri.parse().map_err(Trouble::Usage),
+        None => file_uri(place).map_err(|failure| Trouble::Usage(failure.message)),
     }
-    let absolute =
-        std::path::absolute(place).map_err(|error| Trouble::usage(format!("{}: {error}", place.display())))?;
-    let url = Url::from_file_path(&absolute)
-        .map_err(|()| Trouble::usage(format!("{}: not a path that can be a URI", place.display())))?;
-    url.as_str().parse().map_err(Trouble::Usage)
 }
 
 fn as_uri(place: &Path) -> Option<String> {
     place.to_str().filter(|text| text.contains("://")).map(str::to_owned)
 }
 
-/// The path of a `file://` URI.
-pub(super) fn local(uri: &MediaUri) -> Option<PathBuf> {
-    Url::parse(uri.as_str()).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
-}
-
 /// The version of a local file; `None` for what cannot be looked at here.
 pub(super) fn version(uri: &MediaUri) -> Option<Version> {
-    let known = fs::metadata(local(uri)?).ok()?;
+    let known = fs::metadata(file_path(uri.as_str())?).ok()?;
     Some((known.dev(), known.ino(), known.len(), known.mtime(), known.mtime_nsec()))
 }
 
 /// Finds what is wrong with the local files of a job before the worker starts.
 pub(super) fn check(job: &JobSpec) -> Result<(), Trouble> {
-    if let Some(input) = local(&job.input.uri) {
+    if let Some(input) = file_path(job.input.uri.as_str()) {
         check_input(&input)?;
     }
-    for output in job.outputs.iter().filter_map(|output| local(&output.uri)) {
+    for output in job.outputs.iter().filter_map(|output| file_path(output.uri.as_str())) {
         check_output(&output, &job.input.uri)?;
     }
     Ok(())
@@ -90,7 +79,7 @@ fn check_output(output: &Path, input: &MediaUri) -> Result<(), Trouble> {
         return wrong("is a directory, the name of a file is needed");
     }
     let same = |a: &Path, b: &Path| matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b);
-    if local(input).is_some_and(|input| same(&input, output)) {
+    if file_path(input.as_str()).is_some_and(|input| same(&input, output)) {
         return wrong("is the input itself");
     }
     match output.ancestors().skip(1).find(|ancestor| ancestor.exists()) {
@@ -101,7 +90,7 @@ fn check_output(output: &Path, input: &MediaUri) -> Result<(), Trouble> {
 
 /// Makes the directories that outputs go to.
 pub(super) fn create_output_directories(job: &JobSpec) -> Result<(), Trouble> {
-    for output in job.outputs.iter().filter_map(|output| local(&output.uri)) {
+    for output in job.outputs.iter().filter_map(|output| file_path(output.uri.as_str())) {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(|error| cannot(format!("directory {}", parent.display()), error))?;
         }
@@ -118,10 +107,10 @@ mod tests {
         for name in ["/media/in.mp4", "/media/my film, 100% (1).mp4", "/média/映画#?.mp4"] {
             let uri = uri(Path::new(name)).expect("a URI");
             assert!(uri.as_str().is_ascii() && uri.as_str().starts_with("file:///"), "{uri}");
-            assert_eq!(local(&uri), Some(name.into()));
+            assert_eq!(file_path(uri.as_str()), Some(name.into()));
         }
         let relative = uri(Path::new("in.mp4")).expect("a URI");
-        assert_eq!(local(&relative), Some(std::env::current_dir().expect("a directory").join("in.mp4")));
+        assert_eq!(file_path(relative.as_str()), Some(std::env::current_dir().expect("a directory").join("in.mp4")));
         assert_eq!(uri(Path::new("s3://bucket/in.mp4")).expect("a URI").as_str(), "s3://bucket/in.mp4");
     }
 
