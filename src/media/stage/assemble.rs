@@ -73,7 +73,7 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
             return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way"));
         }
     };
-    if !package.takes_video(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
+    if !spec.container.takes(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
         return Err(Failure::permanent(format!("{} does not hold the codecs of the plan", package.name())));
     }
     let timescale = package.timescale(&video.pts_ns, plan.video.facts.frame_rate);

@@ -7,7 +7,7 @@ use super::rendition::{AudioRendition, VideoRendition};
 use super::versions::EncoderVersions;
 use crate::domain::failure::Failure;
 use crate::domain::geometry::{display_size, rendition_size};
-use crate::domain::job::{AudioSpec, GpuMode, JobSpec, Rate, VideoCodec, VideoSpec};
+use crate::domain::job::{AudioSpec, GpuMode, JobSpec, Rate, VideoSpec};
 
 /// Distance of key frames in seconds: what HLS and DASH packagers expect.
 const KEYFRAME_SECONDS: u32 = 2;
@@ -45,6 +45,7 @@ impl Plan {
                 .map(|(asked, facts)| position_of(&mut audio, audio_rendition(asked, facts))),
         });
         let outputs: Vec<_> = outputs.collect();
+        check_sizes(&video)?;
         if job.gpu == GpuMode::Require {
             check_devices(&video)?;
         }
@@ -80,6 +81,17 @@ fn position_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     list.len() - 1
 }
 
+/// A small source, or one that is much wider than high, can give pictures that the codec does not have.
+fn check_sizes(renditions: &[VideoRendition]) -> Result<(), Failure> {
+    let too_small = |one: &&VideoRendition| one.width.min(one.height) < one.codec.least_size();
+    let Some(VideoRendition { codec, width, height, .. }) = renditions.iter().find(too_small) else { return Ok(()) };
+    let (name, least) = (codec.as_str(), codec.least_size());
+    Err(Failure::permanent(format!(
+        "{name} has no pictures of {width}x{height}, both have to be {least} at least; ask for more with upscale, or for \
+         another codec"
+    )))
+}
+
 /// A job that requires a GPU is not made by the CPU.
 fn check_devices(renditions: &[VideoRendition]) -> Result<(), Failure> {
     let Some(without) = renditions.iter().find(|rendition| !rendition.encoder.is_device()) else { return Ok(()) };
@@ -94,17 +106,7 @@ fn check_devices(renditions: &[VideoRendition]) -> Result<(), Failure> {
 fn video_rendition(asked: &VideoSpec, facts: &VideoFacts, families: &Families) -> VideoRendition {
     let shown = display_size(facts.width, facts.height, facts.pixel_aspect, facts.orientation);
     let size = rendition_size(shown, asked);
-    let bit_depth = match asked.codec {
-        // High 10 plays nearly nowhere.
-        VideoCodec::H264 => 8,
-        VideoCodec::H265 => {
-            if facts.bit_depth > 8 {
-                10
-            } else {
-                8
-            }
-        }
-    };
+    let bit_depth = asked.codec.bit_depth(facts.bit_depth);
     let keyframe_interval = match facts.frame_rate {
         (0, _) | (_, 0) => VARIABLE_RATE_FRAMES * KEYFRAME_SECONDS,
         (num, den) => (KEYFRAME_SECONDS * num).div_ceil(den).max(1),

@@ -3,14 +3,13 @@
 //! Must never depend on the worker that reads it: two workers with different settings do the same work.
 //!
 //! * `facts`: what the split stage learned about the input; `cut`: where chunks begin and end
-//! * `encoder`, `family`, `versions`: who can make what, and which version of it
+//! * `family`, `versions`: who can make what, and which version of it
 //! * `rendition`, `model`: the plan; `build`: how it is made; `needs`: what a unit of it needs
 //! * `pinned`: the plan as it is carried out; `chains`: the order of its units
 
 mod build;
 mod chains;
 mod cut;
-mod encoder;
 mod facts;
 mod family;
 mod model;
@@ -23,8 +22,8 @@ pub mod testing;
 mod tests;
 mod versions;
 
+pub use super::codec::EncoderFamily;
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
-pub use encoder::EncoderFamily;
 pub use facts::{AudioFacts, ChunkFacts, SourceFacts, SourceIdentity, VideoFacts};
 pub use family::{Families, FamilyOffer};
 pub use model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, VideoPlan};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{AudioCodec, VideoCodec};
+use actors::domain::job::AudioCodec;
 
 use super::packager::Packager;
 use super::verify::{self, Form};
@@ -33,12 +33,6 @@ pub struct Mp4;
 impl Packager for Mp4 {
     fn name(&self) -> &'static str {
         "an MP4 file"
-    }
-
-    fn takes_video(&self, codec: VideoCodec) -> bool {
-        match codec {
-            VideoCodec::H264 | VideoCodec::H265 => true,
-        }
     }
 
     fn takes_audio(&self, codec: AudioCodec) -> bool {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{AudioCodec, VideoCodec};
+use actors::domain::job::AudioCodec;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
@@ -50,12 +50,6 @@ pub struct MpegTs;
 impl Packager for MpegTs {
     fn name(&self) -> &'static str {
         "a transport stream"
-    }
-
-    fn takes_video(&self, codec: VideoCodec) -> bool {
-        match codec {
-            VideoCodec::H264 | VideoCodec::H265 => true,
-        }
     }
 
     fn takes_audio(&self, codec: AudioCodec) -> bool {
