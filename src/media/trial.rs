@@ -11,7 +11,6 @@ mod film;
 
 use std::path::{Path, PathBuf};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure};
 use actors::domain::geometry::Orientation;
 use actors::domain::job::{Preset, Rate};
@@ -20,7 +19,7 @@ use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 use super::carry_out::CarryOut;
 use super::stage::encode;
 use crate::process::Progress;
-use crate::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
+use crate::protocol::{DeviceWork, EncodeSpec, EncodedFile, Scaling, TrialSpec, Tried};
 use compare::Likeness;
 
 /// Quality at which both encode.
@@ -74,7 +73,7 @@ fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
 /// What one way gave.
 struct Encoded {
     path: PathBuf,
-    file: PartFile,
+    file: EncodedFile,
     fps: Option<f64>,
 }
 

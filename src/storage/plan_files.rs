@@ -7,6 +7,7 @@ use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
 use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::JobId;
+use actors::domain::part::Part;
 use actors::domain::plan::PinnedPlan;
 use actors::domain::unit::UnitId;
 
@@ -178,7 +179,7 @@ impl PlanFiles {
     }
 
     async fn has_files(&self, record: &PartRecord) -> Result<bool, Failure> {
-        for file in &record.files {
+        for Part { file, .. } in &record.parts {
             if self.part(&file.name, file.bytes).await?.is_none() {
                 return Ok(false);
             }

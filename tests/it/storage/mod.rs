@@ -120,8 +120,7 @@ async fn a_part_that_is_discarded_is_not_among_the_recorded_ones_until_it_is_mad
     let storage = open(directory.path());
     let (job_id, fingerprint) = ("movie-42".parse::<JobId>().expect("an id"), Fingerprint("ab".into()));
     let files = storage.plan_files(&job_id, &fingerprint).expect("files");
-    let encoders = vec![EncoderFamily::Nvcodec];
-    let part = PartRecord { encoders, files: Vec::new(), ..part_of(UnitId::Chunk(3), "w") };
+    let part = PartRecord { parts: Vec::new(), ..part_of(UnitId::Chunk(3), "w") };
     let recorded = || storage.recorded_parts(job_id.clone(), fingerprint.clone());
     files.put_record(&part).await.expect("recorded");
     assert_eq!(recorded().await.expect("parts"), std::slice::from_ref(&part));

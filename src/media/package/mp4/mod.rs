@@ -59,9 +59,9 @@ fn write(tracks: &Tracks, target: &Path, progress: &dyn Fn(u64)) -> Result<(), F
     let layout = Layout::interleave(placed(tracks));
     let file = File::create(target).map_err(|error| write_failure(target, &error))?;
     let mut file = BufWriter::with_capacity(BLOCK_BYTES, file);
-    let mut parts: Vec<Joined> = [Joined::new(&tracks.spec.video)]
+    let mut parts: Vec<Joined> = [Joined::new(tracks.video_parts)]
         .into_iter()
-        .chain(tracks.spec.audio.as_ref().map(|part| Joined::new(std::slice::from_ref(part))))
+        .chain(tracks.audio.as_ref().map(|_| Joined::new(tracks.audio_parts)))
         .collect();
     let video = &tracks.video;
     let next = |track: usize, sample: &mut Vec<u8>| {

@@ -215,7 +215,7 @@ fn connect(
 }
 
 fn video_feed(tracks: &Tracks, shift: i64) -> Feed {
-    let mut joined = Joined::new(&tracks.spec.video);
+    let mut joined = Joined::new(tracks.video_parts);
     let (video, times) = (Arc::clone(&tracks.video), Arc::clone(&tracks.times));
     let mut frames = 0usize..;
     Box::new(move |state| {
@@ -234,7 +234,7 @@ fn video_feed(tracks: &Tracks, shift: i64) -> Feed {
 }
 
 fn audio_feed(tracks: &Tracks, shift: i64) -> Feed {
-    let mut joined = Joined::new(tracks.spec.audio.as_slice());
+    let mut joined = Joined::new(tracks.audio_parts);
     let audio = tracks.audio.clone();
     let mut packets = 0u64..;
     Box::new(move |_| {
