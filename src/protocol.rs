@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use actors::domain::checkpoint::{PartFile, Verification};
+use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{Container, VideoCodec};
+use actors::domain::job::VideoCodec;
+use actors::domain::part::{MediaStats, Part};
 use actors::domain::plan::{
     AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition,
 };
+use actors::domain::track::RenditionId;
 
 /// What a child has to do, and what can come of it: a stage from end to end.
 pub trait Stage: Serialize + DeserializeOwned {
@@ -219,14 +221,19 @@ pub struct AssembleSpec {
     pub plan: Plan,
     /// Which output of the plan.
     pub output: usize,
-    /// Its container.
-    pub container: Container,
-    /// The video parts in order, with what their records say.
-    pub video: Vec<PartSource>,
-    /// The audio part, with what its record says.
-    pub audio: Option<PartSource>,
+    /// The parts of each member of the output, in its order.
+    pub members: Vec<Member>,
     /// Where to write the output (a temporary name).
     pub target: PathBuf,
+}
+
+/// A rendition on its way into an output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// The rendition.
+    pub rendition: RenditionId,
+    /// Its parts in the order of their units, with what their records say.
+    pub parts: Vec<PartSource>,
 }
 
 /// A part and what is known of it.
@@ -235,10 +242,7 @@ pub struct PartSource {
     /// Where it is.
     pub path: PathBuf,
     /// What its record says.
-    pub file: PartFile,
-    /// Who made it, where its record says so.
-    #[serde(default)]
-    pub encoder: Option<EncoderFamily>,
+    pub part: Part,
 }
 
 /// What a child says.
@@ -257,10 +261,21 @@ pub enum StageEvent<T> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoded {
-    /// One file for each rendition; `name` is left empty for the runner to fill.
-    Files(Vec<PartFile>),
+    /// One file for each rendition.
+    Files(Vec<EncodedFile>),
     /// Nothing: it is damaged or missing, as this sentence says, and has to be cut again.
     SourceLost(String),
+}
+
+/// A file that was written for a rendition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedFile {
+    /// Size.
+    pub bytes: u64,
+    /// Of the whole file, in hex.
+    pub sha256: String,
+    /// What it holds.
+    pub media: MediaStats,
 }
 
 /// What came of the parts of an output.
@@ -269,7 +284,7 @@ pub enum Encoded {
 pub enum Joined {
     /// An output that was verified.
     Assembled(Assembled),
-    /// Nothing: these parts (by [`PartFile::name`]), in the order of the spec, are missing or not what their records say,
+    /// Nothing: these parts (by the names of their files), in the order of the spec, are missing or not what their records say,
     /// and have to be encoded again.
     PartsLost(Vec<String>),
 }

@@ -118,11 +118,11 @@ impl InFlight {
     /// Puts a unit into the in-flight progress.
     pub fn unit(&self, plan: &Arc<PinnedPlan>, unit: UnitId, seen: &Checkpoint) -> Entry {
         let (stage, total_ns) = match unit {
-            UnitId::Chunk(index) => {
-                let window = plan.video.chunks.get(index as usize).map(|chunk| chunk.window);
+            UnitId::Chunk(_) => {
+                let window = plan.chunk(unit).map(|chunk| chunk.window);
                 (Stage::Encode, window.map_or(0, |window| window.end_ns.saturating_sub(window.start_ns)))
             }
-            UnitId::Audio => (Stage::Audio, plan.duration_ns()),
+            UnitId::Audio(_) => (Stage::Audio, plan.duration_ns()),
         };
         self.add(seen, stage, Some(plan), total_ns)
     }
@@ -249,7 +249,7 @@ mod tests {
         let plan = Arc::new(plan_of(4, 2, true));
         let first = in_flight.unit(&plan, UnitId::Chunk(0), &seen(&plan, 1, 0));
         let second = in_flight.unit(&plan, UnitId::Chunk(1), &seen(&plan, 2, 0));
-        let _audio = in_flight.unit(&plan, UnitId::Audio, &seen(&plan, 0, 0));
+        let _audio = in_flight.unit(&plan, UnitId::Audio(0), &seen(&plan, 0, 0));
         first.on_progress()(5_000_000_000);
         second.on_progress()(u64::MAX);
         let [job] = in_flight.jobs().try_into().expect("one job");

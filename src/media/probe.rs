@@ -76,7 +76,7 @@ fn run() -> Probed {
 /// What an encoder says of itself in what it made.
 fn version(family: &Family, made: &[u8]) -> String {
     let found = match family.version {
-        Version::Stream(read) => read(made),
+        Version::Asked(read) => read(made),
         Version::Plugin | Version::Driver => None,
     };
     found.unwrap_or_else(|| UNKNOWN.into())
@@ -89,7 +89,7 @@ fn of_plugins() -> EncoderVersions {
     let mut versions = EncoderVersions::default();
     versions.set(GSTREAMER, &format!("{major}.{minor}.{micro}{nano}"));
     let by_plugin = |family: &EncoderFamily| matches!(encoder::of(*family).version, Version::Plugin);
-    for family in EncoderFamily::ALL.into_iter().filter(by_plugin) {
+    for family in EncoderFamily::all().filter(by_plugin) {
         if let Some(plugin) = gst::Registry::get().find_plugin(family.as_str()) {
             versions.set(family.as_str(), &plugin.version());
         }
@@ -111,7 +111,7 @@ fn devices() -> DeviceElements {
 
 /// What pipelines on hardware are made of.
 fn elements_of_devices() -> Vec<&'static str> {
-    let hardware = EncoderFamily::ALL.map(encoder::of).into_iter().filter(|family| family.is_hardware);
+    let hardware = EncoderFamily::all().map(encoder::of).filter(|family| family.is_hardware);
     hardware.flat_map(Family::elements).collect()
 }
 

@@ -11,7 +11,6 @@ mod film;
 
 use std::path::{Path, PathBuf};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure};
 use actors::domain::geometry::Orientation;
 use actors::domain::job::{Preset, Rate};
@@ -20,7 +19,7 @@ use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 use super::carry_out::CarryOut;
 use super::stage::encode;
 use crate::process::Progress;
-use crate::protocol::{DeviceWork, EncodeSpec, Scaling, TrialSpec, Tried};
+use crate::protocol::{DeviceWork, EncodeSpec, EncodedFile, Scaling, TrialSpec, Tried};
 use compare::Likeness;
 
 /// Quality at which both encode.
@@ -43,7 +42,7 @@ fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
         .map_err(|error| Failure::retryable(format!("a trial has no place for its film: {error}; check TMPDIR")))?;
     let source = directory.path().join("film.gdp");
     let full = TrialSpec { halved: false, ..*spec };
-    let window = film::write(spec, rendition(&full, EncoderFamily::cpu_family(spec.codec))?, &source)?;
+    let window = film::write(spec, rendition(&full, spec.codec.cpu_family())?, &source)?;
     let facts = facts(spec, window.end_ns);
     let way = |name: &str, encoder, device| {
         let rendition = rendition(spec, encoder)?;
@@ -57,7 +56,7 @@ fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
         })
     };
     let tried = encoded(&way("tried.gdp", spec.encoder, spec.device)?, progress)?;
-    let cpu = way("cpu.gdp", EncoderFamily::cpu_family(spec.codec), DeviceWork::default())?;
+    let cpu = way("cpu.gdp", spec.codec.cpu_family(), DeviceWork::default())?;
     let usual = encoded(&cpu, progress)?;
     let same_bytes = tried.file.sha256 == usual.file.sha256;
     let likeness = compare::parts(&tried.path, &usual.path)?;
@@ -74,7 +73,7 @@ fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
 /// What one way gave.
 struct Encoded {
     path: PathBuf,
-    file: PartFile,
+    file: EncodedFile,
     fps: Option<f64>,
 }
 

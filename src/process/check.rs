@@ -1,6 +1,7 @@
 //! `gpu-check`: every way through the GPU that works is run on a generated film and compared with the CPU, in pictures and
 //! in speed. Ways that no job takes are run too, so that one can see what they would bring.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,11 @@ use serde::Serialize;
 use super::once::run;
 use super::probe::ProcessProbe;
 use super::stage_process::Launcher;
+use crate::media::encoder;
 use crate::protocol::{DeviceWork, Scaling, TrialSpec, Tried};
 
 /// A way that does not end is given up: ten minutes of slow HEVC are enough.
 const WAY_TIMEOUT: Duration = Duration::from_secs(300);
-/// Codecs and depths.
-const KINDS: [(VideoCodec, u8); 3] = [(VideoCodec::H264, 8), (VideoCodec::H265, 8), (VideoCodec::H265, 10)];
 
 /// What is run.
 #[derive(Clone)]
@@ -117,8 +117,8 @@ fn specs(capabilities: &Capabilities, order: &CheckOrder) -> Vec<TrialSpec> {
         })
     };
     let mut specs = Vec::new();
-    for (codec, bit_depth) in KINDS {
-        let cpu = EncoderFamily::cpu_family(codec);
+    for (codec, bit_depth) in kinds() {
+        let cpu = codec.cpu_family();
         let mut add = |encoder, decoder, scaling| {
             let device = DeviceWork { decoder, scaling };
             let (size, frames) = (order.size, order.frames);
@@ -147,6 +147,12 @@ fn specs(capabilities: &Capabilities, order: &CheckOrder) -> Vec<TrialSpec> {
         }
     }
     specs
+}
+
+/// Codecs and depths that some device makes.
+fn kinds() -> BTreeSet<(VideoCodec, u8)> {
+    let devices = EncoderFamily::all().filter(|family| family.is_device());
+    devices.flat_map(|family| encoder::of(family).encodes).map(|coder| (coder.codec, coder.bit_depth)).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actors::domain::job::VideoCodec;
 use actors::domain::plan::{EncoderFamily, VideoFacts, VideoRendition};
 
+use crate::media::codec;
 use crate::protocol::{DeviceWork, Scaling};
 
 /// Shared between the probe, which writes, and the runner, which reads.
@@ -39,9 +40,7 @@ impl Proven {
             return DeviceWork::default();
         }
         let proof = self.lock();
-        let codec = [VideoCodec::H264, VideoCodec::H265]
-            .into_iter()
-            .find(|codec| facts.caps.starts_with(&format!("video/x-{}", codec.as_str())));
+        let codec = codec::of_caps(&facts.caps);
         let decodes = codec.is_some_and(|codec| proof.decodes.contains(&(codec, facts.bit_depth)));
         // Only 4:2:0 was tried.
         let is_usual = !facts.caps.contains("chroma-format") || facts.caps.contains("4:2:0");

@@ -5,6 +5,7 @@ use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
 use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::JobId;
+use actors::domain::part::Part;
 use actors::domain::plan::PinnedPlan;
 use actors::domain::unit::UnitId;
 
@@ -155,7 +156,7 @@ impl PlanFiles {
     }
 
     async fn has_files(&self, record: &PartRecord) -> Result<bool, Failure> {
-        for file in &record.files {
+        for Part { file, .. } in &record.parts {
             if self.storage.work().size(&self.part_name(&file.name)?).await? != Some(file.bytes) {
                 return Ok(false);
             }

@@ -30,12 +30,15 @@ pub enum Task {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         passed_on: Option<PassedOn>,
     },
-    /// Encode the audio track into all its renditions.
+    /// Encode an audio track into all its renditions.
     Audio {
         /// The job.
         job_id: JobId,
         /// The plan.
         fingerprint: Fingerprint,
+        /// Number of the track among those that are used.
+        #[serde(default, skip_serializing_if = "is_first")]
+        track: u16,
         /// As above.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         passed_on: Option<PassedOn>,
@@ -47,6 +50,11 @@ pub enum Task {
         /// The plan.
         fingerprint: Fingerprint,
     },
+}
+
+/// Workers of before know no number and have one track.
+const fn is_first(track: &u16) -> bool {
+    *track == 0
 }
 
 /// What a task says of the workers that left it to others: those that have another version of an encoder than its plan.
@@ -121,7 +129,7 @@ impl Task {
     pub const fn unit(&self) -> Option<UnitId> {
         match self {
             Self::Encode { chunk, .. } => Some(UnitId::Chunk(*chunk)),
-            Self::Audio { .. } => Some(UnitId::Audio),
+            Self::Audio { track, .. } => Some(UnitId::Audio(*track)),
             Self::Assemble { .. } => None,
         }
     }
@@ -179,7 +187,7 @@ impl Task {
         let (job_id, fingerprint) = (job_id.clone(), fingerprint.clone());
         match unit {
             UnitId::Chunk(chunk) => Self::Encode { job_id, fingerprint, chunk, on_cpu: false, passed_on: None },
-            UnitId::Audio => Self::Audio { job_id, fingerprint, passed_on: None },
+            UnitId::Audio(track) => Self::Audio { job_id, fingerprint, track, passed_on: None },
         }
     }
 }

@@ -60,7 +60,7 @@ impl Workbench {
         unit: UnitId,
     ) -> Result<Place, Failure> {
         let (own, needed) = (self.versions.get(), plan.needs(unit, false));
-        let by_device = unit != UnitId::Audio && plan.uses_device();
+        let by_device = unit.is_chunk() && plan.uses_device();
         if !by_device {
             return Ok(if own.cover(&needed) { Place::Planned } else { Place::Elsewhere { on_cpu: false, needed } });
         }

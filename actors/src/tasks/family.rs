@@ -15,15 +15,15 @@ type Parts = BTreeMap<UnitId, PartRecord>;
 
 /// Who made a rendition of a chunk. Records of older workers do not say it: then it was as planned.
 fn made_by(plan: &Plan, part: &PartRecord, rendition: usize) -> Option<EncoderFamily> {
-    let planned = plan.video.renditions.get(rendition).map(|rendition| rendition.encoder);
-    part.encoders.get(rendition).copied().or(planned).filter(|_| part.unit != UnitId::Audio)
+    let planned = plan.video_renditions().get(rendition).map(|rendition| rendition.encoder);
+    part.parts.get(rendition).and_then(|part| part.encoder).or(planned).filter(|_| part.unit.is_chunk())
 }
 
 /// Whether the CPU made a part of a rendition that was planned for a device and must be of one family: what is still to be
 /// made of it is for the CPU too.
 pub(super) fn is_for_cpu<'a>(plan: &Plan, parts: impl IntoIterator<Item = &'a PartRecord>) -> bool {
     let by_device =
-        |rendition: &usize| plan.video.renditions.get(*rendition).is_some_and(|one| one.encoder.is_device());
+        |rendition: &usize| plan.video_renditions().get(*rendition).is_some_and(|one| one.encoder.is_device());
     let renditions: Vec<usize> = plan.of_one_family().filter(by_device).collect();
     let by_cpu =
         |part: &PartRecord, rendition| made_by(plan, part, rendition).is_some_and(|family| !family.is_device());
@@ -67,7 +67,7 @@ mod tests {
     use crate::domain::job::Container;
     use crate::domain::plan::Families;
     use crate::domain::plan::testing::{facts_of, identity, job_into, offer};
-    use crate::testing::stages::part_of;
+    use crate::testing::stages::{part_of, parts_of};
     use EncoderFamily::{Nvcodec, X264};
 
     fn plan(containers: &[Container]) -> Plan {
@@ -77,10 +77,11 @@ mod tests {
 
     fn parts(made: &[&[EncoderFamily]]) -> Parts {
         let chunk = |(index, made): (u32, &&[EncoderFamily])| {
-            let part = PartRecord { encoders: made.to_vec(), ..part_of(UnitId::Chunk(index), "w") };
+            let encoders = made.iter().copied().map(Some).chain(made.is_empty().then_some(None));
+            let part = parts_of(UnitId::Chunk(index), "w", encoders);
             (part.unit, part)
         };
-        let audio = (UnitId::Audio, part_of(UnitId::Audio, "w"));
+        let audio = (UnitId::Audio(0), part_of(UnitId::Audio(0), "w"));
         (0..).zip(made).map(chunk).chain([audio]).collect()
     }
 

@@ -178,7 +178,7 @@ impl Workbench {
 /// The step of a job that is being encoded and of which `units_done` units have a part.
 fn encoding(plan: &Plan, units_done: u32) -> Advance {
     // Whether the audio is among them is not known here; to count it is what never says too much.
-    let chunks = units_done.saturating_sub(u32::from(plan.audio.is_some()));
+    let chunks = units_done.saturating_sub(u32::from(plan.num_audio()));
     let progress = Some(encode_progress(f64::from(chunks), plan.num_chunks()));
     Advance { status: Some(JobStatus::Encoding), progress, ..Advance::default() }
 }

@@ -49,7 +49,7 @@ pub(super) fn pin(job: &JobSpec, own: &Maker, others: &[Maker]) -> Families {
         }
     }
     let mut offers = Vec::new();
-    for family in EncoderFamily::ALL.into_iter().filter(|_| job.gpu != GpuMode::Off) {
+    for family in EncoderFamily::all().filter(|_| job.gpu != GpuMode::Off) {
         let offered = |maker: &Maker| maker.offers.iter().any(|offer| offer.family == family);
         let makers: Vec<&Maker> = all.iter().copied().filter(|maker| agrees(maker) && offered(maker)).collect();
         let version = match offered(base) {
@@ -71,7 +71,7 @@ pub(super) fn pin(job: &JobSpec, own: &Maker, others: &[Maker]) -> Families {
 fn names(job: &JobSpec) -> BTreeSet<&'static str> {
     let mut names = BTreeSet::from([GSTREAMER]);
     if job.gpu != GpuMode::Require {
-        names.extend(codecs(job).map(|codec| EncoderFamily::cpu_family(codec).as_str()));
+        names.extend(codecs(job).map(|codec| codec.cpu_family().as_str()));
     }
     names.extend(job.outputs.iter().any(|output| output.audio.is_some()).then_some(AAC_ENCODER));
     names

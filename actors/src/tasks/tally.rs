@@ -84,14 +84,14 @@ pub(super) fn job(outcome: &JobOutcome, created_at: Timestamp, now: Timestamp) {
 
 /// Counts the media of a part, and of one that was thrown away because another one was first.
 pub(super) fn part(plan: &Plan, part: &PartRecord, first: bool) {
-    let UnitId::Chunk(index) = part.unit else { return };
-    let Some(chunk) = plan.video.chunks.get(index as usize) else { return };
+    let Some(chunk) = plan.chunk(part.unit) else { return };
     if !first {
         wasted(plan, part.unit, u64::MAX);
     }
     let seconds = length_ns(&chunk.window) as f64 / 1e9;
-    for (index, rendition) in plan.video.renditions.iter().enumerate() {
-        let encoder = part.encoders.get(index).copied().unwrap_or(rendition.encoder);
+    for (index, rendition) in plan.video_renditions().iter().enumerate() {
+        let made_by = part.parts.get(index).and_then(|part| part.encoder);
+        let encoder = made_by.unwrap_or(rendition.encoder);
         let labels = [("codec", rendition.codec.as_str()), ("encoder", encoder.as_str())];
         if first {
             counter!(names::MEDIA_SECONDS_TOTAL, &labels).increment(whole_seconds(length_ns(&chunk.window)));
@@ -105,10 +105,9 @@ pub(super) fn part(plan: &Plan, part: &PartRecord, first: bool) {
 
 /// Counts media of a chunk that was encoded in vain, at most its whole length, once for each rendition.
 pub(super) fn wasted(plan: &Plan, unit: UnitId, media_ns: u64) {
-    let UnitId::Chunk(index) = unit else { return };
-    let Some(chunk) = plan.video.chunks.get(index as usize) else { return };
+    let Some(chunk) = plan.chunk(unit) else { return };
     let seconds = whole_seconds(media_ns.min(length_ns(&chunk.window)));
-    for rendition in &plan.video.renditions {
+    for rendition in plan.video_renditions() {
         let labels = [("codec", rendition.codec.as_str()), ("encoder", rendition.encoder.as_str())];
         counter!(names::WASTED_MEDIA_SECONDS_TOTAL, &labels).increment(seconds);
     }

@@ -163,7 +163,7 @@ fn line(event: &Event) -> String {
         }
         Event::Split(plan) => format!("Split({} {})", plan.job.job_id, plan.fingerprint()),
         Event::Recorded { job_id, offered, in_force, .. } => {
-            let encoders = &in_force.encoders;
+            let encoders: Vec<_> = in_force.encoders().collect();
             format!(
                 "Recorded({job_id} {} of {}, in force that of {} {encoders:?})",
                 offered.unit, offered.worker, in_force.worker

@@ -158,7 +158,7 @@ struct Machines {
 impl Default for FakeMachine {
     fn default() -> Self {
         let cpu = [VideoCodec::H264, VideoCodec::H265];
-        let paths = cpu.map(|codec| encoder_path(codec, EncoderFamily::cpu_family(codec))).to_vec();
+        let paths = cpu.map(|codec| encoder_path(codec, codec.cpu_family())).to_vec();
         let all = Ok(Capabilities { paths, ..Capabilities::default() });
         let machines = Machines { all, of_worker: BTreeMap::new(), versions: BTreeMap::new(), probes: 0 };
         Self { answers: Arc::new(Mutex::new(machines)), worker: String::new() }

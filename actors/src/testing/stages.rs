@@ -11,13 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::chronicle::Chronicle;
 use super::life::Life;
-use crate::domain::checkpoint::{OutputReport, PartFile, PartRecord, Verification};
+use crate::domain::checkpoint::{OutputReport, PartRecord, Verification};
+use crate::domain::codec::EncoderFamily;
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::{JobId, MediaUri};
+use crate::domain::part::{FileRef, MediaStats, Part};
 use crate::domain::plan::testing::identity;
 use crate::domain::plan::{Families, PinnedPlan, Plan, SourceIdentity};
 use crate::domain::task::Stage;
+use crate::domain::track::{RenditionId, TrackId};
 use crate::domain::unit::UnitId;
 use crate::ports::{Answer, OnProgress, RunStage, WorkStorage};
 use scripted::Scripted;
@@ -240,16 +243,22 @@ impl State {
 
 /// The part of a unit; equal for all workers but for their names.
 pub fn part_of(unit: UnitId, worker: &str) -> PartRecord {
-    let file = PartFile {
-        name: format!("{unit}-r0-0123456789abcdef.gdp"),
-        bytes: 1000,
-        sha256: "0123456789abcdef".into(),
-        access_units: 250,
-        key_units: 5,
-        samples: 0,
-        priming: 0,
+    parts_of(unit, worker, [None])
+}
+
+/// The same with a part of each of these encoders.
+pub fn parts_of(unit: UnitId, worker: &str, encoders: impl IntoIterator<Item = Option<EncoderFamily>>) -> PartRecord {
+    let part = |(index, encoder): (u16, Option<EncoderFamily>)| {
+        let name = format!("{unit}-r{index}-0123456789abcdef.gdp");
+        let media = match unit.track() {
+            TrackId::Video => MediaStats::Video { access_units: 250, key_units: 5 },
+            TrackId::Audio(_) => MediaStats::Audio { packets: 250, samples: 255_000, priming: 1024 },
+        };
+        let file = FileRef { name, bytes: 1000, sha256: "0123456789abcdef".into() };
+        Part { rendition: RenditionId::new(unit.track(), index), file, media, encoder }
     };
-    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, files: vec![file], encoders: Vec::new() }
+    let parts = (0..).zip(encoders).map(part).collect();
+    PartRecord { unit, worker: worker.into(), encode_seconds: 2.0, parts }
 }
 
 fn output_of(plan: &Plan) -> OutputReport {

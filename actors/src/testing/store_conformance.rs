@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 pub use self::agreement::{Step, agree};
-use crate::domain::checkpoint::{Checkpoint, Outcome, PartFile, PartRecord, Timestamp};
+use crate::domain::checkpoint::{Checkpoint, Outcome, PartRecord, Timestamp};
 use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::JobId;
@@ -24,6 +24,7 @@ use crate::domain::plan::EncoderFamily;
 use crate::domain::progress::Report;
 use crate::domain::unit::UnitId;
 use crate::ports::Store;
+use crate::testing::stages::parts_of;
 
 /// The store of a case.
 type Subject = Arc<dyn Store>;
@@ -144,22 +145,13 @@ fn plan(name: &str) -> Fingerprint {
 }
 
 fn part(unit: UnitId, worker: &str) -> PartRecord {
-    let file = PartFile {
-        name: format!("{unit}-{worker}.mkv"),
-        bytes: u64::from(u32::MAX) + 1,
-        sha256: "00ff".into(),
-        access_units: 250,
-        key_units: 5,
-        samples: 0,
-        priming: 0,
-    };
-    PartRecord {
-        unit,
-        worker: worker.into(),
-        encode_seconds: 0.1 + 0.2,
-        files: vec![file],
-        encoders: vec![EncoderFamily::Nvcodec, EncoderFamily::X265],
+    let mut made = parts_of(unit, worker, [Some(EncoderFamily::Nvcodec), Some(EncoderFamily::X265)]);
+    made.encode_seconds = 0.1 + 0.2;
+    for part in &mut made.parts {
+        part.file.name = format!("{unit}-{worker}.mkv");
+        part.file.bytes = u64::from(u32::MAX) + 1;
     }
+    made
 }
 
 fn last_report(checkpoint: &Checkpoint, outcome: &Outcome) -> Report {

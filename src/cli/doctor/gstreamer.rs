@@ -1,9 +1,11 @@
 //! GStreamer's version and the elements that the pipelines are made of, with the Debian package of each.
 
+use actors::domain::job::VideoCodec;
 use gst::prelude::StaticType as _;
 use gstreamer as gst;
 
 use super::Finding;
+use crate::media::encoder;
 
 /// What everything is tested on: that of Debian 13.
 const PLATFORM: (u32, u32) = (1, 26);
@@ -14,14 +16,14 @@ const OLDEST: (u32, u32) = (1, 22);
 const PBTYPES: &str = "pbtypes";
 
 /// Elements of one package, and what is lost without them.
-struct Package {
-    name: &'static str,
-    elements: &'static [&'static str],
-    purpose: &'static str,
+struct Package<'a> {
+    name: &'a str,
+    elements: &'a [&'a str],
+    purpose: &'a str,
     needed: bool,
 }
 
-const PACKAGES: &[Package] = &[
+const PACKAGES: &[Package<'_>] = &[
     Package {
         name: "libgstreamer1.0-0",
         elements: &["filesrc", "filesink", "queue", "typefind"],
@@ -53,8 +55,6 @@ const PACKAGES: &[Package] = &[
         purpose: "H.264, H.265 and MPEG-TS, chunk sources",
         needed: true,
     },
-    Package { name: "gstreamer1.0-plugins-ugly", elements: &["x264enc"], purpose: "encoding H.264", needed: true },
-    Package { name: "gstreamer1.0-plugins-bad", elements: &["x265enc"], purpose: "encoding H.265", needed: false },
     Package {
         name: "gstreamer1.0-libav",
         elements: &["avdec_h264", "avdec_h265", "avdec_aac", "avenc_aac"],
@@ -80,7 +80,17 @@ pub(super) fn check() -> Vec<Finding> {
         PBTYPES => registry.find_plugin(name).is_some(),
         element => registry.find_feature(element, gst::ElementFactory::static_type()).is_some(),
     };
-    std::iter::once(found).chain(PACKAGES.iter().map(|package| package.judge(&has))).collect()
+    let packages = PACKAGES.iter().map(|package| package.judge(&has));
+    std::iter::once(found).chain(packages).chain(VideoCodec::all().map(|codec| of_encoder(codec, &has))).collect()
+}
+
+/// The encoder of a codec that every worker should have. Only the default codec cannot be done without.
+fn of_encoder(codec: VideoCodec, has: &dyn Fn(&str) -> bool) -> Finding {
+    let family = encoder::of(codec.cpu_family());
+    let elements: Vec<_> = family.encoder(codec, 8).into_iter().collect();
+    let purpose = format!("encoding {}", codec.as_str());
+    let needed = codec == VideoCodec::H264;
+    Package { name: family.package, elements: &elements, purpose: &purpose, needed }.judge(has)
 }
 
 fn judge_version((major, minor, micro, _): (u32, u32, u32, u32)) -> Finding {
@@ -98,7 +108,7 @@ fn judge_version((major, minor, micro, _): (u32, u32, u32, u32)) -> Finding {
     Finding::warn("gstreamer", format!("{version} is older than 1.26: {wrong}"), advice)
 }
 
-impl Package {
+impl Package<'_> {
     fn judge(&self, has: &dyn Fn(&str) -> bool) -> Finding {
         let Self { name, elements, purpose, needed } = self;
         let missing: Vec<_> = elements.iter().copied().filter(|element| !has(element)).collect();
@@ -125,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_missing_element_names_its_package() {
-        let of_x264 = PACKAGES.iter().find(|package| package.elements.contains(&"x264enc"));
-        let finding = of_x264.expect("a package").judge(&|_| false);
+        let finding = of_encoder(VideoCodec::H264, &|_| false);
         assert_eq!(finding.verdict, Verdict::Fail);
         assert_eq!(finding.advice.as_deref(), Some("install gstreamer1.0-plugins-ugly"));
         assert!(finding.detail.starts_with("x264enc missing"), "{}", finding.detail);
@@ -136,5 +145,6 @@ mod tests {
     fn what_only_some_inputs_need_is_a_warning() {
         let finding = PACKAGES.iter().find(|package| !package.needed).expect("one").judge(&|_| false);
         assert_eq!(finding.verdict, Verdict::Warn);
+        assert_eq!(of_encoder(VideoCodec::H265, &|_| false).verdict, Verdict::Warn);
     }
 }

@@ -27,7 +27,7 @@ pub(in super::super) struct TranscodeArgs {
     #[arg(required_unless_present = "job", value_name = "OUTPUT")]
     output: Option<PathBuf>,
     /// Video codec
-    #[arg(long, default_value = "h264", value_parser = one_of::<VideoCodec>(&["h264", "h265"]))]
+    #[arg(long, default_value = "h264", value_parser = codec())]
     codec: VideoCodec,
     /// Width in pixels, even; alone it keeps the shape, with --height it is a box
     #[arg(long, value_name = "PIXELS", value_parser = number::<Dimension>)]
@@ -38,17 +38,17 @@ pub(in super::super) struct TranscodeArgs {
     /// Average video bits per second, such as 5M or 800k
     #[arg(long, value_name = "BITS", value_parser = bits, conflicts_with = "crf")]
     bitrate: Option<Bitrate>,
-    /// Constant quality, 0 to 51, lower is better [default: 23]
+    /// Constant quality in the scale of the codec, lower is better: 0 to 51 [default: 23]
     #[arg(long, value_parser = number::<Crf>)]
     crf: Option<Crf>,
     /// Effort of the encoder
-    #[arg(long, default_value = "medium", value_parser = one_of::<Preset>(PRESETS))]
+    #[arg(long, default_value = "medium", value_parser = one_of::<Preset>(PRESETS.iter().copied()))]
     preset: Preset,
     /// Audio bits per second, such as 128k
     #[arg(long, value_name = "BITS", value_parser = bits, default_value = "128k")]
     audio_bitrate: Bitrate,
     /// Use a GPU where one works, never, or only
-    #[arg(long, value_parser = one_of::<GpuMode>(&["auto", "off", "require"]))]
+    #[arg(long, value_parser = one_of::<GpuMode>(["auto", "off", "require"]))]
     gpu: Option<GpuMode>,
     /// Length of a chunk: what a kill costs at most
     #[arg(long, value_name = "SECONDS")]
@@ -151,9 +151,14 @@ fn number<T: TryFrom<u64, Error = String>>(text: &str) -> Result<T, String> {
     T::try_from(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?)
 }
 
+/// The codecs, as the job spells them.
+fn codec() -> impl TypedValueParser<Value = VideoCodec> {
+    one_of(VideoCodec::all().map(VideoCodec::as_str))
+}
+
 /// The words of an enum of the job, as the job spells them.
 fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>(
-    words: &'static [&'static str],
+    words: impl IntoIterator<Item = &'static str>,
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value::<T>(word.into()))
 }

@@ -25,6 +25,11 @@ pub trait Bitstream: Sync {
     /// What decoding can do at an access unit. `delta` is the parser's DELTA_UNIT flag.
     fn access(&self, unit: &[u8], delta: bool) -> Access;
 
+    /// Whether some units hold pictures that are decoded and not shown, so that a track has less frames than pictures.
+    fn hides_pictures(&self) -> bool {
+        false
+    }
+
     /// Whether a unit that is shown before the random access point in front of it can be decoded without what came before.
     fn leading_decodes(&self, unit: &[u8]) -> bool;
 
@@ -44,6 +49,11 @@ pub trait Bitstream: Sync {
     /// Looks at the next access unit of a stream whose encoder may leave parameter sets out or repeat them. `known` are those
     /// of the last random access point, as `look` left them. `None` where a random access point comes before all of them did.
     fn look(&self, unit: &[u8], known: &mut Vec<Vec<u8>>) -> Option<Looked>;
+
+    /// The configuration record for MP4 of a track that begins with this unit, where GStreamer's parser has found `parsed`.
+    fn configuration(&self, _unit: &[u8], parsed: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        parsed
+    }
 
     /// How MP4 names it, where parameter sets stand in its index only, or (`in_band`) in the samples too.
     fn names(&self, in_band: bool) -> Names;

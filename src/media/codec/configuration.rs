@@ -36,12 +36,14 @@ impl Configuration {
         let caps = parsed_caps(codec, caps, first)?;
         let configuration = caps.structure(0).and_then(|structure| {
             let size = |name| structure.get::<i32>(name).ok().and_then(|size| u16::try_from(size).ok());
-            let record = structure.get::<gst::Buffer>("codec_data").ok()?;
+            let parsed = structure.get::<gst::Buffer>("codec_data").ok();
+            let parsed = parsed.and_then(|record| Some(record.map_readable().ok()?.to_vec()));
+            let record = codec.configuration(&first.map_readable().ok()?, parsed)?;
             let aspect = structure.get::<gst::Fraction>("pixel-aspect-ratio").ok();
             let aspect =
                 aspect.and_then(|aspect| Some((aspect.numer().try_into().ok()?, aspect.denom().try_into().ok()?)));
             Some(Self {
-                record: record.map_readable().ok()?.to_vec(),
+                record,
                 width: size("width")?,
                 height: size("height")?,
                 pixel_aspect: aspect.unwrap_or((1, 1)),

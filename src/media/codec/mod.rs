@@ -29,7 +29,12 @@ pub fn of(codec: VideoCodec) -> &'static dyn Bitstream {
 
 /// The codec that GStreamer calls so.
 pub fn of_media(media: &str) -> Option<VideoCodec> {
-    VideoCodec::ALL.into_iter().find(|codec| of(*codec).media() == media)
+    VideoCodec::all().find(|codec| of(*codec).media() == media)
+}
+
+/// The codec of access units of these caps, in GStreamer's text form.
+pub fn of_caps(caps: &str) -> Option<VideoCodec> {
+    of_media(caps.split([',', '(']).next().unwrap_or_default().trim())
 }
 
 #[cfg(test)]
@@ -42,7 +47,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_can_be_looked_through(bytes in proptest::collection::vec(0u8..4, 0..200)) {
-            for codec in VideoCodec::ALL.map(of) {
+            for codec in VideoCodec::all().map(of) {
                 let mut sample = Vec::new();
                 codec.sample(&bytes, true, &mut sample);
                 let summary = codec.scan(&bytes);

@@ -40,8 +40,8 @@ pub enum KeyFrames {
 /// Who says in which version a family is here.
 #[derive(Clone, Copy)]
 pub enum Version {
-    /// Its stream, which this function reads.
-    Stream(fn(&[u8]) -> Option<String>),
+    /// This function, which is given the beginning of what it made: the stream itself says it, or a library is asked.
+    Asked(fn(&[u8]) -> Option<String>),
     /// Its plugin, which has the name of the family.
     Plugin,
     /// The driver of the device.
@@ -50,6 +50,8 @@ pub enum Version {
 
 /// An encoder family.
 pub struct Family {
+    /// Debian's package with its elements.
+    pub package: &'static str,
     /// What it encodes.
     pub encodes: &'static [Coder],
     /// What it decodes, to the last bit as the CPU does.

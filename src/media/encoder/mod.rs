@@ -47,7 +47,7 @@ pub const fn of(family: EncoderFamily) -> &'static Family {
 
 /// The encoders of the CPU that a plan can ask for.
 pub fn of_cpu() -> impl Iterator<Item = (EncoderFamily, &'static Coder)> {
-    let families = EncoderFamily::ALL.into_iter().filter(|family| !family.is_device());
+    let families = EncoderFamily::all().filter(|family| !family.is_device());
     families.flat_map(|family| of(family).encodes.iter().map(move |coder| (family, coder)))
 }
 

@@ -17,6 +17,7 @@ const BUFFER_SECONDS: u64 = 2;
 
 /// The family.
 pub const NVCODEC: Family = Family {
+    package: "gstreamer1.0-plugins-bad",
     encodes: &[
         Coder::new(VideoCodec::H264, 8, "nvh264enc"),
         Coder::new(VideoCodec::H265, 8, "nvh265enc"),
@@ -68,10 +69,7 @@ fn settings(element: &'static str, rendition: &VideoRendition, rate: Rate) -> Se
             needed("qp-const-b", crf.value()),
         ]),
     }
-    let profiles = match rendition.codec {
-        VideoCodec::H264 => profiles(b_frames),
-        VideoCodec::H265 => &[],
-    };
+    let profiles = if rendition.codec == VideoCodec::H264 { profiles(b_frames) } else { &[] };
     Settings { element, properties, profiles, needs_rate: true, reorders: b_frames > 0 }
 }
 

@@ -9,6 +9,7 @@ use super::settings::{Settings, needed};
 
 /// The family.
 pub const OPENH264: Family = Family {
+    package: "gstreamer1.0-plugins-bad",
     encodes: &[Coder::new(VideoCodec::H264, 8, "openh264enc")],
     decodes: &[],
     scaler: None,

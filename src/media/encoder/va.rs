@@ -9,6 +9,7 @@ use super::settings::{Settings, needed, one_of, optional};
 
 /// The family.
 pub const VA: Family = Family {
+    package: "gstreamer1.0-plugins-bad",
     encodes: &[
         Coder::new(VideoCodec::H264, 8, "vah264enc"),
         Coder::new(VideoCodec::H265, 8, "vah265enc"),

@@ -14,6 +14,7 @@ const MAX_QUANTIZER: u32 = 50;
 
 /// The family.
 pub const X264: Family = Family {
+    package: "gstreamer1.0-plugins-ugly",
     encodes: &[Coder::new(VideoCodec::H264, 8, "x264enc")],
     decodes: &[],
     scaler: None,
@@ -23,7 +24,7 @@ pub const X264: Family = Family {
     formats: ("I420", "I420_10LE"),
     settings,
     key_frames: KeyFrames::AsTheyAre,
-    version: Version::Stream(version),
+    version: Version::Asked(version),
     prepare: None,
 };
 

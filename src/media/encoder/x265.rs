@@ -11,6 +11,7 @@ use super::settings::{Settings, needed};
 /// describes itself with ends, in version 3.5, with what the memory held before: other bytes each time, and none of
 /// anybody's business. Both are taken out of its key frames.
 pub const X265: Family = Family {
+    package: "gstreamer1.0-plugins-bad",
     encodes: &[Coder::new(VideoCodec::H265, 8, "x265enc"), Coder::new(VideoCodec::H265, 10, "x265enc")],
     decodes: &[],
     scaler: None,
@@ -20,7 +21,7 @@ pub const X265: Family = Family {
     formats: ("I420", "I420_10LE"),
     settings,
     key_frames: KeyFrames::Tidied,
-    version: Version::Stream(version),
+    version: Version::Asked(version),
     prepare: Some(settle_memory),
 };
 

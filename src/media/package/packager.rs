@@ -2,7 +2,7 @@
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{AudioCodec, VideoCodec};
+use actors::domain::job::AudioCodec;
 
 use crate::media::parts::tracks::Tracks;
 
@@ -10,9 +10,6 @@ use crate::media::parts::tracks::Tracks;
 pub trait Packager: Sync {
     /// What it makes, in a sentence.
     fn name(&self) -> &'static str;
-
-    /// Whether it holds pictures of this codec.
-    fn takes_video(&self, codec: VideoCodec) -> bool;
 
     /// Whether it holds sound of this codec.
     fn takes_audio(&self, codec: AudioCodec) -> bool;

@@ -3,6 +3,7 @@
 
 use actors::domain::failure::Failure;
 use actors::domain::job::AudioCodec;
+use actors::domain::part::MediaStats;
 use actors::domain::plan::{AudioPlan, AudioRendition};
 use gstreamer as gst;
 
@@ -39,11 +40,17 @@ pub struct AudioTrack {
     pub digests: Vec<u64>,
 }
 
-/// Reads the audio part of one rendition.
+/// Reads the part of one rendition of sound.
 ///
 /// # Errors
 /// `retryable` where part and plan do not belong together: the track has to be encoded again.
-pub fn scan(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Result<AudioTrack, Failure> {
+pub fn scan(plan: &AudioPlan, rendition: usize, parts: &[PartSource]) -> Result<AudioTrack, Failure> {
+    let [part] = parts else {
+        return Err(mismatch(format!("an audio track is one part, and there are {}", parts.len())));
+    };
+    let MediaStats::Audio { packets: recorded, samples, priming } = part.part.media else {
+        return Err(mismatch("the audio part is recorded as one of pictures"));
+    };
     let Some(AudioRendition { codec, bitrate, sample_rate, channels, .. }) = plan.renditions.get(rendition) else {
         return Err(mismatch(format!("the plan has no audio rendition {rendition}")));
     };
@@ -55,12 +62,12 @@ pub fn scan(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Result<Aud
         bitrate: bitrate.bits_per_second(),
         // Ends of films are far from 292 years.
         start_ns: i64::try_from(plan.facts.start_ns).unwrap_or(i64::MAX),
-        priming: part.file.priming,
-        samples: part.file.samples,
+        priming,
+        samples,
         sizes: Vec::new(),
         digests: Vec::new(),
     };
-    let mut joined = Joined::new(std::slice::from_ref(part));
+    let mut joined = Joined::new(parts);
     while let Some(unit) = joined.next()? {
         let expected = track.packet_ns(track.sizes.len() as u64);
         if (unit.pts_ns - expected).abs() > PACKET_SLACK_NS {
@@ -77,8 +84,7 @@ pub fn scan(plan: &AudioPlan, rendition: usize, part: &PartSource) -> Result<Aud
     }
     let packets = track.sizes.len() as u64;
     let right = packets_for(track.priming, track.samples);
-    if packets != right || packets != u64::from(part.file.access_units) || track.caps.is_empty() {
-        let recorded = part.file.access_units;
+    if packets != right || packets != u64::from(recorded) || track.caps.is_empty() {
         return Err(mismatch(format!(
             "the audio part has {packets} packets where its record says {recorded} and its samples need {right}"
         )));

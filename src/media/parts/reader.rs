@@ -17,7 +17,7 @@ pub fn lost<'a>(parts: impl IntoIterator<Item = &'a PartSource>) -> Result<Vec<S
     let mut lost = Vec::new();
     for part in parts {
         if !is_intact(part)? {
-            lost.push(part.file.name.clone());
+            lost.push(part.part.file.name.clone());
         }
     }
     Ok(lost)
@@ -26,12 +26,12 @@ pub fn lost<'a>(parts: impl IntoIterator<Item = &'a PartSource>) -> Result<Vec<S
 fn is_intact(part: &PartSource) -> Result<bool, Failure> {
     let length = std::fs::metadata(&part.path).map(|metadata| metadata.len());
     let found = match length {
-        Ok(length) if length != part.file.bytes => return Ok(false),
+        Ok(length) if length != part.part.file.bytes => return Ok(false),
         Ok(_) => digest::of_file(&part.path),
         Err(error) => Err(error),
     };
     match found {
-        Ok((bytes, sha256)) => Ok(bytes == part.file.bytes && sha256 == part.file.sha256),
+        Ok((bytes, sha256)) => Ok(bytes == part.part.file.bytes && sha256 == part.part.file.sha256),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Failure::retryable(format!("reading the part {}: {error}", part.path.display()))),
     }
@@ -42,7 +42,7 @@ fn is_intact(part: &PartSource) -> Result<bool, Failure> {
 /// # Errors
 /// `permanent` where they were made by several: whoever put them together has to let one family make them all.
 pub fn of_one_family(parts: &[PartSource], package: &str) -> Result<(), Failure> {
-    let mut families = parts.iter().filter_map(|part| Some((part.encoder?, &part.file.name)));
+    let mut families = parts.iter().filter_map(|part| Some((part.part.encoder?, &part.part.file.name)));
     let Some((first, name)) = families.next() else { return Ok(()) };
     match families.find(|(family, _)| *family != first) {
         None => Ok(()),

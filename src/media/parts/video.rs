@@ -3,6 +3,7 @@
 
 use actors::domain::failure::Failure;
 use actors::domain::job::VideoCodec;
+use actors::domain::part::MediaStats;
 use actors::domain::plan::VideoPlan;
 use gstreamer as gst;
 
@@ -69,11 +70,14 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
         scan.add(&unit, summary, joined.caps(), count.0 == 1)?;
     }
     for (part, (units, keys)) in parts.iter().zip(counts) {
-        let (name, recorded) = (&part.file.name, (part.file.access_units, part.file.key_units));
-        if recorded != (units, keys) {
+        let name = &part.part.file.name;
+        let MediaStats::Video { access_units, key_units } = part.part.media else {
+            return Err(mismatch(format!("part {name} is recorded as one of sound")));
+        };
+        if (access_units, key_units) != (units, keys) {
             return Err(mismatch(format!(
-                "part {name} has {units} frames, {keys} of them random access points, where its record says {} and {}",
-                recorded.0, recorded.1
+                "part {name} has {units} frames, {keys} of them random access points, where its record says \
+                 {access_units} and {key_units}"
             )));
         }
     }

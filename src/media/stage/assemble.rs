@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
+use actors::domain::plan::Track;
 
 use crate::digest;
 use crate::media::carry_out::CarryOut;
@@ -22,7 +23,7 @@ use crate::media::parts::timing::FrameTimes;
 use crate::media::parts::tracks::Tracks;
 use crate::media::parts::{audio, reader, video};
 use crate::process::Progress;
-use crate::protocol::{AssembleSpec, Assembled, Joined};
+use crate::protocol::{AssembleSpec, Assembled, Joined, Member};
 
 /// Progress is told each time that so much media was written, in nanoseconds.
 const PROGRESS_NS: u64 = 10_000_000_000;
@@ -37,7 +38,7 @@ impl CarryOut for AssembleSpec {
 }
 
 fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
-    let names = reader::lost(spec.video.iter().chain(&spec.audio))?;
+    let names = reader::lost(spec.members.iter().flat_map(|member| &member.parts))?;
     if !names.is_empty() {
         return Ok(Joined::PartsLost(names));
     }
@@ -58,32 +59,51 @@ fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
 /// hold what they are.
 pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     let plan = &spec.plan;
-    let package = package::of(spec.container);
     let Some(output) = plan.outputs.get(spec.output) else {
         return Err(Failure::permanent(format!("the plan has no output {}", spec.output)));
     };
-    if spec.container.is_of_one_family() {
-        reader::of_one_family(&spec.video, package.name())?;
+    let given: Vec<_> = spec.members.iter().map(|member| member.rendition).collect();
+    if given != output.members {
+        return Err(Failure::retryable(format!(
+            "the output consists of {:?}, and parts of {given:?} are there",
+            output.members
+        )));
     }
-    let video = video::scan(&plan.video, output.video, &spec.video)?;
-    let audio = match (output.audio, &plan.audio, &spec.audio) {
-        (None, _, None) => None,
-        (Some(rendition), Some(plan), Some(part)) => Some(audio::scan(plan, rendition, part)?),
-        _ => {
-            return Err(Failure::retryable("the plan asks for audio and there is no audio part, or the other way"));
+    let package = package::of(output.package);
+    let (mut video, mut audio) = (None, None);
+    let (mut video_parts, mut audio_parts) = (&[][..], &[][..]);
+    for Member { rendition, parts } in &spec.members {
+        let place = rendition.place();
+        match (plan.track(rendition.track), &video, &audio) {
+            (Some(Track::Video(plan)), None, _) => {
+                if output.package.is_of_one_family() {
+                    reader::of_one_family(parts, package.name())?;
+                }
+                video = Some((video::scan(plan, place, parts)?, &plan.facts));
+                video_parts = parts;
+            }
+            (Some(Track::Audio(plan)), _, None) => {
+                audio = Some(Arc::new(audio::scan(plan, place, parts)?));
+                audio_parts = parts;
+            }
+            _ => return Err(Failure::permanent(format!("{} has no room for {rendition:?}", package.name()))),
         }
+    }
+    let Some((video, facts)) = video else {
+        return Err(Failure::permanent(format!("{} has to have pictures", package.name())));
     };
-    if !package.takes_video(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
+    if !output.package.takes(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
         return Err(Failure::permanent(format!("{} does not hold the codecs of the plan", package.name())));
     }
-    let timescale = package.timescale(&video.pts_ns, plan.video.facts.frame_rate);
-    let end_ns = i64::try_from(plan.video.facts.end_ns).unwrap_or(i64::MAX);
+    let timescale = package.timescale(&video.pts_ns, facts.frame_rate);
+    let end_ns = i64::try_from(facts.end_ns).unwrap_or(i64::MAX);
     let times = FrameTimes::new(&video.pts_ns, end_ns, timescale);
-    Ok(Tracks { spec, video: Arc::new(video), times: Arc::new(times), audio: audio.map(Arc::new) })
+    let (video, times) = (Arc::new(video), Arc::new(times));
+    Ok(Tracks { spec, package: output.package, video_parts, video, times, audio_parts, audio })
 }
 
 fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Assembled, Failure> {
-    let package = package::of(tracks.spec.container);
+    let package = package::of(tracks.package);
     let target = &tracks.spec.target;
     let failed = |error: std::io::Error| write_failure(target, &error);
     package.write(tracks, &seldom(progress))?;

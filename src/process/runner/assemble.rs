@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
 use actors::domain::plan::{PinnedPlan, Plan};
+use actors::domain::track::RenditionId;
 use actors::domain::unit::UnitId;
 use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AssembleSpec, Assembled, Joined, PartSource};
+use crate::protocol::{AssembleSpec, Assembled, Joined, Member, PartSource};
 use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -66,14 +67,14 @@ impl Inner {
         gauge: &mut Gauge,
         stop: &CancellationToken,
     ) -> Result<Output, Failure> {
-        let output = &plan.job.outputs[index];
+        let output = &plan.outputs[index];
         // A run that was killed after this output got its name leaves nothing to do here.
-        if let Some(report) = files.output(index).await?.filter(|report| report.uri == output.uri.as_str())
-            && self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await? == Existing::Same
+        if let Some(report) = files.output(index).await?.filter(|report| report.uri == output.root.as_str())
+            && self.storage.compare_output(&output.root, report.bytes, &report.sha256).await? == Existing::Same
         {
             return Ok(Output::Verified(Box::new(Verified { report, pending: None })));
         }
-        let pending = self.storage.pending_output(&output.uri, plan.fingerprint()).await?;
+        let pending = self.storage.pending_output(&output.root, plan.fingerprint()).await?;
         let spec = spec(plan, index, sources, &pending);
         let assembled = match self.process(&spec, gauge, stop).await? {
             Joined::Assembled(assembled) => assembled,
@@ -84,7 +85,7 @@ impl Inner {
             let told = assembled.bytes;
             return Err(Failure::retryable(format!("the assemble stage told of {told} bytes and wrote {written}")));
         }
-        let report = report(output.uri.as_str(), assembled);
+        let report = report(output.root.as_str(), assembled);
         Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
     }
 
@@ -95,11 +96,11 @@ impl Inner {
         plan: &PinnedPlan,
         verified: Vec<Verified>,
     ) -> Result<Vec<OutputReport>, Failure> {
-        for (output, Verified { report, pending }) in plan.job.outputs.iter().zip(&verified) {
+        for (output, Verified { report, pending }) in plan.outputs.iter().zip(&verified) {
             if pending.is_some() && !plan.job.overwrite {
-                let existing = self.storage.compare_output(&output.uri, report.bytes, &report.sha256).await?;
+                let existing = self.storage.compare_output(&output.root, report.bytes, &report.sha256).await?;
                 if existing == Existing::Other {
-                    return Err(name_is_taken(&output.uri));
+                    return Err(name_is_taken(&output.root));
                 }
             }
         }
@@ -109,7 +110,7 @@ impl Inner {
                 files.put_output(index, &report).await?;
                 self.give_name(plan, index, &report, pending).await?;
             }
-            self.storage.remove_stale_outputs(&plan.job.outputs[index].uri, plan.fingerprint()).await?;
+            self.storage.remove_stale_outputs(&plan.outputs[index].root, plan.fingerprint()).await?;
             reports.push(report);
         }
         Ok(reports)
@@ -129,7 +130,7 @@ impl Inner {
             return Ok(());
         }
         // Somebody took the name in between: another worker with this job, or a stranger.
-        let uri = &plan.job.outputs[index].uri;
+        let uri = &plan.outputs[index].root;
         match self.storage.compare_output(uri, report.bytes, &report.sha256).await? {
             Existing::Same => Ok(()),
             Existing::Other => Err(name_is_taken(uri)),
@@ -146,21 +147,14 @@ async fn find_parts(
 ) -> Result<(Sources, Vec<LocalInput>, Vec<UnitId>), Failure> {
     let (mut sources, mut held, mut lost) = (Sources::new(), Vec::new(), Vec::new());
     for unit in plan.units() {
-        let renditions = match (unit, &plan.audio) {
-            (UnitId::Audio, Some(audio)) => audio.renditions.len(),
-            _ => plan.video.renditions.len(),
-        };
         let mut found = Vec::new();
-        let record = parts.get(&unit);
-        for (rendition, file) in record.map_or(&[][..], |record| &record.files).iter().enumerate() {
-            if let Some(part) = files.part(&file.name, file.bytes).await? {
-                let path = part.path().to_owned();
-                held.push(part);
-                let encoder = record.and_then(|record| record.encoders.get(rendition)).copied();
-                found.push(PartSource { path, file: file.clone(), encoder });
+        for part in parts.get(&unit).map_or(&[][..], |record| &record.parts) {
+            if let Some(local) = files.part(&part.file.name, part.file.bytes).await? {
+                found.push(PartSource { path: local.path().to_owned(), part: part.clone() });
+                held.push(local);
             }
         }
-        if found.len() == renditions {
+        if found.len() == plan.num_renditions(unit) {
             sources.insert(unit, found);
         } else {
             lost.push(unit);
@@ -178,16 +172,12 @@ async fn parts_lost(files: &PlanFiles, lost: Vec<UnitId>) -> Result<AssembleOutc
 }
 
 fn spec(plan: &PinnedPlan, index: usize, sources: &Sources, pending: &Pending) -> AssembleSpec {
-    let output = plan.outputs[index];
-    let part = |unit: UnitId, rendition: usize| sources.get(&unit).and_then(|files| files.get(rendition)).cloned();
-    AssembleSpec {
-        plan: Plan::clone(plan),
-        output: index,
-        container: plan.job.outputs[index].container,
-        video: (0..plan.num_chunks()).filter_map(|chunk| part(UnitId::Chunk(chunk), output.video)).collect(),
-        audio: output.audio.and_then(|rendition| part(UnitId::Audio, rendition)),
-        target: pending.path().into(),
-    }
+    let member = |rendition: &RenditionId| {
+        let of_unit = |unit| sources.get(&unit)?.iter().find(|source| source.part.rendition == *rendition).cloned();
+        Member { rendition: *rendition, parts: plan.units_of(rendition.track).filter_map(of_unit).collect() }
+    };
+    let members = plan.outputs[index].members.iter().map(member).collect();
+    AssembleSpec { plan: Plan::clone(plan), output: index, members, target: pending.path().into() }
 }
 
 fn report(uri: &str, assembled: Assembled) -> OutputReport {
@@ -202,7 +192,7 @@ fn report(uri: &str, assembled: Assembled) -> OutputReport {
 
 /// The units whose files the stage found damaged.
 fn units_of(names: &[String], parts: &BTreeMap<UnitId, PartRecord>) -> Result<Vec<UnitId>, Failure> {
-    let is_lost = |record: &&PartRecord| record.files.iter().any(|file| names.contains(&file.name));
+    let is_lost = |record: &&PartRecord| record.parts.iter().any(|part| names.contains(&part.file.name));
     let lost: Vec<_> = parts.values().filter(is_lost).map(|record| record.unit).collect();
     if lost.is_empty() {
         // Nothing would be made again, and the next try would end here as well.

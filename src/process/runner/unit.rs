@@ -3,16 +3,17 @@
 
 use std::time::Instant;
 
-use actors::domain::checkpoint::{PartFile, PartRecord};
 use actors::domain::failure::Failure;
-use actors::domain::plan::{AudioPlan, Chunk, Plan, VideoRendition};
+use actors::domain::part::{FileRef, Part, PartRecord};
+use actors::domain::plan::{AudioPlan, Chunk, EncoderFamily, Plan, Track, VideoPlan, VideoRendition};
+use actors::domain::track::RenditionId;
 use actors::domain::unit::UnitId;
 use actors::ports::{UnitOutcome, UnitRequest};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
+use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded, EncodedFile};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -28,99 +29,101 @@ impl Inner {
         let UnitRequest { plan, unit, on_cpu } = request;
         let files = self.storage.plan_files(&plan.job.job_id, plan.fingerprint())?;
         let mut pending = Vec::new();
-        for _ in 0..renditions(plan, *unit) {
+        for _ in 0..plan.num_renditions(*unit) {
             pending.push(files.pending_part(*unit).await?);
         }
-        let Some(input) = files.source(source_name(plan, *unit)?).await? else {
+        let work = work(plan, *unit)?;
+        let Some(input) = files.source(work.source()).await? else {
             return Ok(UnitOutcome::SourceLost(format!("the source of unit {unit} is missing in the work storage")));
         };
         let source = input.path().to_owned();
         let targets = pending.iter().map(|file| file.path().to_owned()).collect();
         let started = Instant::now();
-        let (encoded, encoders) = match unit {
-            UnitId::Chunk(_) => {
-                let renditions = on(plan, *on_cpu);
+        let (encoded, encoders) = match work {
+            Work::Chunk(video, chunk) => {
+                let renditions = on(video, *on_cpu);
                 let encoders = renditions.iter().map(|rendition| rendition.encoder).collect();
-                let device = if *on_cpu { DeviceWork::default() } else { self.device_work(plan) };
-                let (facts, chunk) = (plan.video.facts.clone(), chunk(plan, *unit)?.clone());
+                let device = if *on_cpu { DeviceWork::default() } else { self.device_work(video) };
+                let (facts, chunk) = (video.facts.clone(), chunk.clone());
                 let spec = EncodeSpec { source, facts, chunk, renditions, targets, device };
                 (self.process(&spec, &mut gauge, stop).await?, encoders)
             }
-            UnitId::Audio => {
-                let spec = AudioSpec { source, plan: audio(plan)?.clone(), targets };
+            Work::Audio(audio) => {
+                let spec = AudioSpec { source, plan: audio.clone(), targets };
                 (self.process(&spec, &mut gauge, stop).await?, Vec::new())
             }
         };
         let encode_seconds = started.elapsed().as_secs_f64();
-        let made = match encoded {
-            Encoded::Files(files) => publish(*unit, files, pending).await?,
+        let parts = match encoded {
+            Encoded::Files(files) => publish(*unit, files, &encoders, pending).await?,
             Encoded::SourceLost(how) => return Ok(UnitOutcome::SourceLost(how)),
         };
-        let worker = self.settings.worker.clone();
-        let record = PartRecord { unit: *unit, worker, encode_seconds, files: made, encoders };
+        let record = PartRecord { unit: *unit, worker: self.settings.worker.clone(), encode_seconds, parts };
         files.put_record(&record).await?;
         Ok(UnitOutcome::Made(record))
     }
 
-    fn device_work(&self, plan: &Plan) -> DeviceWork {
-        self.settings.proven.work(&plan.video.facts, &plan.video.renditions)
+    fn device_work(&self, video: &VideoPlan) -> DeviceWork {
+        self.settings.proven.work(&video.facts, &video.renditions)
     }
+}
+
+/// What a unit is in its plan.
+enum Work<'a> {
+    Chunk(&'a VideoPlan, &'a Chunk),
+    Audio(&'a AudioPlan),
+}
+
+impl Work<'_> {
+    /// File name of its source.
+    fn source(&self) -> &str {
+        match self {
+            Self::Chunk(_, chunk) => &chunk.source,
+            Self::Audio(audio) => &audio.facts.source,
+        }
+    }
+}
+
+fn work(plan: &Plan, unit: UnitId) -> Result<Work<'_>, Failure> {
+    let found = match plan.track(unit.track()) {
+        Some(Track::Video(video)) => plan.chunk(unit).map(|chunk| Work::Chunk(video, chunk)),
+        Some(Track::Audio(audio)) => Some(Work::Audio(audio)),
+        None => None,
+    };
+    found.ok_or_else(|| Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan")))
 }
 
 /// The video renditions with the families that make them.
-fn on(plan: &Plan, on_cpu: bool) -> Vec<VideoRendition> {
+fn on(video: &VideoPlan, on_cpu: bool) -> Vec<VideoRendition> {
     let made = |rendition: &VideoRendition| VideoRendition { encoder: rendition.made_by(on_cpu), ..rendition.clone() };
-    plan.video.renditions.iter().map(made).collect()
-}
-
-fn renditions(plan: &Plan, unit: UnitId) -> usize {
-    match unit {
-        UnitId::Chunk(_) => plan.video.renditions.len(),
-        UnitId::Audio => plan.audio.as_ref().map_or(0, |audio| audio.renditions.len()),
-    }
-}
-
-fn source_name(plan: &Plan, unit: UnitId) -> Result<&str, Failure> {
-    match unit {
-        UnitId::Chunk(_) => chunk(plan, unit).map(|chunk| chunk.source.as_str()),
-        UnitId::Audio => audio(plan).map(|audio| audio.facts.source.as_str()),
-    }
-}
-
-fn chunk(plan: &Plan, unit: UnitId) -> Result<&Chunk, Failure> {
-    let chunk = match unit {
-        UnitId::Chunk(index) => plan.video.chunks.get(index as usize),
-        UnitId::Audio => None,
-    };
-    chunk.ok_or_else(|| unknown(unit))
-}
-
-fn audio(plan: &Plan) -> Result<&AudioPlan, Failure> {
-    plan.audio.as_ref().ok_or_else(|| unknown(UnitId::Audio))
-}
-
-fn unknown(unit: UnitId) -> Failure {
-    Failure::permanent(format!("the plan has no unit {unit}, the task belongs to another plan"))
+    video.renditions.iter().map(made).collect()
 }
 
 /// Gives each file its final name, which holds its digest, so that two results never replace each other.
-async fn publish(unit: UnitId, made: Vec<PartFile>, pending: Vec<Pending>) -> Result<Vec<PartFile>, Failure> {
+async fn publish(
+    unit: UnitId,
+    made: Vec<EncodedFile>,
+    encoders: &[EncoderFamily],
+    pending: Vec<Pending>,
+) -> Result<Vec<Part>, Failure> {
     let wrong = |what: &str| Failure::retryable(format!("the stage of unit {unit} {what}"));
     if made.len() != pending.len() {
         return Err(wrong(&format!("answered with {} files where {} were asked for", made.len(), pending.len())));
     }
     let mut published = Vec::new();
-    for (rendition, (mut file, pending)) in made.into_iter().zip(pending).enumerate() {
+    for (index, (file, pending)) in (0u16..).zip(made.into_iter().zip(pending)) {
+        let rendition = RenditionId::new(unit.track(), index);
         let digits = file.sha256.get(..NAME_DIGITS).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
         let digits = digits.ok_or_else(|| wrong("answered with a digest that is none"))?;
         let written = pending.bytes().await?;
         if file.bytes == 0 || written != file.bytes {
             return Err(wrong(&format!("told of {} bytes and wrote {written}", file.bytes)));
         }
-        let kind = if unit == UnitId::Audio { 'a' } else { 'v' };
-        file.name = format!("{kind}{rendition}-{unit}-{digits}.gdp");
-        pending.named(&file.name).publish().await?;
-        published.push(file);
+        let name = format!("{rendition}-{unit}-{digits}.gdp");
+        pending.named(&name).publish().await?;
+        let encoder = encoders.get(rendition.place()).copied();
+        let file_ref = FileRef { name, bytes: file.bytes, sha256: file.sha256 };
+        published.push(Part { rendition, file: file_ref, media: file.media, encoder });
     }
     Ok(published)
 }

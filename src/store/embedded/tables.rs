@@ -69,12 +69,12 @@ pub(super) struct Count {
 impl Count {
     #[must_use]
     pub fn with(self, unit: UnitId) -> Self {
-        Self { units: self.units + 1, chunks: self.chunks + u32::from(unit != UnitId::Audio) }
+        Self { units: self.units + 1, chunks: self.chunks + u32::from(unit.is_chunk()) }
     }
 
     #[must_use]
     pub fn without(self, unit: UnitId) -> Self {
-        let chunk = u32::from(unit != UnitId::Audio);
+        let chunk = u32::from(unit.is_chunk());
         Self { units: self.units.saturating_sub(1), chunks: self.chunks.saturating_sub(chunk) }
     }
 }

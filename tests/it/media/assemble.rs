@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{Container, VideoCodec};
-use actors::domain::plan::{AudioPlan, AudioRendition, Plan};
+use actors::domain::part::MediaStats;
+use actors::domain::plan::testing::video_of;
+use actors::domain::plan::{AudioPlan, AudioRendition, Plan, Track};
+use actors::domain::track::{RenditionId, TrackId};
 use gstreamer_worker::media;
 use gstreamer_worker::media::package;
 use gstreamer_worker::media::stage::assemble::scan;
 use gstreamer_worker::protocol::{AssembleSpec, Assembled, Joined, PartSource};
 
-use super::parts::{Film, X264, X265, at, audio_source, encode_audio};
+use super::parts::{Film, X264, X265, at, audio_source, encode_audio, joins};
 use crate::support::media::{audio_samples, av_offset, frame_times, judge, text, warnings};
 
 /// A film with its parts, ready to be joined.
@@ -38,20 +41,13 @@ impl Ready {
         };
         let audio = AudioPlan { facts, renditions: vec![rendition] };
         self.audio = encode_audio(self.directory.path(), &source, &audio).expect("audio").pop();
-        self.plan.audio = Some(audio);
-        self.plan.outputs[0].audio = Some(0);
+        self.plan.tracks.push(Track::Audio(audio));
+        self.plan.outputs[0].members.push(RenditionId::new(TrackId::Audio(0), 0));
         self
     }
 
     fn spec(&self, container: Container, name: &str) -> AssembleSpec {
-        AssembleSpec {
-            plan: self.plan.clone(),
-            output: 0,
-            container,
-            video: self.video.clone(),
-            audio: self.audio.clone(),
-            target: self.directory.path().join(name),
-        }
+        joins(&self.plan, container, &self.video, self.audio.as_ref(), self.directory.path().join(name))
     }
 
     fn run(&self, container: Container, name: &str) -> Result<Joined, Failure> {
@@ -142,7 +138,7 @@ fn frames_at_odd_times_stay_where_they_are() {
         |frame: u32| at(frame, (24, 1)) + u64::from(frame % 3 / 2) * 13_000_000 + u64::from(frame / 60) * 2_000_000_000;
     let film = Film { time, ..Film::new(X264) };
     let mut ready = Ready::new(&film, VideoCodec::H264);
-    ready.plan.video.facts.frame_rate = (0, 1);
+    video_of(&mut ready.plan).facts.frame_rate = (0, 1);
     for (container, name) in [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")] {
         let (path, _) = ready.assemble(container, name);
         assert_eq!(warnings(&path), "", "{name}");
@@ -213,7 +209,8 @@ fn parts_that_do_not_fit_the_plan_are_a_failure_that_can_be_tried_again() {
     assert_eq!(failure.class, FailureClass::Retryable);
     assert!(failure.message.contains("not its own"), "{failure}");
     ready.video.swap(0, 1);
-    ready.video[1].file.access_units -= 1;
+    let MediaStats::Video { access_units, .. } = &mut ready.video[1].part.media else { panic!("pictures") };
+    *access_units -= 1;
     let failure = ready.run(Container::Mpegts, "out.ts").expect_err("a wrong record");
     assert!(failure.message.contains("v00001.gdp has 40 frames"), "{failure}");
     ready.video.pop();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::FailureClass;
 use actors::domain::job::AudioCodec;
+use actors::domain::part::MediaStats;
 use actors::domain::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
@@ -97,6 +98,14 @@ fn encoded(directory: &Path, (source, facts): (PathBuf, AudioFacts), rendition: 
     encode_audio(directory, &source, &plan).expect("audio").remove(0)
 }
 
+/// How many samples of a part are heard.
+fn samples_of(part: &PartSource) -> u64 {
+    match part.part.media {
+        MediaStats::Audio { samples, .. } => samples,
+        MediaStats::Video { .. } => panic!("sound"),
+    }
+}
+
 /// What is heard of a part: its samples, interleaved, without the priming.
 fn heard(part: &PartSource, rate: u32, channels: u32) -> Vec<f64> {
     let adts = part.path.with_extension("aac");
@@ -123,7 +132,8 @@ fn heard(part: &PartSource, rate: u32, channels: u32) -> Vec<f64> {
         "{log}"
     );
     let all = pcm.chunks_exact(2).map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32_000.0);
-    let (skip, take) = (u64::from(part.file.priming) * u64::from(channels), part.file.samples * u64::from(channels));
+    let MediaStats::Audio { samples, priming, .. } = part.part.media else { panic!("sound") };
+    let (skip, take) = (u64::from(priming) * u64::from(channels), samples * u64::from(channels));
     all.skip(skip as usize).take(take as usize).collect()
 }
 
@@ -154,7 +164,7 @@ fn every_sample_is_heard_where_it_was_from_mono_to_seven_channels() {
         let directory = tempfile::tempdir().expect("a directory");
         let pcm = Pcm { samples: u64::from(rate) * 3 + 321, ..Pcm::new(rate, channels) };
         let part = encoded(directory.path(), pcm.write(directory.path()), rendition(rate, made));
-        assert_eq!(part.file.samples, pcm.samples, "{channels} channels");
+        assert_eq!(samples_of(&part), pcm.samples, "{channels} channels");
         let all = heard(&part, rate, made);
         assert_eq!(all.len() as u64, pcm.samples * u64::from(made));
         let first: Vec<_> = all.chunks_exact(made as usize).map(|frame| frame[0]).collect();
@@ -194,7 +204,7 @@ fn more_channels_and_other_rates_are_mixed_and_resampled_in_place() {
         let directory = tempfile::tempdir().expect("a directory");
         let pcm = Pcm::new(rate, channels);
         let part = encoded(directory.path(), pcm.write(directory.path()), rendition(to_rate, to_channels));
-        assert_eq!(part.file.samples, u64::from(to_rate) * 3);
+        assert_eq!(samples_of(&part), u64::from(to_rate) * 3);
         let all = heard(&part, to_rate, to_channels);
         let first: Vec<_> = all.chunks_exact(to_channels as usize).map(|frame| frame[0]).collect();
         for place in [4000, 48_000, 140_000] {
@@ -211,7 +221,7 @@ fn what_is_not_heard_is_cut_to_the_sample() {
     let (source, mut facts) = pcm.write(directory.path());
     facts.end_ns -= 200_000_000;
     let part = encoded(directory.path(), (source, facts), rendition(48_000, 2));
-    assert_eq!(part.file.samples, 48_000 * 27 / 10);
+    assert_eq!(samples_of(&part), 48_000 * 27 / 10);
     let left: Vec<_> = heard(&part, 48_000, 2).chunks_exact(2).map(|frame| frame[0]).collect();
     for place in [400, 100_000] {
         assert_in_place(&left, place, |n| noise(n + 4800, 48_000, 0));
@@ -223,7 +233,7 @@ fn a_gap_is_silence_and_what_follows_is_in_time() {
     let directory = tempfile::tempdir().expect("a directory");
     let pcm = Pcm { time: |time, block| (!(40..70).contains(&block)).then_some(time), ..Pcm::new(48_000, 1) };
     let part = encoded(directory.path(), pcm.write(directory.path()), rendition(48_000, 1));
-    assert_eq!(part.file.samples, pcm.samples);
+    assert_eq!(samples_of(&part), pcm.samples);
     let all = heard(&part, 48_000, 1);
     assert!(all[42_000..68_000].iter().all(|sample| sample.abs() < 0.01), "the gap is silent");
     assert_in_place(&all, 20_000, |n| noise(n, 48_000, 0));
@@ -294,12 +304,12 @@ fn the_same_source_gives_the_same_bytes_in_as_many_renditions_as_asked() {
     let one = encode_audio(directory.path(), &source, &plan).expect("audio");
     let two = encode_audio(directory.path(), &source, &plan).expect("audio");
     assert_eq!(
-        one.iter().map(|part| &part.file).collect::<Vec<_>>(),
-        two.iter().map(|part| &part.file).collect::<Vec<_>>()
+        one.iter().map(|part| &part.part).collect::<Vec<_>>(),
+        two.iter().map(|part| &part.part).collect::<Vec<_>>()
     );
     assert_eq!(one.len(), 2);
-    assert!(one[0].file.sha256 != one[1].file.sha256);
-    assert_eq!((one[0].file.samples, one[0].file.priming, one[0].file.access_units), (144_000, 1024, 142));
+    assert!(one[0].part.file.sha256 != one[1].part.file.sha256);
+    assert_eq!(one[0].part.media, MediaStats::Audio { packets: 142, samples: 144_000, priming: 1024 });
 }
 
 #[test]
@@ -346,7 +356,7 @@ fn damaged_packets_become_silence_and_a_track_of_them_is_refused() {
         path
     };
     let part = encoded(directory.path(), (damage(|n| n > 40 && n % 5 == 0), facts.clone()), rendition(48_000, 2));
-    assert_eq!(part.file.samples, 144_000);
+    assert_eq!(samples_of(&part), 144_000);
     let plan = AudioPlan { facts, renditions: vec![rendition(48_000, 2)] };
     let failure = encode_audio(directory.path(), &damage(|_| true), &plan).expect_err("nothing can be decoded");
     assert_eq!(failure.class, FailureClass::Permanent, "{failure}");

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{Preset, Rate, VideoCodec};
+use actors::domain::part::MediaStats;
 use actors::domain::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded};
+use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded, EncodedFile};
 
 use super::sources::{PICTURE, decode, judged, make, split};
 use crate::support::media::{film, judge, luma_psnr, text};
@@ -54,7 +54,7 @@ impl Cut {
         }
     }
 
-    fn encode(&self, index: usize, rendition: &VideoRendition) -> (PathBuf, PartFile) {
+    fn encode(&self, index: usize, rendition: &VideoRendition) -> (PathBuf, EncodedFile) {
         let spec = self.spec(index, std::slice::from_ref(rendition));
         let file = encode(&spec).unwrap_or_else(|failure| panic!("{failure}")).remove(0);
         (spec.targets[0].clone(), file)
@@ -73,10 +73,18 @@ impl Cut {
     }
 }
 
-fn encode(spec: &EncodeSpec) -> Result<Vec<PartFile>, Failure> {
+fn encode(spec: &EncodeSpec) -> Result<Vec<EncodedFile>, Failure> {
     match media::run(spec, &|_| {})? {
         Encoded::Files(files) => Ok(files),
         other => panic!("not the result of an encode: {other:?}"),
+    }
+}
+
+/// Frames, and random access points among them.
+fn counts(file: &EncodedFile) -> (u32, u32) {
+    match file.media {
+        MediaStats::Video { access_units, key_units } => (access_units, key_units),
+        MediaStats::Audio { .. } => panic!("pictures"),
     }
 }
 
@@ -149,8 +157,9 @@ fn a_chunk_of_the_real_film_has_all_its_frames_and_looks_like_the_film() {
     let cut = Cut::of(tempfile::tempdir().expect("a directory"), film(), 10);
     let (part, file) = cut.encode(2, &VideoRendition { keyframe_interval: 48, ..h264(1280, 720, bitrate(5_000_000)) });
     let window = cut.facts.video.chunks[2].window;
-    assert_eq!(file.access_units, window.frames);
-    assert!(file.key_units >= window.frames.div_ceil(48), "{file:?}");
+    let (frames, keys) = counts(&file);
+    assert_eq!(frames, window.frames);
+    assert!(keys >= window.frames.div_ceil(48), "{file:?}");
     assert_eq!(file.bytes, std::fs::metadata(&part).expect("a part").len());
     let stream = cut.directory.path().join("out.h264");
     let bytes: Vec<u8> = units(&part).into_iter().flat_map(|unit| unit.bytes).collect();
@@ -212,7 +221,7 @@ fn every_chunk_begins_with_an_idr_and_each_idr_has_its_parameter_sets() {
         let (part, file) = cut.encode(1, &rendition);
         let units = units(&part);
         assert!(units[0].key);
-        assert_eq!(file.key_units as usize, units.iter().filter(|unit| unit.key).count());
+        assert_eq!(counts(&file).1 as usize, units.iter().filter(|unit| unit.key).count());
         for unit in &units {
             let types = nal_types(rendition.codec, &unit.bytes);
             assert_eq!(unit.key, types.iter().any(|kind| idr.contains(kind)), "{types:?}");

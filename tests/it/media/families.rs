@@ -4,20 +4,21 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure, FailureClass};
 use actors::domain::job::{Container, JobSpec, Rate};
+use actors::domain::part::MediaStats;
 use actors::domain::plan::testing::identity;
+use actors::domain::plan::testing::video_of;
 use actors::domain::plan::{EncoderFamily, Families, Plan};
+use actors::domain::track::TrackId;
 use gstreamer_worker::media;
 use gstreamer_worker::media::codec::h264;
 use gstreamer_worker::media::codec::nal::NalKind as Kind;
 use gstreamer_worker::media::codec::start_code::nal_units;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::protocol::{
-    AssembleSpec, DeviceWork, EncodeSpec, Encoded, Joined, Order, PartSource, StageEvent,
-};
+use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded, Joined, Order, PartSource, StageEvent};
 
+use super::parts::{joins, recorded};
 use super::sources::{PICTURE, make, split};
 use crate::support::media::{film, frame_times, gstreamer_warnings_of_silent, judge, luma_psnr, text, warnings};
 
@@ -50,12 +51,12 @@ impl Planned {
     }
 
     fn spec(&self, index: usize, family: EncoderFamily) -> EncodeSpec {
-        let mut renditions = self.plan.video.renditions.clone();
+        let mut renditions = self.plan.video_renditions().to_vec();
         renditions[0].encoder = family;
-        let chunk = self.plan.video.chunks[index].clone();
+        let chunk = self.plan.chunks()[index].clone();
         EncodeSpec {
             source: self.directory.path().join(&chunk.source),
-            facts: self.plan.video.facts.clone(),
+            facts: self.plan.video().expect("video").facts.clone(),
             chunk,
             renditions,
             targets: vec![self.directory.path().join(format!("part{index:05}-{}.gdp", family.as_str()))],
@@ -68,8 +69,7 @@ impl Planned {
         let path = spec.targets[0].clone();
         match media::run(&spec, &|_| {}) {
             Ok(Encoded::Files(mut files)) => {
-                let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
-                PartSource { path, file, encoder: Some(family) }
+                recorded(path, &format!("part{index:05}"), files.remove(0), TrackId::Video, Some(family))
             }
             other => panic!("chunk {index} is not encoded: {other:?}"),
         }
@@ -77,13 +77,12 @@ impl Planned {
 
     /// All chunks, by turns of these families.
     fn parts(&self, families: &[EncoderFamily]) -> Vec<PartSource> {
-        (0..self.plan.video.chunks.len()).map(|index| self.encode(index, families[index % families.len()])).collect()
+        (0..self.plan.chunks().len()).map(|index| self.encode(index, families[index % families.len()])).collect()
     }
 
     fn assemble(&self, video: &[PartSource], container: Container, name: &str) -> Result<PathBuf, Failure> {
         let target = self.directory.path().join(name);
-        let (plan, video) = (self.plan.clone(), video.to_vec());
-        let spec = AssembleSpec { plan, output: 0, container, video, audio: None, target: target.clone() };
+        let spec = joins(&self.plan, container, video, None, target.clone());
         match media::run(&spec, &|_| {})? {
             Joined::Assembled(assembled) => {
                 assert_eq!(assembled.verification.frames, self.plan.frames());
@@ -112,7 +111,7 @@ impl Planned {
         for (found, expected) in found.iter().zip(&expected) {
             assert!((found - shift - expected).abs() < 2e-5, "{}: {found} for {expected}", path.display());
         }
-        let rendition = &self.plan.video.renditions[0];
+        let rendition = &self.plan.video_renditions()[0];
         let psnr = luma_psnr(&self.flat(path), &self.input, rendition.width, rendition.height);
         assert_eq!(psnr.len(), expected.len());
         let worst = psnr.iter().copied().fold(f64::INFINITY, f64::min);
@@ -150,10 +149,10 @@ const H264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 3 -g 40";
 #[test]
 fn a_chunk_of_the_second_family_begins_with_an_idr_and_each_idr_has_its_sets_once() {
     let planned = Planned::new(&format!("{PICTURE} {H264}"), 4, r#""crf": 28"#);
-    for (index, chunk) in planned.plan.video.chunks.iter().enumerate() {
+    for (index, chunk) in planned.plan.chunks().iter().enumerate() {
         let part = planned.encode(index, Openh264);
         let units = units(&part);
-        assert_eq!((units.len() as u32, part.file.access_units), (chunk.window.frames, chunk.window.frames));
+        assert_eq!(units.len() as u32, chunk.window.frames);
         assert!(units[0].key);
         for unit in &units {
             assert_eq!(unit.key, unit.kinds.contains(&Kind::KeySlice), "{:?}", unit.kinds);
@@ -164,7 +163,8 @@ fn a_chunk_of_the_second_family_begins_with_an_idr_and_each_idr_has_its_sets_onc
         assert!(units.is_sorted_by(|a, b| a.pts < b.pts));
         let keys: Vec<usize> = (0..units.len()).filter(|index| units[*index].key).collect();
         assert!(keys.windows(2).all(|pair| pair[1] - pair[0] <= 50), "{keys:?}");
-        assert_eq!(part.file.key_units as usize, keys.len());
+        let recorded = MediaStats::Video { access_units: chunk.window.frames, key_units: keys.len() as u32 };
+        assert_eq!(part.part.media, recorded);
     }
 }
 
@@ -172,9 +172,9 @@ fn a_chunk_of_the_second_family_begins_with_an_idr_and_each_idr_has_its_sets_onc
 fn the_second_family_gives_the_same_bytes_each_time() {
     for video in [r#""crf": 25"#, r#""bitrate": 300000"#, r#""height": 48, "bitrate": 100000"#] {
         let planned = Planned::new(&format!("{PICTURE} {H264}"), 4, video);
-        for index in 0..planned.plan.video.chunks.len() {
-            let once = planned.encode(index, Openh264).file;
-            assert_eq!(once, planned.encode(index, Openh264).file, "{video}");
+        for index in 0..planned.plan.chunks().len() {
+            let once = planned.encode(index, Openh264).part;
+            assert_eq!(once, planned.encode(index, Openh264).part, "{video}");
         }
     }
 }
@@ -192,7 +192,7 @@ fn the_second_family_keeps_to_the_rate_and_to_the_quality() {
     assert!((300_000..500_000).contains(&bits), "{bits} bit/s");
     let mut at = |crf: u64| {
         let rate = Rate::Crf(crf.try_into().expect("a crf"));
-        planned.plan.video.chunks.iter_mut().for_each(|chunk| chunk.rates = vec![rate]);
+        video_of(&mut planned.plan).chunks.iter_mut().for_each(|chunk| chunk.rates = vec![rate]);
         bytes(&planned)
     };
     let (good, poor) = (at(20), at(36));
@@ -209,7 +209,7 @@ fn a_transport_stream_of_two_families_plays_everywhere_with_every_frame() {
         (&small, &[Openh264, X264, X264], 30.0),
         (&real, &[Openh264, X264], 24.0),
     ] {
-        assert!(planned.plan.video.chunks.len() >= 3, "several seams");
+        assert!(planned.plan.chunks().len() >= 3, "several seams");
         let path = planned.assemble(&planned.parts(families), Container::Mpegts, "mixed.ts").expect("it is joined");
         planned.assert_plays(&path, least_db);
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use actors::domain::failure::{DeviceFault, Failure, FailureClass};
 use actors::domain::job::{JobSpec, Preset};
-use actors::domain::plan::testing::identity;
+use actors::domain::plan::testing::{identity, video_of};
 use actors::domain::plan::{EncoderFamily, Families, Plan};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -156,12 +156,12 @@ impl Work {
         );
         let job = JobSpec::parse(job.as_bytes()).expect("a job");
         let mut plan = Plan::build(job, identity(), facts, 4, &Families::default()).expect("a plan");
-        plan.video.renditions[0].encoder = EncoderFamily::Nvcodec;
+        video_of(&mut plan).renditions[0].encoder = EncoderFamily::Nvcodec;
         Self { directory, plan, scaling: Scaling::ForItsEncoder }
     }
 
     fn spec(&self, target: &Path) -> EncodeSpec {
-        let video = &self.plan.video;
+        let video = self.plan.video().expect("video");
         EncodeSpec {
             source: self.directory.path().join(&video.chunks[0].source),
             facts: video.facts.clone(),
@@ -193,9 +193,9 @@ fn a_rate_reaches_nvenc_with_its_peak_its_passes_and_the_grid_of_key_frames() {
         (Preset::Slower, "p6", "2", "3", "high"),
         (Preset::Veryslow, "p7", "2", "3", "high"),
     ] {
-        work.plan.video.renditions[0].preset = preset;
+        video_of(&mut work.plan).renditions[0].preset = preset;
         let (told, pictures) = machine.encode(&work);
-        let gop = work.plan.video.renditions[0].keyframe_interval.to_string();
+        let gop = work.plan.video_renditions()[0].keyframe_interval.to_string();
         let expected = [
             ("codec", "h264"),
             ("size", "80x48"),

@@ -53,7 +53,7 @@ fn assert_looks(film: &Path, plain: &Path, filters: &str) {
         "video": {"codec": "h264", "crf": 12}, "audio": null}]}"#;
     let job = JobSpec::parse(job.as_bytes()).expect("a job");
     let (plan, [(made, _)]) = carry_out(film, directory.path(), job, [(Container::Mp4, "out.mp4")]);
-    let rendition = &plan.video.renditions[0];
+    let rendition = &plan.video_renditions()[0];
     let upright = if filters.contains("transpose") { (72, 128) } else { (128, 72) };
     assert_eq!((rendition.width, rendition.height), upright, "{} {filters}", film.display());
     // The judge by itself, and the program.

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::Failure;
-use actors::domain::job::VideoCodec;
-use actors::domain::plan::testing::{facts_of, identity, job};
-use actors::domain::plan::{AudioFacts, AudioPlan, Families, Plan, Window};
+use actors::domain::job::{Container, VideoCodec};
+use actors::domain::part::{FileRef, MediaStats, Part};
+use actors::domain::plan::testing::{facts_of, identity, job, video_of};
+use actors::domain::plan::{AudioFacts, AudioPlan, EncoderFamily, Families, Plan, Window};
+use actors::domain::track::{RenditionId, TrackId};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpWriter, Written, to_file_time};
-use gstreamer_worker::protocol::{AudioSpec, Encoded, PartSource};
+use gstreamer_worker::protocol::{AssembleSpec, AudioSpec, Encoded, EncodedFile, Member, PartSource};
 
 /// H.264 with B-frames, as byte stream.
 pub const X264: &str = "x264enc threads=1 key-int-max=20 bframes=3 b-adapt=false speed-preset=ultrafast ! \
@@ -67,7 +68,7 @@ impl Film {
             chunk.window = Window { start_ns: if index == 0 { 0 } else { start_ns }, end_ns, frames: self.frames };
         }
         let mut plan = Plan::build(job("movie-42"), identity(), facts, 4, &Families::default()).expect("a plan");
-        plan.video.renditions[0].codec = codec;
+        video_of(&mut plan).renditions[0].codec = codec;
         plan
     }
 
@@ -106,8 +107,39 @@ impl Film {
 fn source(path: PathBuf, written: Written, access_units: u32, key_units: u32) -> PartSource {
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
     let Written { bytes, sha256 } = written;
-    let file = PartFile { name, bytes, sha256, access_units, key_units, samples: 0, priming: 0 };
-    PartSource { path, file, encoder: None }
+    let file = EncodedFile { bytes, sha256, media: MediaStats::Video { access_units, key_units } };
+    recorded(path, &name, file, TrackId::Video, None)
+}
+
+/// What a stage wrote at `path`, recorded as the part `name` of the first rendition of a track.
+pub fn recorded(
+    path: PathBuf,
+    name: &str,
+    file: EncodedFile,
+    track: TrackId,
+    encoder: Option<EncoderFamily>,
+) -> PartSource {
+    let EncodedFile { bytes, sha256, media } = file;
+    let file = FileRef { name: name.into(), bytes, sha256 };
+    PartSource { path, part: Part { rendition: RenditionId::new(track, 0), file, media, encoder } }
+}
+
+/// What joins these parts to the first output of `plan`, in `package`.
+pub fn joins(
+    plan: &Plan,
+    package: Container,
+    video: &[PartSource],
+    audio: Option<&PartSource>,
+    target: PathBuf,
+) -> AssembleSpec {
+    let mut plan = plan.clone();
+    plan.outputs[0].package = package;
+    let of_track = |rendition: &RenditionId| match rendition.track {
+        TrackId::Video => Member { rendition: *rendition, parts: video.to_vec() },
+        TrackId::Audio(_) => Member { rendition: *rendition, parts: audio.cloned().into_iter().collect() },
+    };
+    let members = plan.outputs[0].members.iter().map(of_track).collect();
+    AssembleSpec { plan, output: 0, members, target }
 }
 
 /// All samples that arrive at the appsink `out` of a pipeline.
@@ -163,9 +195,9 @@ pub fn encode_audio(directory: &Path, source: &Path, plan: &AudioPlan) -> Result
     let targets: Vec<_> = (0..plan.renditions.len()).map(|index| directory.join(format!("a{index}.gdp"))).collect();
     let spec = AudioSpec { source: source.to_owned(), plan: plan.clone(), targets: targets.clone() };
     let Encoded::Files(files) = media::run(&spec, &|_| {})? else { panic!("the source is there") };
-    let named = |(mut file, path): (PartFile, PathBuf)| {
-        file.name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        PartSource { path, file, encoder: None }
+    let named = |(file, path): (EncodedFile, PathBuf)| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        recorded(path, &name, file, TrackId::Audio(0), None)
     };
     Ok(files.into_iter().zip(targets).map(named).collect())
 }

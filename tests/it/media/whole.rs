@@ -3,16 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::job::{Container, JobSpec};
 use actors::domain::plan::testing::identity;
 use actors::domain::plan::{Families, Plan, SourceFacts};
+use actors::domain::track::TrackId;
 use gstreamer_worker::media;
-use gstreamer_worker::protocol::{
-    AssembleSpec, Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec,
-};
+use gstreamer_worker::protocol::{Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec};
 
-use super::parts::encode_audio;
+use super::parts::{encode_audio, joins, recorded};
 use crate::support::clip::{self, Clip};
 use crate::support::media::{film, judge, text, warnings};
 
@@ -32,15 +30,13 @@ pub fn carry_out<const N: usize>(
     let sources = directory.join("sources");
     std::fs::create_dir_all(&sources).expect("a directory");
     let plan = Plan::build(job, identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
-    let video: Vec<_> = (0..plan.video.chunks.len()).map(|index| encode(&plan, index, &sources)).collect();
+    let video: Vec<_> = (0..plan.chunks().len()).map(|index| encode(&plan, index, &sources)).collect();
     let audio = plan
-        .audio
-        .as_ref()
+        .audio(0)
         .map(|audio| encode_audio(&sources, &sources.join(&audio.facts.source), audio).expect("audio").remove(0));
     let made = made.map(|(container, name)| {
         let target = directory.join(name);
-        let (video, audio) = (video.clone(), audio.clone());
-        let spec = AssembleSpec { plan: plan.clone(), output: 0, container, video, audio, target: target.clone() };
+        let spec = joins(&plan, container, &video, audio.as_ref(), target.clone());
         match media::run(&spec, &|_| {}) {
             Ok(Joined::Assembled(assembled)) => (target, assembled),
             other => panic!("{} is not assembled: {other:?}", text(&target)),
@@ -63,20 +59,19 @@ fn split(input: &Path, sources: &Path) -> SourceFacts {
 }
 
 fn encode(plan: &Plan, index: usize, sources: &Path) -> PartSource {
-    let chunk = &plan.video.chunks[index];
+    let chunk = &plan.chunks()[index];
     let path = sources.join(format!("part{index:05}.gdp"));
     let spec = EncodeSpec {
         source: sources.join(&chunk.source),
-        facts: plan.video.facts.clone(),
+        facts: plan.video().expect("video").facts.clone(),
         chunk: chunk.clone(),
-        renditions: plan.video.renditions.clone(),
+        renditions: plan.video_renditions().to_vec(),
         targets: vec![path.clone()],
         device: DeviceWork::default(),
     };
     match media::run(&spec, &|_| {}) {
         Ok(Encoded::Files(mut files)) => {
-            let file = PartFile { name: format!("part{index:05}"), ..files.remove(0) };
-            PartSource { path, file, encoder: None }
+            recorded(path, &format!("part{index:05}"), files.remove(0), TrackId::Video, None)
         }
         other => panic!("chunk {index} is not encoded: {other:?}"),
     }

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use actors::domain::checkpoint::{PartFile, Verification};
+use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
 use actors::domain::job::hex;
+use actors::domain::part::MediaStats;
 use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
 use gstreamer_worker::protocol::{
-    AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, Joined, PartSource, SplitSpec, StageSpec,
+    AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, SplitSpec, StageSpec,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -66,10 +67,10 @@ fn split(mode: &str, spec: &SplitSpec) -> Result<SourceFacts, Failure> {
 
 fn assemble(spec: &AssembleSpec) -> Joined {
     let (mut text, mut lost) = (String::new(), Vec::new());
-    for PartSource { path, file, .. } in spec.video.iter().chain(&spec.audio) {
+    for PartSource { path, part: recorded } in spec.members.iter().flat_map(|member| &member.parts) {
         let part = read(path);
-        if digest(&part) != file.sha256 {
-            lost.push(file.name.clone());
+        if digest(&part) != recorded.file.sha256 {
+            lost.push(recorded.file.name.clone());
         }
         text += &part;
     }
@@ -85,17 +86,10 @@ fn assemble(spec: &AssembleSpec) -> Joined {
     })
 }
 
-fn write_part(mode: &str, target: &Path, text: &str) -> PartFile {
+fn write_part(mode: &str, target: &Path, text: &str) -> EncodedFile {
     write(target, if mode == "film-cut-short" { &text[..1] } else { text });
-    PartFile {
-        name: String::new(),
-        bytes: text.len() as u64,
-        sha256: digest(text),
-        access_units: 250,
-        key_units: 1,
-        samples: 0,
-        priming: 0,
-    }
+    let media = MediaStats::Video { access_units: 250, key_units: 1 };
+    EncodedFile { bytes: text.len() as u64, sha256: digest(text), media }
 }
 
 fn read(path: &Path) -> String {

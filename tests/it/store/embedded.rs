@@ -48,13 +48,7 @@ fn plan() -> Fingerprint {
 }
 
 fn part(chunk: u32) -> PartRecord {
-    PartRecord {
-        unit: UnitId::Chunk(chunk),
-        worker: "w".into(),
-        encode_seconds: 1.5,
-        files: Vec::new(),
-        encoders: Vec::new(),
-    }
+    PartRecord { unit: UnitId::Chunk(chunk), worker: "w".into(), encode_seconds: 1.5, parts: Vec::new() }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn plan() -> Fingerprint {
 }
 
 fn part(unit: UnitId) -> PartRecord {
-    PartRecord { unit, worker: "w".into(), encode_seconds: 1.5, files: Vec::new(), encoders: Vec::new() }
+    PartRecord { unit, worker: "w".into(), encode_seconds: 1.5, parts: Vec::new() }
 }
 
 fn now() -> DateTime<Utc> {
@@ -120,7 +120,7 @@ async fn all_that_belongs_to_an_ended_job_expires_in_the_same_moment() {
     let store = store(&settings);
     let mut visitor = Visitor::of(&settings).await;
     let checkpoint = store.open(movie(), "c".into(), now()).await.expect("a checkpoint");
-    store.record(movie(), plan(), part(UnitId::Audio), now()).await.expect("a part");
+    store.record(movie(), plan(), part(UnitId::Audio(0)), now()).await.expect("a part");
     store.count_attempt(movie(), "movie-42/split".into()).await.expect("a count");
     let keys: BTreeSet<String> = visitor.ask(&["KEYS", "*"]).await;
     let expected =

@@ -47,7 +47,7 @@ fn plan() -> impl Strategy<Value = u8> {
 }
 
 fn unit() -> impl Strategy<Value = UnitId> {
-    prop_oneof![1 => Just(UnitId::Audio), 3 => (0u32..4).prop_map(UnitId::Chunk)]
+    prop_oneof![1 => Just(UnitId::Audio(0)), 3 => (0u32..4).prop_map(UnitId::Chunk)]
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {

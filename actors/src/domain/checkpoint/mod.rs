@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::JobId;
-use crate::domain::plan::EncoderFamily;
-use crate::domain::unit::UnitId;
+pub use crate::domain::part::PartRecord;
 
 /// An instant, shown as RFC 3339.
 pub type Timestamp = DateTime<Utc>;
@@ -262,44 +261,6 @@ impl Checkpoint {
         self.sequence = by_clock.max(self.sequence.saturating_add(1));
         self.sequence
     }
-}
-
-/// One file of a part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartFile {
-    /// File name under the plan's `parts/`; contains the digest.
-    pub name: String,
-    /// Size.
-    pub bytes: u64,
-    /// Of the whole file, in hex.
-    pub sha256: String,
-    /// Encoded access units (frames or audio packets).
-    pub access_units: u32,
-    /// Access units that are random access points.
-    pub key_units: u32,
-    /// Audio only: samples per channel that are heard.
-    #[serde(default)]
-    pub samples: u64,
-    /// Audio only: samples at the beginning that the encoder added and a player must drop.
-    #[serde(default)]
-    pub priming: u32,
-}
-
-/// The result of one unit of work: one file for each rendition, in the plan's order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartRecord {
-    /// What it is the result of.
-    pub unit: UnitId,
-    /// The worker that made it.
-    pub worker: String,
-    /// Seconds that the encode took.
-    pub encode_seconds: f64,
-    /// The files.
-    pub files: Vec<PartFile>,
-    /// Who made each rendition of a chunk, in the plan's order. Empty for audio, and in records of workers that knew
-    /// only what was planned.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub encoders: Vec<EncoderFamily>,
 }
 
 /// What a published output is, and how it was checked.

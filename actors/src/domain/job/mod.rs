@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub use super::codec::{AudioCodec, VideoCodec};
 pub use units::{Bitrate, Crf, Dimension, JobId, MediaUri};
 
 /// The largest job message that is looked at, in bytes. A job names media by reference; a real one has 1 to 4 kB.
@@ -73,7 +74,7 @@ pub struct VideoSpec {
     /// Average bits per second. Not together with `crf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<Bitrate>,
-    /// Constant quality, 0 to 51, lower is better. Not together with `bitrate`.
+    /// Constant quality, 0 to 51 for `h264` and `h265`, lower is better. Not together with `bitrate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crf: Option<Crf>,
     /// Effort of the encoder.
@@ -105,38 +106,6 @@ impl AudioSpec {
     pub const DEFAULT_BITRATE: Bitrate = Bitrate::from_bits(128_000);
 }
 
-/// Video codecs that can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum VideoCodec {
-    /// H.264, MPEG-4 part 10.
-    H264,
-    /// H.265, HEVC.
-    H265,
-}
-
-impl VideoCodec {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::H264, Self::H265];
-
-    /// The name used in jobs, metrics and reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::H264 => "h264",
-            Self::H265 => "h265",
-        }
-    }
-}
-
-/// Audio codecs that can be made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AudioCodec {
-    /// AAC-LC.
-    #[default]
-    Aac,
-}
-
 /// Container formats that can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -154,6 +123,22 @@ impl Container {
         match self {
             Self::Mp4 => true,
             Self::Mpegts => false,
+        }
+    }
+
+    /// Whether it holds pictures of this codec.
+    pub const fn takes(self, codec: VideoCodec) -> bool {
+        match self {
+            Self::Mp4 => true,
+            Self::Mpegts => codec.in_mpegts(),
+        }
+    }
+
+    /// The name used in jobs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mpegts => "mpegts",
         }
     }
 }
@@ -224,15 +209,41 @@ pub enum Rate {
 }
 
 impl VideoSpec {
-    /// Constant quality where the job asks for no rate; the default of x264.
-    pub const DEFAULT_CRF: Crf = Crf::from_const(23);
-
     /// The rate that was asked for. A parsed job has at most one of `bitrate` and `crf`.
     pub fn rate(&self) -> Rate {
         match (self.bitrate, self.crf) {
             (Some(bitrate), _) => Rate::Bitrate(bitrate),
-            (None, crf) => Rate::Crf(crf.unwrap_or(Self::DEFAULT_CRF)),
+            (None, crf) => Rate::Crf(crf.unwrap_or(Crf::default_of(self.codec))),
         }
+    }
+}
+
+impl Output {
+    /// Checks what depends on the codec; the field and what is wrong there.
+    fn check_codec(&self) -> Result<(), (&'static str, String)> {
+        let (video, codec) = (&self.video, self.video.codec);
+        let (name, worst, least) = (codec.as_str(), codec.worst_crf(), codec.least_size());
+        if !self.container.takes(codec) {
+            return Err(("container", format!("{} does not hold {name}, mp4 does", self.container.as_str())));
+        }
+        if video.bitrate.is_some() && !codec.has_bitrate() {
+            return Err(("video.bitrate", format!("{name} is made with constant quality, give crf (0 to {worst})")));
+        }
+        if let Some(crf) = video.crf.filter(|crf| crf.value() > worst) {
+            return Err((
+                "video.crf",
+                format!("crf {} is out of range, 0 to {worst} are accepted for {name}", crf.value()),
+            ));
+        }
+        for (field, asked) in [("video.width", video.width), ("video.height", video.height)] {
+            if let Some(asked) = asked.filter(|asked| asked.pixels() < least) {
+                return Err((
+                    field,
+                    format!("{} pixels are too few for {name}, which has at least {least}", asked.pixels()),
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -296,6 +307,9 @@ impl JobSpec {
         let mut names = HashSet::new();
         for (index, output) in self.outputs.iter().enumerate() {
             let field = |name: &str| format!("outputs[{index}].{name}");
+            if let Err((name, problem)) = output.check_codec() {
+                return Err(self.error(&field(name), problem));
+            }
             if output.video.bitrate.is_some() && output.video.crf.is_some() {
                 return Err(self.error(&field("video"), "bitrate and crf exclude each other, give one of them"));
             }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::codec::VideoCodec;
+
 /// Names a job: 1 to 128 of `A-Z a-z 0-9 . _ -`, not beginning with a dot, so that it is safe in keys and paths.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -112,17 +114,20 @@ impl TryFrom<u64> for Bitrate {
     }
 }
 
-/// Constant quality, 0 to 51, lower is better; the scale of x264 and x265.
+/// Constant quality, 0 to 63, lower is better: the scale of the codec, of which a job is told where it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Crf(u8);
 
 impl Crf {
-    pub(super) const fn from_const(value: u8) -> Self {
-        Self(value)
+    const MAX: u8 = 63;
+
+    /// What `codec` is made with where nothing was asked for.
+    pub const fn default_of(codec: VideoCodec) -> Self {
+        Self(codec.default_crf())
     }
 
-    /// The value, 0 to 51.
+    /// The value, 0 to 63.
     pub const fn value(self) -> u8 {
         self.0
     }
@@ -134,9 +139,9 @@ impl TryFrom<u64> for Crf {
     fn try_from(value: u64) -> Result<Self, String> {
         u8::try_from(value)
             .ok()
-            .filter(|value| *value <= 51)
+            .filter(|value| *value <= Self::MAX)
             .map(Self)
-            .ok_or_else(|| format!("crf {value} is out of range, 0 to 51 are accepted"))
+            .ok_or_else(|| format!("crf {value} is out of range, 0 to {} are accepted", Self::MAX))
     }
 }
 
@@ -215,5 +220,5 @@ macro_rules! number_value {
     };
 }
 number_value!(Bitrate, {"type": "integer", "minimum": 1000, "maximum": 1_000_000_000, "description": "Bits per second."});
-number_value!(Crf, {"type": "integer", "minimum": 0, "maximum": 51, "description": "Constant quality, lower is better."});
+number_value!(Crf, {"type": "integer", "minimum": 0, "maximum": 63, "description": "Constant quality, lower is better."});
 number_value!(Dimension, {"type": "integer", "minimum": 16, "maximum": 8192, "multipleOf": 2, "description": "Pixels, even."});

@@ -2,12 +2,13 @@
 
 use super::facts::{AudioFacts, SourceFacts, SourceIdentity, VideoFacts};
 use super::family::Families;
-use super::model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, VideoPlan};
+use super::model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, Track, VideoPlan};
 use super::rendition::{AudioRendition, VideoRendition};
 use super::versions::EncoderVersions;
 use crate::domain::failure::Failure;
 use crate::domain::geometry::{display_size, rendition_size};
-use crate::domain::job::{AudioSpec, GpuMode, JobSpec, Rate, VideoCodec, VideoSpec};
+use crate::domain::job::{AudioSpec, GpuMode, JobSpec, Rate, VideoSpec};
+use crate::domain::track::{RenditionId, TrackId};
 
 /// Distance of key frames in seconds: what HLS and DASH packagers expect.
 const KEYFRAME_SECONDS: u32 = 2;
@@ -36,15 +37,16 @@ impl Plan {
         }
         let mut video = Vec::new();
         let mut audio = Vec::new();
-        let outputs = job.outputs.iter().map(|output| OutputPlan {
-            video: position_of(&mut video, video_rendition(&output.video, &facts.video, families)),
-            audio: output
-                .audio
-                .as_ref()
-                .zip(facts.audio.as_ref())
-                .map(|(asked, facts)| position_of(&mut audio, audio_rendition(asked, facts))),
+        let outputs = job.outputs.iter().map(|output| {
+            let place = position_of(&mut video, video_rendition(&output.video, &facts.video, families));
+            let sound = output.audio.as_ref().zip(facts.audio.as_ref());
+            let sound = sound.map(|(asked, facts)| position_of(&mut audio, audio_rendition(asked, facts)));
+            let sound = sound.map(|place| RenditionId::new(TrackId::Audio(0), place));
+            let members = std::iter::once(RenditionId::new(TrackId::Video, place)).chain(sound).collect();
+            OutputPlan { package: output.container, members, root: output.uri.clone() }
         });
         let outputs: Vec<_> = outputs.collect();
+        check_sizes(&video)?;
         if job.gpu == GpuMode::Require {
             check_devices(&video)?;
         }
@@ -55,15 +57,16 @@ impl Plan {
             window: chunk.window,
             rates: rates.clone(),
         });
-        let chunks = chunks.collect();
+        let video = Track::Video(VideoPlan { chunks: chunks.collect(), facts: facts.video, renditions: video });
+        let sound = facts.audio.filter(|_| !audio.is_empty());
+        let sound = sound.map(|facts| Track::Audio(AudioPlan { facts, renditions: audio }));
         let mut plan = Self {
             format: PLAN_FORMAT,
             created_unix: source.modified_unix_ns / 1_000_000_000,
             job,
             source,
             parallelism: parallelism.max(1),
-            video: VideoPlan { facts: facts.video, chunks, renditions: video },
-            audio: facts.audio.filter(|_| !audio.is_empty()).map(|facts| AudioPlan { facts, renditions: audio }),
+            tracks: std::iter::once(video).chain(sound).collect(),
             outputs,
             versions: EncoderVersions::default(),
         };
@@ -72,12 +75,25 @@ impl Plan {
     }
 }
 
-fn position_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
-    if let Some(index) = list.iter().position(|known| *known == item) {
-        return index;
-    }
-    list.push(item);
-    list.len() - 1
+/// The place of `item` in the list, where it is put if it is not there. Outputs of a job are few.
+fn position_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> u16 {
+    let known = list.iter().position(|known| *known == item);
+    let place = known.unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    });
+    u16::try_from(place).unwrap_or(u16::MAX)
+}
+
+/// A small source, or one that is much wider than high, can give pictures that the codec does not have.
+fn check_sizes(renditions: &[VideoRendition]) -> Result<(), Failure> {
+    let too_small = |one: &&VideoRendition| one.width.min(one.height) < one.codec.least_size();
+    let Some(VideoRendition { codec, width, height, .. }) = renditions.iter().find(too_small) else { return Ok(()) };
+    let (name, least) = (codec.as_str(), codec.least_size());
+    Err(Failure::permanent(format!(
+        "{name} has no pictures of {width}x{height}, both have to be {least} at least; ask for more with upscale, or for \
+         another codec"
+    )))
 }
 
 /// A job that requires a GPU is not made by the CPU.
@@ -94,17 +110,7 @@ fn check_devices(renditions: &[VideoRendition]) -> Result<(), Failure> {
 fn video_rendition(asked: &VideoSpec, facts: &VideoFacts, families: &Families) -> VideoRendition {
     let shown = display_size(facts.width, facts.height, facts.pixel_aspect, facts.orientation);
     let size = rendition_size(shown, asked);
-    let bit_depth = match asked.codec {
-        // High 10 plays nearly nowhere.
-        VideoCodec::H264 => 8,
-        VideoCodec::H265 => {
-            if facts.bit_depth > 8 {
-                10
-            } else {
-                8
-            }
-        }
-    };
+    let bit_depth = asked.codec.bit_depth(facts.bit_depth);
     let keyframe_interval = match facts.frame_rate {
         (0, _) | (_, 0) => VARIABLE_RATE_FRAMES * KEYFRAME_SECONDS,
         (num, den) => (KEYFRAME_SECONDS * num).div_ceil(den).max(1),

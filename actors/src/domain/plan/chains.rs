@@ -12,7 +12,7 @@ const ENCODE_COST: u64 = 6;
 /// The order of the units of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chains {
-    has_audio: bool,
+    num_audio: u16,
     /// How many there are.
     number: usize,
     /// Indices of chunks in the order of their tasks.
@@ -27,8 +27,8 @@ impl Chains {
     pub fn of(plan: &Plan) -> Self {
         let mut in_front = 0;
         let mut source = "";
-        let mut costs: Vec<(Reverse<u64>, u32)> = Vec::with_capacity(plan.video.chunks.len());
-        for chunk in &plan.video.chunks {
+        let mut costs: Vec<(Reverse<u64>, u32)> = Vec::with_capacity(plan.chunks().len());
+        for chunk in plan.chunks() {
             if chunk.source != source {
                 (source, in_front) = (&chunk.source, 0);
             }
@@ -44,12 +44,12 @@ impl Chains {
                 *known = place;
             }
         }
-        Self { has_audio: plan.audio.is_some(), number: plan.parallelism.max(1) as usize, order, places }
+        Self { num_audio: plan.num_audio(), number: plan.parallelism.max(1) as usize, order, places }
     }
 
     pub fn after_split(&self) -> Vec<UnitId> {
-        let audio = self.has_audio.then_some(UnitId::Audio);
-        audio.into_iter().chain(self.order.iter().take(self.number).copied().map(UnitId::Chunk)).collect()
+        let audio = (0..self.num_audio).map(UnitId::Audio);
+        audio.chain(self.order.iter().take(self.number).copied().map(UnitId::Chunk)).collect()
     }
 
     pub fn after_unit(&self, unit: UnitId) -> Option<UnitId> {
@@ -61,7 +61,7 @@ impl Chains {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::plan_of;
+    use super::super::testing::{plan_of, video_of};
     use super::*;
     use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ mod tests {
             let mut open = plan.after_split();
             let mut seen = Vec::new();
             while let Some(unit) = open.pop() {
-                let open_chunks = open.iter().filter(|unit| **unit != UnitId::Audio).count();
+                let open_chunks = open.iter().filter(|unit| unit.is_chunk()).count();
                 prop_assert!(open_chunks < parallelism as usize);
                 seen.push(unit);
                 open.extend(plan.after_unit(unit));
@@ -89,14 +89,15 @@ mod tests {
     #[test]
     fn the_longest_chunks_come_first_and_equal_ones_in_their_order() {
         let mut plan = Plan::clone(&plan_of(5, 2, true));
-        for (chunk, frames) in plan.video.chunks.iter_mut().zip([70, 175, 125, 175, 168]) {
+        let video = video_of(&mut plan);
+        for (chunk, frames) in video.chunks.iter_mut().zip([70, 175, 125, 175, 168]) {
             chunk.window.frames = frames;
         }
         // The second reads the source of the first, and decodes what is in front of it.
-        plan.video.chunks[1].source = plan.video.chunks[0].source.clone();
+        video.chunks[1].source = video.chunks[0].source.clone();
         let chains = Chains::of(&plan);
         assert_eq!(chains.order, [1, 3, 4, 2, 0]);
-        assert_eq!(chains.after_split(), [UnitId::Audio, UnitId::Chunk(1), UnitId::Chunk(3)]);
+        assert_eq!(chains.after_split(), [UnitId::Audio(0), UnitId::Chunk(1), UnitId::Chunk(3)]);
         assert_eq!(chains.after_unit(UnitId::Chunk(3)), Some(UnitId::Chunk(2)));
         assert_eq!(chains.after_unit(UnitId::Chunk(2)), None);
         assert_eq!(chains.after_unit(UnitId::Chunk(5)), None, "the plan has none of that number");

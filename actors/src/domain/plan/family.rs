@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::EncoderFamily;
 use super::versions::EncoderVersions;
+use crate::domain::codec::EncoderFamily;
 use crate::domain::job::VideoCodec;
 
 /// A device that a living worker has proven.
@@ -75,7 +75,7 @@ impl Families {
     /// The family for a rendition of `width` × `height` pixels.
     pub fn choose(&self, codec: VideoCodec, bit_depth: u8, width: u32, height: u32) -> EncoderFamily {
         let fitting = self.offers.iter().filter(|offer| offer.fits(codec, bit_depth, width, height));
-        fitting.map(|offer| offer.family).min().unwrap_or(EncoderFamily::cpu_family(codec))
+        fitting.map(|offer| offer.family).min().unwrap_or(codec.cpu_family())
     }
 }
 

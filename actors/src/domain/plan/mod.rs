@@ -3,31 +3,32 @@
 //! Must never depend on the worker that reads it: two workers with different settings do the same work.
 //!
 //! * `facts`: what the split stage learned about the input; `cut`: where chunks begin and end
-//! * `encoder`, `family`, `versions`: who can make what, and which version of it
-//! * `rendition`, `model`: the plan; `build`: how it is made; `needs`: what a unit of it needs
+//! * `family`, `versions`: who can make what, and which version of it
+//! * `rendition`, `model`: the plan, `stored`: its form in the work storage; `build`: how it is made; `needs`: what a unit
+//!   of it needs
 //! * `pinned`: the plan as it is carried out; `chains`: the order of its units
 
 mod build;
 mod chains;
 mod cut;
-mod encoder;
 mod facts;
 mod family;
 mod model;
 mod needs;
 mod pinned;
 mod rendition;
+mod stored;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod versions;
 
+pub use super::codec::EncoderFamily;
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
-pub use encoder::EncoderFamily;
 pub use facts::{AudioFacts, ChunkFacts, SourceFacts, SourceIdentity, VideoFacts};
 pub use family::{Families, FamilyOffer};
-pub use model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, VideoPlan};
+pub use model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, Track, VideoPlan};
 pub use pinned::PinnedPlan;
 pub use rendition::{AudioRendition, VideoRendition};
 pub use versions::{AAC_ENCODER, EncoderVersions, GSTREAMER};

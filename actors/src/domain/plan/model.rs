@@ -6,8 +6,10 @@ use super::cut::Window;
 use super::facts::{AudioFacts, SourceIdentity, VideoFacts};
 use super::family::{Families, FamilyOffer};
 use super::rendition::{AudioRendition, VideoRendition};
+use super::stored::StoredPlan;
 use super::versions::EncoderVersions;
-use crate::domain::job::{JobSpec, Rate};
+use crate::domain::job::{Container, JobSpec, MediaUri, Rate};
+use crate::domain::track::{RenditionId, TrackId};
 use crate::domain::unit::UnitId;
 
 /// Grows when a plan of an older worker can no longer be carried out; part of every fingerprint.
@@ -26,7 +28,7 @@ pub struct Chunk {
     pub rates: Vec<Rate>,
 }
 
-/// The video part of a plan.
+/// The video track, and what is made of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoPlan {
     /// What is known of the source; its chunks are moved to `chunks`.
@@ -37,7 +39,7 @@ pub struct VideoPlan {
     pub renditions: Vec<VideoRendition>,
 }
 
-/// The audio part of a plan.
+/// An audio track, and what is made of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioPlan {
     /// What is known of the source.
@@ -46,17 +48,29 @@ pub struct AudioPlan {
     pub renditions: Vec<AudioRendition>,
 }
 
-/// Which renditions an output of the job holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A track of the input that is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// The video.
+    Video(VideoPlan),
+    /// Sound.
+    Audio(AudioPlan),
+}
+
+/// An output of the job: which renditions lie in which package.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputPlan {
-    /// Index into [`VideoPlan::renditions`].
-    pub video: usize,
-    /// Index into [`AudioPlan::renditions`].
-    pub audio: Option<usize>,
+    /// The package.
+    pub package: Container,
+    /// What it holds, in the order of the tracks.
+    pub members: Vec<RenditionId>,
+    /// The name of the file that players open.
+    pub root: MediaUri,
 }
 
 /// The plan of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "StoredPlan")]
 pub struct Plan {
     /// [`PLAN_FORMAT`] of the worker that made it.
     pub format: u32,
@@ -68,54 +82,126 @@ pub struct Plan {
     pub parallelism: u32,
     /// Creation time in the headers of the containers, in seconds since 1970: that of the input, so that the same job gives the same bytes.
     pub created_unix: u64,
-    /// The video.
-    pub video: VideoPlan,
-    /// The audio, if source and job have it.
-    pub audio: Option<AudioPlan>,
+    /// What is used of the input, the video first.
+    pub tracks: Vec<Track>,
     /// One for each output of the job, in its order.
     pub outputs: Vec<OutputPlan>,
     /// The versions of what decides about its bytes. None in plans of workers that knew none: anybody carries those out.
-    #[serde(default, skip_serializing_if = "EncoderVersions::is_empty")]
     pub versions: EncoderVersions,
 }
 
+impl Track {
+    /// Where its presentation ends.
+    pub const fn end_ns(&self) -> u64 {
+        match self {
+            Self::Video(video) => video.facts.end_ns,
+            Self::Audio(audio) => audio.facts.end_ns,
+        }
+    }
+
+    /// How many renditions are made of it.
+    pub fn num_renditions(&self) -> usize {
+        match self {
+            Self::Video(video) => video.renditions.len(),
+            Self::Audio(audio) => audio.renditions.len(),
+        }
+    }
+}
+
 impl Plan {
+    /// A track.
+    pub fn track(&self, id: TrackId) -> Option<&Track> {
+        match id {
+            TrackId::Video => self.tracks.iter().find(|track| matches!(track, Track::Video(_))),
+            TrackId::Audio(number) => {
+                self.tracks.iter().filter(|track| matches!(track, Track::Audio(_))).nth(usize::from(number))
+            }
+        }
+    }
+
+    /// The video track.
+    pub fn video(&self) -> Option<&VideoPlan> {
+        match self.track(TrackId::Video) {
+            Some(Track::Video(video)) => Some(video),
+            _ => None,
+        }
+    }
+
+    /// An audio track, by its number.
+    pub fn audio(&self, number: u16) -> Option<&AudioPlan> {
+        match self.track(TrackId::Audio(number)) {
+            Some(Track::Audio(audio)) => Some(audio),
+            _ => None,
+        }
+    }
+
+    /// How many audio tracks there are.
+    pub fn num_audio(&self) -> u16 {
+        let audio = self.tracks.iter().filter(|track| matches!(track, Track::Audio(_))).count();
+        u16::try_from(audio).unwrap_or(u16::MAX)
+    }
+
+    /// What is made of each chunk.
+    pub fn video_renditions(&self) -> &[VideoRendition] {
+        self.video().map_or(&[], |video| &video.renditions)
+    }
+
+    /// The chunks, in order.
+    pub fn chunks(&self) -> &[Chunk] {
+        self.video().map_or(&[], |video| &video.chunks)
+    }
+
+    /// The chunk that a unit is; `None` for whole tracks, and for units of another plan.
+    pub fn chunk(&self, unit: UnitId) -> Option<&Chunk> {
+        let UnitId::Chunk(index) = unit else { return None };
+        self.chunks().get(index as usize)
+    }
+
+    /// How many renditions a unit is made into.
+    pub fn num_renditions(&self, unit: UnitId) -> usize {
+        self.track(unit.track()).map_or(0, Track::num_renditions)
+    }
+
     /// Frames of the whole video.
     pub fn frames(&self) -> u64 {
-        self.video.chunks.iter().map(|chunk| u64::from(chunk.window.frames)).sum()
+        self.chunks().iter().map(|chunk| u64::from(chunk.window.frames)).sum()
     }
 
     /// Length of the presentation: the end of the longest track.
     pub fn duration_ns(&self) -> u64 {
-        let audio = self.audio.as_ref().map_or(0, |audio| audio.facts.end_ns);
-        self.video.facts.end_ns.max(audio)
+        self.tracks.iter().map(Track::end_ns).max().unwrap_or(0)
     }
 
-    /// The units of work, each of which needs a part: the audio track if there is one, and the chunks.
+    /// The units of work, each of which needs its parts: the audio tracks and the chunks.
     pub fn units(&self) -> impl Iterator<Item = UnitId> + use<> {
-        let audio = self.audio.is_some().then_some(UnitId::Audio);
-        audio.into_iter().chain((0..self.num_chunks()).map(UnitId::Chunk))
+        (0..self.num_audio()).map(UnitId::Audio).chain((0..self.num_chunks()).map(UnitId::Chunk))
     }
 
     /// How many units there are.
     pub fn num_units(&self) -> u32 {
-        self.num_chunks() + u32::from(self.audio.is_some())
+        self.num_chunks().saturating_add(u32::from(self.num_audio()))
+    }
+
+    /// The units that are pieces of one track, in their order.
+    pub fn units_of(&self, track: TrackId) -> impl Iterator<Item = UnitId> + use<> {
+        self.units().filter(move |unit| unit.track() == track)
     }
 
     /// Whether a device makes a rendition.
     pub fn uses_device(&self) -> bool {
-        self.video.renditions.iter().any(|rendition| rendition.encoder.is_device())
+        self.video_renditions().iter().any(|rendition| rendition.encoder.is_device())
     }
 
-    /// The renditions that may not have parts of two families ([`crate::domain::job::Container::is_of_one_family`]).
+    /// The video renditions that may not have parts of two families ([`Container::is_of_one_family`]), by their places.
     pub fn of_one_family(&self) -> impl Iterator<Item = usize> + '_ {
-        let outputs = self.job.outputs.iter().zip(&self.outputs);
-        outputs.filter(|(output, _)| output.container.is_of_one_family()).map(|(_, planned)| planned.video)
+        let strict = self.outputs.iter().filter(|output| output.package.is_of_one_family());
+        let members = strict.flat_map(|output| &output.members);
+        members.filter(|member| member.track == TrackId::Video).map(|member| member.place())
     }
 
     /// The devices and versions that this plan uses, so that its input, when it is cut again, gives the same plan.
     pub fn families(&self) -> Families {
-        let devices = self.video.renditions.iter().filter(|rendition| rendition.encoder.is_device());
+        let devices = self.video_renditions().iter().filter(|rendition| rendition.encoder.is_device());
         let offer = |rendition: &VideoRendition| FamilyOffer {
             codec: rendition.codec,
             bit_depth: rendition.bit_depth,
@@ -127,6 +213,6 @@ impl Plan {
 
     /// Number of chunks.
     pub fn num_chunks(&self) -> u32 {
-        u32::try_from(self.video.chunks.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.chunks().len()).unwrap_or(u32::MAX)
     }
 }

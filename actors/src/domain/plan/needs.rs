@@ -9,26 +9,26 @@ impl Plan {
     /// The names of everything that may decide about the bytes of this plan.
     pub(super) fn uses(&self) -> Vec<&'static str> {
         let mut names = vec![GSTREAMER];
-        names.extend(self.video.renditions.iter().map(|rendition| rendition.encoder.as_str()));
+        names.extend(self.video_renditions().iter().map(|rendition| rendition.encoder.as_str()));
         if self.job.gpu != GpuMode::Require {
             // A device that fails leaves its chunks to them.
             names.extend(self.by_cpu());
         }
-        names.extend(self.audio.as_ref().map(|_| AAC_ENCODER));
+        names.extend((self.num_audio() > 0).then_some(AAC_ENCODER));
         names
     }
 
     fn by_cpu(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.video.renditions.iter().map(|rendition| rendition.made_by(true).as_str())
+        self.video_renditions().iter().map(|rendition| rendition.made_by(true).as_str())
     }
 
     /// The versions that whoever makes `unit` needs, by the CPU where `on_cpu` says so, as planned otherwise.
     pub fn needs(&self, unit: UnitId, on_cpu: bool) -> EncoderVersions {
         let mut names = vec![GSTREAMER];
         match unit {
-            UnitId::Audio => names.push(AAC_ENCODER),
+            UnitId::Audio(_) => names.push(AAC_ENCODER),
             UnitId::Chunk(_) if on_cpu => names.extend(self.by_cpu()),
-            UnitId::Chunk(_) => names.extend(self.video.renditions.iter().map(|one| one.encoder.as_str())),
+            UnitId::Chunk(_) => names.extend(self.video_renditions().iter().map(|one| one.encoder.as_str())),
         }
         self.versions.only(names)
     }
@@ -62,7 +62,7 @@ mod tests {
         use GpuMode::{Auto, Require};
         let cpu = plan(Auto, &[], true);
         assert_eq!(names(&cpu.versions), ["avenc_aac", "gstreamer", "x264"]);
-        assert_eq!(names(&cpu.needs(UnitId::Audio, false)), ["avenc_aac", "gstreamer"]);
+        assert_eq!(names(&cpu.needs(UnitId::Audio(0), false)), ["avenc_aac", "gstreamer"]);
         assert_eq!(names(&cpu.needs(UnitId::Chunk(0), false)), ["gstreamer", "x264"]);
         let device = plan(Auto, &[EncoderFamily::Nvcodec], false);
         assert_eq!(names(&device.versions), ["gstreamer", "nvcodec", "x264"]);

@@ -110,7 +110,7 @@ fn fingerprint(stored: &[u8]) -> Fingerprint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{identity, job, plan_of};
+    use super::super::testing::{identity, job, plan_of, video_of};
     use super::*;
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         other.source.modified_unix_ns += 1;
         assert_ne!(plan.fingerprint(), PinnedPlan::new(other).fingerprint());
         let mut other = Plan::clone(&plan);
-        other.video.renditions[0].keyframe_interval += 1;
+        video_of(&mut other).renditions[0].keyframe_interval += 1;
         assert_ne!(plan.fingerprint(), PinnedPlan::new(other).fingerprint());
     }
 

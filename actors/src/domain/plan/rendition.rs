@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::EncoderFamily;
+use crate::domain::codec::EncoderFamily;
 use crate::domain::job::{AudioCodec, Bitrate, Preset, Rate, VideoCodec};
 
 /// One encoded version of the video. Outputs that ask for the same share it.
@@ -28,8 +28,8 @@ pub struct VideoRendition {
 
 impl VideoRendition {
     /// The family that makes it: the planned one, or with `on_cpu` that of the CPU where a device was planned.
-    pub const fn made_by(&self, on_cpu: bool) -> EncoderFamily {
-        if on_cpu && self.encoder.is_device() { EncoderFamily::cpu_family(self.codec) } else { self.encoder }
+    pub fn made_by(&self, on_cpu: bool) -> EncoderFamily {
+        if on_cpu && self.encoder.is_device() { self.codec.cpu_family() } else { self.encoder }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Plans for tests.
 
 use super::{
-    AudioFacts, ChunkFacts, EncoderFamily, Families, FamilyOffer, PinnedPlan, Plan, SourceFacts, SourceIdentity,
-    VideoFacts, Window,
+    AudioFacts, ChunkFacts, EncoderFamily, Families, FamilyOffer, PinnedPlan, Plan, SourceFacts, SourceIdentity, Track,
+    VideoFacts, VideoPlan, Window,
 };
 use crate::domain::failure::Failure;
 use crate::domain::geometry::Orientation;
@@ -94,4 +94,13 @@ pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> PinnedPlan {
 
 fn pinned(plan: Result<Plan, Failure>) -> PinnedPlan {
     PinnedPlan::new(plan.unwrap_or_else(|error| panic!("the plan of the tests: {error}")))
+}
+
+/// The video track of a plan, to change it.
+pub fn video_of(plan: &mut Plan) -> &mut VideoPlan {
+    let video = plan.tracks.iter_mut().find_map(|track| match track {
+        Track::Video(video) => Some(video),
+        Track::Audio(_) => None,
+    });
+    video.unwrap_or_else(|| panic!("the plan has no video"))
 }

@@ -1,5 +1,6 @@
 use super::testing::{facts_of, identity, job, plan_of};
 use super::*;
+use crate::domain::track::{RenditionId, TrackId};
 
 #[test]
 fn outputs_that_ask_for_the_same_share_one_rendition() {
@@ -8,15 +9,15 @@ fn outputs_that_ask_for_the_same_share_one_rendition() {
     second.uri = "file:///media/twice.mp4".parse().expect("a uri");
     job.outputs.push(second);
     let plan = Plan::build(job, identity(), facts_of(2, true), 4, &Families::default()).expect("a plan");
-    assert_eq!((plan.video.renditions.len(), plan.outputs.len()), (1, 2));
-    assert_eq!(plan.outputs[0], plan.outputs[1]);
+    assert_eq!((plan.video_renditions().len(), plan.outputs.len()), (1, 2));
+    assert_eq!(plan.outputs[0].members, plan.outputs[1].members);
 }
 
 #[test]
 fn a_source_without_audio_gives_outputs_without_audio() {
     let plan = plan_of(2, 4, false);
-    assert_eq!(plan.audio, None);
-    assert_eq!(plan.outputs[0].audio, None);
+    assert_eq!(plan.audio(0), None);
+    assert_eq!(plan.outputs[0].members, [RenditionId::new(TrackId::Video, 0)]);
     assert_eq!(plan.num_units(), 2);
 }
 
@@ -34,6 +35,16 @@ fn key_frames_are_two_seconds_apart_at_any_rate() {
         let mut facts = facts_of(1, false);
         facts.video.frame_rate = rate;
         let plan = Plan::build(job("gop"), identity(), facts, 4, &Families::default()).expect("a plan");
-        assert_eq!(plan.video.renditions[0].keyframe_interval, frames, "{rate:?}");
+        assert_eq!(plan.video_renditions()[0].keyframe_interval, frames, "{rate:?}");
     }
+}
+
+#[test]
+fn a_plan_that_the_stored_form_cannot_say_is_not_stored() {
+    let plan = Plan::clone(&plan_of(2, 4, true));
+    let twice = Plan { tracks: [&plan.tracks[..], &plan.tracks[1..]].concat(), ..plan.clone() };
+    assert!(serde_json::to_vec(&plan).is_ok() && serde_json::to_vec(&twice).is_err());
+    let mut backwards = plan;
+    backwards.outputs[0].members.reverse();
+    assert!(serde_json::to_vec(&backwards).is_err());
 }

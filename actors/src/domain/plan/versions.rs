@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::EncoderFamily;
+use crate::domain::codec::EncoderFamily;
 
 /// The name of the encoder of AAC.
 pub const AAC_ENCODER: &str = "avenc_aac";
@@ -78,7 +78,7 @@ impl EncoderVersions {
 
     /// The families of devices among them.
     pub fn devices(&self) -> impl Iterator<Item = EncoderFamily> + '_ {
-        EncoderFamily::ALL.into_iter().filter(|family| family.is_device() && self.0.contains_key(family.as_str()))
+        EncoderFamily::all().filter(|family| family.is_device() && self.0.contains_key(family.as_str()))
     }
 }
 

@@ -47,7 +47,7 @@ async fn completed(fleet: &Fleet, job: &JobSpec) {
 /// Who made the parts of the chunks that are in force, in the order in which they were recorded.
 fn made_by(fleet: &Fleet) -> Vec<EncoderFamily> {
     let family = |event: &Event| match event {
-        Event::Recorded { in_force, offered, .. } if in_force == offered => in_force.encoders.first().copied(),
+        Event::Recorded { in_force, offered, .. } if in_force == offered => in_force.encoders().next(),
         _ => None,
     };
     fleet.chronicle.read(|events| events.iter().filter_map(family).collect())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::storage::Storage;
-use super::{State, output_of, part_of};
+use super::{State, output_of, part_of, parts_of};
 use crate::domain::failure::Failure;
 use crate::domain::plan::testing::facts_of;
 use crate::domain::plan::{PinnedPlan, Plan};
@@ -58,22 +58,23 @@ impl Scripted for UnitRequest {
         let key = format!("{}/{}", self.plan.job.job_id, self.unit);
         match self.unit {
             UnitId::Chunk(_) => (Stage::Encode, key, 10_000_000_000),
-            UnitId::Audio => (Stage::Audio, key, self.plan.duration_ns()),
+            UnitId::Audio(_) => (Stage::Audio, key, self.plan.duration_ns()),
         }
     }
 
     fn produce(self, state: &mut State, worker: &str) -> Result<UnitOutcome, Failure> {
-        let mut part = part_of(self.unit, worker);
-        if self.unit != UnitId::Audio {
-            let renditions = self.plan.video.renditions.iter();
-            part.encoders = renditions.map(|rendition| rendition.made_by(self.on_cpu)).collect();
-        }
+        let part = if self.unit.is_chunk() {
+            let renditions = self.plan.video_renditions().iter();
+            parts_of(self.unit, worker, renditions.map(|rendition| Some(rendition.made_by(self.on_cpu))))
+        } else {
+            part_of(self.unit, worker)
+        };
         state.storage.keep_part(&self.plan, part.clone());
         Ok(UnitOutcome::Made(part))
     }
 
     fn uses_device(&self) -> bool {
-        self.unit != UnitId::Audio && !self.on_cpu && self.plan.uses_device()
+        self.unit.is_chunk() && !self.on_cpu && self.plan.uses_device()
     }
 
     fn lose_source(&self, storage: &Storage, how: String, now: bool) -> Option<UnitOutcome> {

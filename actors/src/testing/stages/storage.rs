@@ -26,9 +26,9 @@ fn name_of(plan: &PinnedPlan) -> Name {
 }
 
 fn has_two_families(plan: &Plan, parts: &BTreeMap<UnitId, PartRecord>, rendition: usize) -> bool {
-    let chunks = parts.values().filter(|part| part.unit != UnitId::Audio);
-    let planned = plan.video.renditions[rendition].encoder;
-    let families = chunks.map(|part| part.encoders.get(rendition).copied().unwrap_or(planned));
+    let chunks = parts.values().filter(|part| part.unit.is_chunk());
+    let planned = plan.video_renditions()[rendition].encoder;
+    let families = chunks.map(|part| part.parts.get(rendition).and_then(|part| part.encoder).unwrap_or(planned));
     families.collect::<BTreeSet<_>>().len() > 1
 }
 

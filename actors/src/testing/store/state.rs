@@ -68,7 +68,7 @@ impl State {
 impl Job {
     pub fn chunks(&self, fingerprint: &Fingerprint) -> u32 {
         let parts = self.parts.get(fingerprint).into_iter().flatten();
-        parts.filter(|(unit, _)| **unit != UnitId::Audio).count() as u32
+        parts.filter(|(unit, _)| unit.is_chunk()).count() as u32
     }
 
     /// The checkpoint, if the job has not ended and follows the plan `fingerprint`.

@@ -37,7 +37,7 @@ pub(super) async fn the_first_part_of_a_unit_wins(store: Subject) {
 
 pub(super) async fn audio_counts_as_a_unit_but_not_as_a_chunk(store: Subject) {
     encoding(&store, 3).await;
-    assert_eq!(record(&store, "p", part(UnitId::Audio, "w")).await.units_done, 1);
+    assert_eq!(record(&store, "p", part(UnitId::Audio(0), "w")).await.units_done, 1);
     assert_eq!(checkpoint_of(&store, &job("j")).await.chunks_done, 0);
     assert_eq!(record(&store, "p", part(UnitId::Chunk(u32::MAX), "w")).await.units_done, 2);
     assert_eq!(checkpoint_of(&store, &job("j")).await.chunks_done, 1);
@@ -81,14 +81,14 @@ pub(super) async fn a_forgotten_part_can_be_recorded_again(store: Subject) {
         done(store.forget(job("j"), plan("p"), UnitId::Chunk(0)).await);
         assert_eq!(checkpoint_of(&store, &job("j")).await.chunks_done, 1);
     }
-    done(store.forget(job("nobody"), plan("p"), UnitId::Audio).await);
+    done(store.forget(job("nobody"), plan("p"), UnitId::Audio(0)).await);
     assert_eq!(done(store.read(job("nobody")).await), None);
     let again = record(&store, "p", part(UnitId::Chunk(0), "w2")).await;
     assert_eq!((again.first, again.units_done, again.part.worker.as_str()), (true, 2, "w2"));
 }
 
 pub(super) async fn parts_that_are_older_than_the_checkpoint_count(store: Subject) {
-    record(&store, "p", part(UnitId::Audio, "w")).await;
+    record(&store, "p", part(UnitId::Audio(0), "w")).await;
     record(&store, "p", part(UnitId::Chunk(0), "w")).await;
     assert_eq!(done(store.read(job("j")).await), None, "a part must not make half a checkpoint");
     assert_eq!(done(store.open(job("j"), "c".into(), at(3)).await).chunks_done, 0);
@@ -173,9 +173,9 @@ pub(super) async fn odd_characters_come_back_unchanged(store: Subject) {
     let odd = " \"'\\\r\n\t\u{0}:*?[]{}%s\u{1F39E}ü ";
     done(store.open(job("a.b_c-D"), odd.into(), at(0)).await);
     assert_eq!(checkpoint_of(&store, &job("a.b_c-D")).await.content, odd);
-    let strange = PartRecord { worker: odd.into(), ..part(UnitId::Audio, odd) };
+    let strange = PartRecord { worker: odd.into(), ..part(UnitId::Audio(0), odd) };
     assert_eq!(record(&store, odd, strange.clone()).await.part, strange);
-    assert_eq!(done(store.parts(job("j"), plan(odd)).await)[&UnitId::Audio], strange);
+    assert_eq!(done(store.parts(job("j"), plan(odd)).await)[&UnitId::Audio(0)], strange);
     let step = Advance { plan: Some((plan(odd), 1)), ..Advance::default() };
     let advanced = done(store.advance(job("a.b_c-D"), step, at(1)).await).expect("a known job");
     assert_eq!(advanced.checkpoint.fingerprint, Some(plan(odd)));

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{AudioCodec, VideoCodec};
+use actors::domain::job::AudioCodec;
 
 use super::packager::Packager;
 use super::verify::{self, Form};
@@ -33,12 +33,6 @@ pub struct Mp4;
 impl Packager for Mp4 {
     fn name(&self) -> &'static str {
         "an MP4 file"
-    }
-
-    fn takes_video(&self, codec: VideoCodec) -> bool {
-        match codec {
-            VideoCodec::H264 | VideoCodec::H265 => true,
-        }
     }
 
     fn takes_audio(&self, codec: AudioCodec) -> bool {
@@ -65,9 +59,9 @@ fn write(tracks: &Tracks, target: &Path, progress: &dyn Fn(u64)) -> Result<(), F
     let layout = Layout::interleave(placed(tracks));
     let file = File::create(target).map_err(|error| write_failure(target, &error))?;
     let mut file = BufWriter::with_capacity(BLOCK_BYTES, file);
-    let mut parts: Vec<Joined> = [Joined::new(&tracks.spec.video)]
+    let mut parts: Vec<Joined> = [Joined::new(tracks.video_parts)]
         .into_iter()
-        .chain(tracks.spec.audio.as_ref().map(|part| Joined::new(std::slice::from_ref(part))))
+        .chain(tracks.audio.as_ref().map(|_| Joined::new(tracks.audio_parts)))
         .collect();
     let video = &tracks.video;
     let next = |track: usize, sample: &mut Vec<u8>| {

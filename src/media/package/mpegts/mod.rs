@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{AudioCodec, VideoCodec};
+use actors::domain::job::AudioCodec;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc, AppSrcCallbacks};
@@ -50,12 +50,6 @@ pub struct MpegTs;
 impl Packager for MpegTs {
     fn name(&self) -> &'static str {
         "a transport stream"
-    }
-
-    fn takes_video(&self, codec: VideoCodec) -> bool {
-        match codec {
-            VideoCodec::H264 | VideoCodec::H265 => true,
-        }
     }
 
     fn takes_audio(&self, codec: AudioCodec) -> bool {
@@ -221,7 +215,7 @@ fn connect(
 }
 
 fn video_feed(tracks: &Tracks, shift: i64) -> Feed {
-    let mut joined = Joined::new(&tracks.spec.video);
+    let mut joined = Joined::new(tracks.video_parts);
     let (video, times) = (Arc::clone(&tracks.video), Arc::clone(&tracks.times));
     let mut frames = 0usize..;
     Box::new(move |state| {
@@ -240,7 +234,7 @@ fn video_feed(tracks: &Tracks, shift: i64) -> Feed {
 }
 
 fn audio_feed(tracks: &Tracks, shift: i64) -> Feed {
-    let mut joined = Joined::new(tracks.spec.audio.as_slice());
+    let mut joined = Joined::new(tracks.audio_parts);
     let audio = tracks.audio.clone();
     let mut packets = 0u64..;
     Box::new(move |_| {

@@ -17,8 +17,8 @@ mod sinks;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::Failure;
+use actors::domain::part::MediaStats;
 use actors::domain::plan::{AudioFacts, AudioRendition};
 
 use super::blame::blame;
@@ -27,7 +27,7 @@ use crate::media::encoder::avenc_aac::PRIMING_SAMPLES;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::{Pipeline, Wait};
 use crate::process::Progress;
-use crate::protocol::{AudioSpec, Encoded};
+use crate::protocol::{AudioSpec, Encoded, EncodedFile};
 use grid::Grid;
 use shared::{Shared, lock};
 use sinks::{Decoded, Packets};
@@ -40,7 +40,7 @@ impl CarryOut for AudioSpec {
     }
 }
 
-fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<PartFile>, Failure> {
+fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<EncodedFile>, Failure> {
     let renditions = &spec.plan.renditions;
     if renditions.len() != spec.targets.len() {
         let (targets, renditions) = (spec.targets.len(), renditions.len());
@@ -67,7 +67,7 @@ fn encode(
     rendition: &AudioRendition,
     target: &Path,
     progress: &dyn Fn(u64),
-) -> Result<PartFile, Failure> {
+) -> Result<EncodedFile, Failure> {
     let mut reader = GdpReader::open(source)?;
     let first = reader.next()?;
     let Some(first) = first else { return Err(Failure::permanent("the audio track has no packet")) };
@@ -89,16 +89,9 @@ fn encode(
     if !lock(&decoded).has_sound() && samples > 0 {
         return Err(Failure::permanent("nothing of the audio track can be decoded"));
     }
-    let (written, access_units) = lock(&packets).finish()?;
-    Ok(PartFile {
-        name: String::new(),
-        bytes: written.bytes,
-        sha256: written.sha256,
-        access_units,
-        key_units: access_units,
-        samples,
-        priming: PRIMING_SAMPLES,
-    })
+    let (written, packets) = lock(&packets).finish()?;
+    let media = MediaStats::Audio { packets, samples, priming: PRIMING_SAMPLES };
+    Ok(EncodedFile { bytes: written.bytes, sha256: written.sha256, media })
 }
 
 fn wait(pipeline: &Pipeline, shared: &Arc<Shared>, progress: &dyn Fn()) -> Result<(), Failure> {

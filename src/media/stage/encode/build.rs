@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
-use actors::domain::job::VideoCodec;
 use actors::domain::plan::{VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -33,7 +32,7 @@ const QUEUE_FRAMES: u32 = 4;
 /// # Errors
 /// `permanent` where GStreamer lacks an element or refuses a setting, `retryable` where the source cannot be read.
 pub fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Result<Vec<Arc<Output>>, Failure> {
-    let layout = Layout::new(spec, codec_of(&spec.facts.caps))?;
+    let layout = Layout::new(spec, codec::of_caps(&spec.facts.caps))?;
     let home = pipeline.add("tee")?;
     let away = if layout.crosses() { Some(cross(pipeline, spec, &layout, &home)?) } else { None };
     let mut outputs = Vec::new();
@@ -61,11 +60,6 @@ pub fn build(pipeline: &Pipeline, spec: &EncodeSpec, frames: &Arc<Frames>) -> Re
     let tail = picture::upright(pipeline, tail, &spec.facts)?;
     pipeline.link(&[&tail, &home])?;
     Ok(outputs)
-}
-
-/// The codec of access units of these caps, where it is one that devices decode.
-fn codec_of(caps: &str) -> Option<VideoCodec> {
-    codec::of_media(caps.split([',', '(']).next().unwrap_or_default().trim())
 }
 
 /// Takes the pictures to the memory where they are not, once; gives the tee there.

@@ -25,7 +25,6 @@ mod source;
 
 use std::sync::Arc;
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure};
 
 use super::blame::blame;
@@ -34,7 +33,7 @@ use crate::media::device;
 use crate::media::encoder;
 use crate::media::pipeline::{BusEvent, Pipeline};
 use crate::process::Progress;
-use crate::protocol::{EncodeSpec, Encoded, Stage as _};
+use crate::protocol::{EncodeSpec, Encoded, EncodedFile, Stage as _};
 use output::Output;
 use source::Frames;
 
@@ -52,7 +51,7 @@ impl CarryOut for EncodeSpec {
 /// `retryable` where the source is damaged or the disk is at fault; `permanent` where the source does not give the frames
 /// that the plan says, or an encoder refuses its settings; `device` for whatever goes wrong where a device takes part and
 /// may be at fault.
-pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, Option<f64>), Failure> {
+pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile>, Option<f64>), Failure> {
     let ear = spec.uses_device().then(device::Ear::open);
     if spec.uses_nvidia() {
         device::wake();
@@ -70,7 +69,7 @@ pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>
     })
 }
 
-fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<PartFile>, Option<f64>), Failure> {
+fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile>, Option<f64>), Failure> {
     let count = spec.renditions.len();
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use actors::domain::checkpoint::PartFile;
 use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::part::MediaStats;
 use actors::domain::plan::{EncoderFamily, VideoRendition};
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
@@ -17,6 +17,7 @@ use crate::media::device::StandIn;
 use crate::media::encoder::{self, family::KeyFrames};
 use crate::media::gdp::{GdpWriter, NO_OFFSET};
 use crate::media::pipeline::Nudge;
+use crate::protocol::EncodedFile;
 
 struct State {
     writer: Option<GdpWriter>,
@@ -153,22 +154,15 @@ impl Output {
     ///
     /// # Errors
     /// `permanent` where nothing or not all of `frames` came, `retryable` where the file cannot be written.
-    pub fn finish(&self, frames: u32) -> Result<PartFile, Failure> {
+    pub fn finish(&self, frames: u32) -> Result<EncodedFile, Failure> {
         let mut state = self.lock();
         let (access_units, key_units) = (state.access_units, state.key_units);
         let Some(writer) = state.writer.take().filter(|_| access_units == frames) else {
             return Err(self.wrong(&format!("the encoder was given {frames} frames and gave {access_units}")));
         };
         let written = writer.finish()?;
-        Ok(PartFile {
-            name: String::new(),
-            bytes: written.bytes,
-            sha256: written.sha256,
-            access_units,
-            key_units,
-            samples: 0,
-            priming: 0,
-        })
+        let media = MediaStats::Video { access_units, key_units };
+        Ok(EncodedFile { bytes: written.bytes, sha256: written.sha256, media })
     }
 
     /// Whether an access unit is a key frame, and what is written of it.

@@ -43,6 +43,15 @@ impl Coding {
             _ => Self::Other,
         }
     }
+
+    /// Whether some units hold pictures that are not shown.
+    pub fn hides_pictures(self) -> bool {
+        match self {
+            Self::Made(codec) => codec::of(codec).hides_pictures(),
+            Self::Hidden => true,
+            Self::Mpeg2 | Self::Mpeg4 | Self::Intra | Self::Other => false,
+        }
+    }
 }
 
 /// Classifies a unit. `delta` is the parser's DELTA_UNIT flag, `configured` whether the caps hold what a decoder needs.

@@ -60,7 +60,7 @@ impl VideoTrack {
             first: None,
             latest: None,
             // A unit can hold one field of an interlaced picture.
-            one_frame_per_unit: coding != Coding::Hidden && !interlaced && !(decoding_order && reorders),
+            one_frame_per_unit: !(coding.hides_pictures() || interlaced || decoding_order && reorders),
         }
     }
 

@@ -73,7 +73,7 @@ impl Trial {
         TrialSpec {
             codec: self.codec,
             bit_depth: self.bit_depth,
-            encoder: if decodes { EncoderFamily::cpu_family(self.codec) } else { self.family },
+            encoder: if decodes { self.codec.cpu_family() } else { self.family },
             device: DeviceWork { decoder: if decodes { Some(self.family) } else { None }, scaling },
             size: SIZE,
             halved: self.scales,

@@ -63,7 +63,7 @@ async fn missing_parts_are_named_and_forgotten() {
     let plan = workshop.split("film").await.expect("a plan");
     let mut parts = workshop.parts(&plan).await;
     parts.remove(&UnitId::Chunk(0));
-    let name = &parts[&UnitId::Chunk(2)].files[1].name;
+    let name = &parts[&UnitId::Chunk(2)].parts[1].file.name;
     std::fs::remove_file(workshop.path(&format!("{}/parts/{name}", workshop.plan_directory(&plan)))).expect("removed");
     let lost = workshop.assemble(&plan, &parts).await.expect("an outcome");
     assert_eq!(lost, AssembleOutcome::PartsLost(vec![UnitId::Chunk(0), UnitId::Chunk(2)]));
@@ -75,7 +75,7 @@ async fn a_part_that_was_altered_is_found_made_again_and_then_the_output_is_whol
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
     let mut parts = workshop.parts(&plan).await;
-    let name = &parts[&UnitId::Chunk(1)].files[0].name;
+    let name = &parts[&UnitId::Chunk(1)].parts[0].file.name;
     let file = workshop.path(&format!("{}/parts/{name}", workshop.plan_directory(&plan)));
     let altered = std::fs::read_to_string(&file).expect("a part").replace("film", "milf");
     std::fs::write(&file, altered).expect("written");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use actors::domain::failure::FailureClass;
 use actors::domain::fingerprint::Fingerprint;
+use actors::domain::part::Part;
+use actors::domain::plan::testing::video_of;
 use actors::domain::plan::{PinnedPlan, Plan};
 use actors::domain::unit::UnitId;
 use actors::ports::WorkStorage as _;
@@ -16,8 +18,8 @@ async fn a_part_has_a_file_for_each_rendition_named_by_its_digest() {
     let plan = workshop.split("film").await.expect("a plan");
     let record = workshop.unit("film", &plan, UnitId::Chunk(1)).await.expect("a part");
     assert_eq!(record.worker, "worker-1");
-    let names: Vec<_> = record.files.iter().map(|file| file.name.as_str()).collect();
-    for (rendition, file) in record.files.iter().enumerate() {
+    let names: Vec<_> = record.parts.iter().map(|part| part.file.name.as_str()).collect();
+    for (rendition, Part { file, .. }) in record.parts.iter().enumerate() {
         assert_eq!(file.name, format!("v{rendition}-v00001-{}.gdp", &file.sha256[..16]));
     }
     let parts = format!("{}/parts", workshop.plan_directory(&plan));
@@ -30,9 +32,9 @@ async fn a_part_has_a_file_for_each_rendition_named_by_its_digest() {
 async fn the_audio_is_one_part() {
     let workshop = Workshop::new();
     let plan = workshop.split("film").await.expect("a plan");
-    let record = workshop.unit("film", &plan, UnitId::Audio).await.expect("a part");
-    assert_eq!(record.unit, UnitId::Audio);
-    assert!(record.files.len() == 1 && record.files[0].name.starts_with("a0-audio-"), "{record:?}");
+    let record = workshop.unit("film", &plan, UnitId::Audio(0)).await.expect("a part");
+    assert_eq!(record.unit, UnitId::Audio(0));
+    assert!(record.parts.len() == 1 && record.parts[0].file.name.starts_with("a0-audio-"), "{record:?}");
 }
 
 #[tokio::test]
@@ -79,9 +81,9 @@ async fn a_record_counts_only_while_its_files_are_whole() {
     recorded.sort_by_key(|record| record.unit);
     assert_eq!(recorded.iter().collect::<Vec<_>>(), in_order);
     let file = |unit: UnitId| {
-        workshop.path(&format!("{}/parts/{}", workshop.plan_directory(&plan), parts[&unit].files[0].name))
+        workshop.path(&format!("{}/parts/{}", workshop.plan_directory(&plan), parts[&unit].parts[0].file.name))
     };
-    std::fs::remove_file(file(UnitId::Audio)).expect("removed");
+    std::fs::remove_file(file(UnitId::Audio(0))).expect("removed");
     std::fs::write(file(UnitId::Chunk(0)), "short").expect("written");
     let left: Vec<_> = workshop.recorded(&plan).await.iter().map(|record| record.unit).collect();
     assert_eq!(left, [UnitId::Chunk(1), UnitId::Chunk(2)]);
@@ -94,7 +96,7 @@ async fn a_name_that_leads_elsewhere_is_refused() {
     let failure = workshop.storage.plan(workshop.job.job_id.clone(), elsewhere).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);
     let mut plan = Plan::clone(&*workshop.split("film").await.expect("a plan"));
-    plan.video.chunks[0].source = "../../../in.mp4".into();
+    video_of(&mut plan).chunks[0].source = "../../../in.mp4".into();
     let plan = PinnedPlan::new(plan);
     let failure = workshop.unit("film", &Arc::new(plan), UnitId::Chunk(0)).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);

@@ -8,7 +8,7 @@ use actors::domain::plan::testing::offer;
 use actors::domain::plan::{EncoderFamily, Families};
 use actors::domain::unit::UnitId;
 use actors::ports::WorkStorage as _;
-use actors::testing::stages::part_of;
+use actors::testing::stages::parts_of;
 use futures_util::future::join_all;
 use gstreamer_worker::storage::{Existing, LocalInput, PlanFiles};
 
@@ -39,10 +39,9 @@ async fn encode(files: &PlanFiles, content: &str) -> PartRecord {
     let pending = files.pending_part(UnitId::Chunk(0)).await.expect("a pending part");
     write(&pending, content);
     pending.named(PART).publish().await.expect("published");
-    let mut record = PartRecord { encoders: vec![EncoderFamily::Nvcodec], ..part_of(UnitId::Chunk(0), "w") };
-    record.files.truncate(1);
-    for file in &mut record.files {
-        (file.name, file.bytes) = (PART.into(), content.len() as u64);
+    let mut record = parts_of(UnitId::Chunk(0), "w", [Some(EncoderFamily::Nvcodec)]);
+    for part in &mut record.parts {
+        (part.file.name, part.file.bytes) = (PART.into(), content.len() as u64);
     }
     files.put_record(&record).await.expect("recorded");
     record

@@ -63,7 +63,7 @@ fn what_requires_a_device_is_made_by_one(adversary: &Adversary) {
             if let Event::Recorded { job_id, offered, .. } = event
                 && adversary.requires(job_id.as_str())
             {
-                let by_cpu = offered.encoders.iter().any(|family| !family.is_device());
+                let by_cpu = offered.encoders().any(|family| !family.is_device());
                 assert!(!by_cpu, "{job_id} requires a device, and the CPU made {}", offered.unit);
             }
         }

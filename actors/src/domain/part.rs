@@ -1,0 +1,151 @@
+//! What comes of a unit: its parts, one for each rendition. A record is kept whole or not at all.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::EncoderFamily;
+use super::track::{RenditionId, TrackId};
+use super::unit::UnitId;
+
+/// A file by its name and content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// File name under the plan's `parts/`; contains the digest.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// Of the whole file, in hex.
+    pub sha256: String,
+}
+
+/// What a part holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaStats {
+    /// Pictures.
+    Video {
+        /// Encoded frames.
+        access_units: u32,
+        /// Those of them that are random access points.
+        key_units: u32,
+    },
+    /// Sound.
+    Audio {
+        /// Encoded packets.
+        packets: u32,
+        /// Samples per channel that are heard.
+        samples: u64,
+        /// Samples at the beginning that the encoder added and a player must drop.
+        priming: u32,
+    },
+}
+
+/// An encoded rendition of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Of what.
+    pub rendition: RenditionId,
+    /// Where it lies.
+    pub file: FileRef,
+    /// What it holds.
+    pub media: MediaStats,
+    /// Who made it. None for sound, and in records of workers that knew only what was planned.
+    pub encoder: Option<EncoderFamily>,
+}
+
+/// The result of one unit of work: a part for each rendition of its track, in the plan's order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredRecord", into = "StoredRecord")]
+pub struct PartRecord {
+    /// What it is the result of.
+    pub unit: UnitId,
+    /// The worker that made it.
+    pub worker: String,
+    /// Seconds that the encode took.
+    pub encode_seconds: f64,
+    /// The parts.
+    pub parts: Vec<Part>,
+}
+
+impl PartRecord {
+    /// Who made its parts, as far as that is known.
+    pub fn encoders(&self) -> impl Iterator<Item = EncoderFamily> {
+        self.parts.iter().filter_map(|part| part.encoder)
+    }
+}
+
+/// A record in the checkpoint and beside the parts, as workers of all versions read it: what the files hold follows from
+/// the unit.
+#[derive(Serialize, Deserialize)]
+struct StoredRecord {
+    unit: UnitId,
+    worker: String,
+    encode_seconds: f64,
+    files: Vec<StoredFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    encoders: Vec<EncoderFamily>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredFile {
+    #[serde(flatten)]
+    file: FileRef,
+    access_units: u32,
+    key_units: u32,
+    #[serde(default)]
+    samples: u64,
+    #[serde(default)]
+    priming: u32,
+}
+
+impl From<StoredRecord> for PartRecord {
+    fn from(stored: StoredRecord) -> Self {
+        let StoredRecord { unit, worker, encode_seconds, files, encoders } = stored;
+        let part = |(index, stored): (u16, StoredFile)| {
+            let StoredFile { file, access_units, key_units, samples, priming } = stored;
+            let media = match unit.track() {
+                TrackId::Video => MediaStats::Video { access_units, key_units },
+                TrackId::Audio(_) => MediaStats::Audio { packets: access_units, samples, priming },
+            };
+            let encoder = encoders.get(usize::from(index)).copied();
+            Part { rendition: RenditionId::new(unit.track(), index), file, media, encoder }
+        };
+        Self { unit, worker, encode_seconds, parts: (0..).zip(files).map(part).collect() }
+    }
+}
+
+impl From<PartRecord> for StoredRecord {
+    fn from(record: PartRecord) -> Self {
+        let PartRecord { unit, worker, encode_seconds, parts } = record;
+        let encoders = parts.iter().map(|part| part.encoder).collect::<Option<_>>().unwrap_or_default();
+        let file = |Part { file, media, .. }: Part| match media {
+            MediaStats::Video { access_units, key_units } => {
+                StoredFile { file, access_units, key_units, samples: 0, priming: 0 }
+            }
+            MediaStats::Audio { packets, samples, priming } => {
+                StoredFile { file, access_units: packets, key_units: packets, samples, priming }
+            }
+        };
+        Self { unit, worker, encode_seconds, files: parts.into_iter().map(file).collect(), encoders }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_the_form_that_workers_before_read_and_wrote() {
+        let video = r#"{"unit":"v00003","worker":"w","encode_seconds":1.5,"files":[{"name":"v0-v00003-ab.gdp","bytes":7,"sha256":"ab","access_units":250,"key_units":5,"samples":0,"priming":0}],"encoders":["x264"]}"#;
+        let audio = r#"{"unit":"audio","worker":"w","encode_seconds":1.5,"files":[{"name":"a0-audio-ab.gdp","bytes":7,"sha256":"ab","access_units":9,"key_units":9,"samples":8192,"priming":1024}]}"#;
+        for stored in [video, audio] {
+            let record: PartRecord = serde_json::from_str(stored).expect("a record");
+            assert_eq!(serde_json::to_string(&record).expect("json"), stored);
+        }
+        let record: PartRecord = serde_json::from_str(audio).expect("a record");
+        let media = MediaStats::Audio { packets: 9, samples: 8192, priming: 1024 };
+        assert_eq!((record.parts[0].media, record.parts[0].encoder), (media, None));
+        let before = video.replace(r#","encoders":["x264"]"#, "").replace(r#","samples":0,"priming":0"#, "");
+        let record: PartRecord = serde_json::from_str(&before).expect("a record");
+        assert_eq!(record.parts[0].media, MediaStats::Video { access_units: 250, key_units: 5 });
+    }
+}
