@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
 use actors::domain::job::VideoCodec;
-use actors::domain::part::{MediaStats, Part};
+use actors::domain::part::{AudioStats, Part, VideoStats};
 use actors::domain::plan::{
     AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition,
 };
@@ -71,7 +71,7 @@ impl Stage for SplitSpec {
 }
 
 impl Stage for EncodeSpec {
-    type Output = Encoded;
+    type Output = Encoded<VideoStats>;
     const NAME: &'static str = "encode";
 
     fn uses_device(&self) -> bool {
@@ -81,7 +81,7 @@ impl Stage for EncodeSpec {
 }
 
 impl Stage for AudioSpec {
-    type Output = Encoded;
+    type Output = Encoded<AudioStats>;
     const NAME: &'static str = "audio";
 }
 
@@ -257,25 +257,25 @@ pub enum StageEvent<T> {
     Failed(Failure),
 }
 
-/// What came of a source.
+/// What came of a source: files of the media `M`, or nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Encoded {
+pub enum Encoded<M> {
     /// One file for each rendition.
-    Files(Vec<EncodedFile>),
+    Files(Vec<EncodedFile<M>>),
     /// Nothing: it is damaged or missing, as this sentence says, and has to be cut again.
     SourceLost(String),
 }
 
 /// A file that was written for a rendition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncodedFile {
+pub struct EncodedFile<M> {
     /// Size.
     pub bytes: u64,
     /// Of the whole file, in hex.
     pub sha256: String,
     /// What it holds.
-    pub media: MediaStats,
+    pub media: M,
 }
 
 /// What came of the parts of an output.

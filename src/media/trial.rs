@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use actors::domain::failure::{DeviceFault, Failure};
 use actors::domain::geometry::Orientation;
 use actors::domain::job::{Preset, Rate};
+use actors::domain::part::VideoStats;
 use actors::domain::plan::{Chunk, EncoderFamily, VideoFacts, VideoRendition};
 
 use super::carry_out::CarryOut;
@@ -73,7 +74,7 @@ fn run(spec: &TrialSpec, progress: Progress<'_>) -> Result<Tried, Failure> {
 /// What one way gave.
 struct Encoded {
     path: PathBuf,
-    file: EncodedFile,
+    file: EncodedFile<VideoStats>,
     fps: Option<f64>,
 }
 

@@ -17,26 +17,46 @@ pub struct FileRef {
     pub sha256: String,
 }
 
+/// Pictures of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoStats {
+    /// Encoded frames.
+    pub access_units: u32,
+    /// Those of them that are random access points.
+    pub key_units: u32,
+}
+
+/// Sound of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioStats {
+    /// Encoded packets.
+    pub packets: u32,
+    /// Samples per channel that are heard.
+    pub samples: u64,
+    /// Samples at the beginning that the encoder added and a player must drop.
+    pub priming: u32,
+}
+
 /// What a part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MediaStats {
     /// Pictures.
-    Video {
-        /// Encoded frames.
-        access_units: u32,
-        /// Those of them that are random access points.
-        key_units: u32,
-    },
+    Video(VideoStats),
     /// Sound.
-    Audio {
-        /// Encoded packets.
-        packets: u32,
-        /// Samples per channel that are heard.
-        samples: u64,
-        /// Samples at the beginning that the encoder added and a player must drop.
-        priming: u32,
-    },
+    Audio(AudioStats),
+}
+
+impl From<VideoStats> for MediaStats {
+    fn from(stats: VideoStats) -> Self {
+        Self::Video(stats)
+    }
+}
+
+impl From<AudioStats> for MediaStats {
+    fn from(stats: AudioStats) -> Self {
+        Self::Audio(stats)
+    }
 }
 
 /// An encoded rendition of a unit.
@@ -103,8 +123,8 @@ impl From<StoredRecord> for PartRecord {
         let part = |(index, stored): (u16, StoredFile)| {
             let StoredFile { file, access_units, key_units, samples, priming } = stored;
             let media = match unit.track() {
-                TrackId::Video => MediaStats::Video { access_units, key_units },
-                TrackId::Audio(_) => MediaStats::Audio { packets: access_units, samples, priming },
+                TrackId::Video => MediaStats::Video(VideoStats { access_units, key_units }),
+                TrackId::Audio(_) => MediaStats::Audio(AudioStats { packets: access_units, samples, priming }),
             };
             let encoder = encoders.get(usize::from(index)).copied();
             Part { rendition: RenditionId::new(unit.track(), index), file, media, encoder }
@@ -118,10 +138,10 @@ impl From<PartRecord> for StoredRecord {
         let PartRecord { unit, worker, encode_seconds, parts } = record;
         let encoders = parts.iter().map(|part| part.encoder).collect::<Option<_>>().unwrap_or_default();
         let file = |Part { file, media, .. }: Part| match media {
-            MediaStats::Video { access_units, key_units } => {
+            MediaStats::Video(VideoStats { access_units, key_units }) => {
                 StoredFile { file, access_units, key_units, samples: 0, priming: 0 }
             }
-            MediaStats::Audio { packets, samples, priming } => {
+            MediaStats::Audio(AudioStats { packets, samples, priming }) => {
                 StoredFile { file, access_units: packets, key_units: packets, samples, priming }
             }
         };
@@ -142,10 +162,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&record).expect("json"), stored);
         }
         let record: PartRecord = serde_json::from_str(audio).expect("a record");
-        let media = MediaStats::Audio { packets: 9, samples: 8192, priming: 1024 };
+        let media = MediaStats::Audio(AudioStats { packets: 9, samples: 8192, priming: 1024 });
         assert_eq!((record.parts[0].media, record.parts[0].encoder), (media, None));
         let before = video.replace(r#","encoders":["x264"]"#, "").replace(r#","samples":0,"priming":0"#, "");
         let record: PartRecord = serde_json::from_str(&before).expect("a record");
-        assert_eq!(record.parts[0].media, MediaStats::Video { access_units: 250, key_units: 5 });
+        assert_eq!(record.parts[0].media, MediaStats::Video(VideoStats { access_units: 250, key_units: 5 }));
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::codec::EncoderFamily;
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::{JobId, MediaUri};
-use crate::domain::part::{FileRef, MediaStats, Part};
+use crate::domain::part::{AudioStats, FileRef, MediaStats, Part, VideoStats};
 use crate::domain::plan::testing::identity;
 use crate::domain::plan::{Families, PinnedPlan, Plan, SourceIdentity};
 use crate::domain::task::Stage;
@@ -251,8 +251,8 @@ pub fn parts_of(unit: UnitId, worker: &str, encoders: impl IntoIterator<Item = O
     let part = |(index, encoder): (u16, Option<EncoderFamily>)| {
         let name = format!("{unit}-r{index}-0123456789abcdef.gdp");
         let media = match unit.track() {
-            TrackId::Video => MediaStats::Video { access_units: 250, key_units: 5 },
-            TrackId::Audio(_) => MediaStats::Audio { packets: 250, samples: 255_000, priming: 1024 },
+            TrackId::Video => MediaStats::Video(VideoStats { access_units: 250, key_units: 5 }),
+            TrackId::Audio(_) => MediaStats::Audio(AudioStats { packets: 250, samples: 255_000, priming: 1024 }),
         };
         let file = FileRef { name, bytes: 1000, sha256: "0123456789abcdef".into() };
         Part { rendition: RenditionId::new(unit.track(), index), file, media, encoder }

@@ -3,7 +3,7 @@
 
 use actors::domain::failure::Failure;
 use actors::domain::job::AudioCodec;
-use actors::domain::part::MediaStats;
+use actors::domain::part::{AudioStats, MediaStats};
 use actors::domain::plan::{AudioPlan, AudioRendition};
 use gstreamer as gst;
 
@@ -48,7 +48,7 @@ pub fn scan(plan: &AudioPlan, rendition: usize, parts: &[PartSource]) -> Result<
     let [part] = parts else {
         return Err(mismatch(format!("an audio track is one part, and there are {}", parts.len())));
     };
-    let MediaStats::Audio { packets: recorded, samples, priming } = part.part.media else {
+    let MediaStats::Audio(AudioStats { packets: recorded, samples, priming }) = part.part.media else {
         return Err(mismatch("the audio part is recorded as one of pictures"));
     };
     let Some(AudioRendition { codec, bitrate, sample_rate, channels, .. }) = plan.renditions.get(rendition) else {

@@ -3,7 +3,7 @@
 
 use actors::domain::failure::Failure;
 use actors::domain::job::VideoCodec;
-use actors::domain::part::MediaStats;
+use actors::domain::part::{MediaStats, VideoStats};
 use actors::domain::plan::VideoPlan;
 use gstreamer as gst;
 
@@ -71,7 +71,7 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
     }
     for (part, (units, keys)) in parts.iter().zip(counts) {
         let name = &part.part.file.name;
-        let MediaStats::Video { access_units, key_units } = part.part.media else {
+        let MediaStats::Video(VideoStats { access_units, key_units }) = part.part.media else {
             return Err(mismatch(format!("part {name} is recorded as one of sound")));
         };
         if (access_units, key_units) != (units, keys) {

@@ -12,7 +12,7 @@ use crate::protocol::Encoded;
 ///
 /// # Errors
 /// `failure`, where it is not the source's.
-pub fn blame(source: &Path, failure: Failure) -> Result<Encoded, Failure> {
+pub fn blame<M>(source: &Path, failure: Failure) -> Result<Encoded<M>, Failure> {
     match failure.class {
         FailureClass::Retryable | FailureClass::Permanent => match gdp::check(source) {
             Err(found) if found.class == FailureClass::Retryable => Ok(Encoded::SourceLost(found.message)),

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use actors::domain::failure::Failure;
-use actors::domain::part::{FileRef, Part, PartRecord};
+use actors::domain::part::{FileRef, MediaStats, Part, PartRecord};
 use actors::domain::plan::{AudioPlan, Chunk, EncoderFamily, Plan, Track, VideoPlan, VideoRendition};
 use actors::domain::track::RenditionId;
 use actors::domain::unit::UnitId;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded, EncodedFile};
+use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -39,25 +39,27 @@ impl Inner {
         let source = input.path().to_owned();
         let targets = pending.iter().map(|file| file.path().to_owned()).collect();
         let started = Instant::now();
-        let (encoded, encoders) = match work {
+        let parts = match work {
             Work::Chunk(video, chunk) => {
                 let renditions = on(video, *on_cpu);
-                let encoders = renditions.iter().map(|rendition| rendition.encoder).collect();
+                let encoders: Vec<_> = renditions.iter().map(|rendition| rendition.encoder).collect();
                 let device = if *on_cpu { DeviceWork::default() } else { self.device_work(video) };
                 let (facts, chunk) = (video.facts.clone(), chunk.clone());
                 let spec = EncodeSpec { source, facts, chunk, renditions, targets, device };
-                (self.process(&spec, &mut gauge, stop).await?, encoders)
+                let encoded = self.process(&spec, &mut gauge, stop).await?;
+                publish(*unit, encoded, &encoders, pending).await?
             }
             Work::Audio(audio) => {
                 let spec = AudioSpec { source, plan: audio.clone(), targets };
-                (self.process(&spec, &mut gauge, stop).await?, Vec::new())
+                let encoded = self.process(&spec, &mut gauge, stop).await?;
+                publish(*unit, encoded, &[], pending).await?
             }
         };
-        let encode_seconds = started.elapsed().as_secs_f64();
-        let parts = match encoded {
-            Encoded::Files(files) => publish(*unit, files, &encoders, pending).await?,
-            Encoded::SourceLost(how) => return Ok(UnitOutcome::SourceLost(how)),
+        let parts = match parts {
+            Published::Parts(parts) => parts,
+            Published::SourceLost(how) => return Ok(UnitOutcome::SourceLost(how)),
         };
+        let encode_seconds = started.elapsed().as_secs_f64();
         let record = PartRecord { unit: *unit, worker: self.settings.worker.clone(), encode_seconds, parts };
         files.put_record(&record).await?;
         Ok(UnitOutcome::Made(record))
@@ -99,13 +101,23 @@ fn on(video: &VideoPlan, on_cpu: bool) -> Vec<VideoRendition> {
     video.renditions.iter().map(made).collect()
 }
 
+/// What came of a source, with its files under their final names.
+enum Published {
+    Parts(Vec<Part>),
+    SourceLost(String),
+}
+
 /// Gives each file its final name, which holds its digest, so that two results never replace each other.
-async fn publish(
+async fn publish<M: Into<MediaStats>>(
     unit: UnitId,
-    made: Vec<EncodedFile>,
+    encoded: Encoded<M>,
     encoders: &[EncoderFamily],
     pending: Vec<Pending>,
-) -> Result<Vec<Part>, Failure> {
+) -> Result<Published, Failure> {
+    let made = match encoded {
+        Encoded::Files(files) => files,
+        Encoded::SourceLost(how) => return Ok(Published::SourceLost(how)),
+    };
     let wrong = |what: &str| Failure::retryable(format!("the stage of unit {unit} {what}"));
     if made.len() != pending.len() {
         return Err(wrong(&format!("answered with {} files where {} were asked for", made.len(), pending.len())));
@@ -123,7 +135,7 @@ async fn publish(
         pending.named(&name).publish().await?;
         let encoder = encoders.get(rendition.place()).copied();
         let file_ref = FileRef { name, bytes: file.bytes, sha256: file.sha256 };
-        published.push(Part { rendition, file: file_ref, media: file.media, encoder });
+        published.push(Part { rendition, file: file_ref, media: file.media.into(), encoder });
     }
-    Ok(published)
+    Ok(Published::Parts(published))
 }

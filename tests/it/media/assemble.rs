@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{Container, VideoCodec};
-use actors::domain::part::MediaStats;
+use actors::domain::part::{MediaStats, VideoStats};
 use actors::domain::plan::testing::video_of;
 use actors::domain::plan::{AudioPlan, AudioRendition, Plan, Track};
 use actors::domain::track::{RenditionId, TrackId};
@@ -209,7 +209,7 @@ fn parts_that_do_not_fit_the_plan_are_a_failure_that_can_be_tried_again() {
     assert_eq!(failure.class, FailureClass::Retryable);
     assert!(failure.message.contains("not its own"), "{failure}");
     ready.video.swap(0, 1);
-    let MediaStats::Video { access_units, .. } = &mut ready.video[1].part.media else { panic!("pictures") };
+    let MediaStats::Video(VideoStats { access_units, .. }) = &mut ready.video[1].part.media else { panic!("pictures") };
     *access_units -= 1;
     let failure = ready.run(Container::Mpegts, "out.ts").expect_err("a wrong record");
     assert!(failure.message.contains("v00001.gdp has 40 frames"), "{failure}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::FailureClass;
 use actors::domain::job::AudioCodec;
-use actors::domain::part::MediaStats;
+use actors::domain::part::{AudioStats, MediaStats, VideoStats};
 use actors::domain::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
@@ -101,8 +101,8 @@ fn encoded(directory: &Path, (source, facts): (PathBuf, AudioFacts), rendition: 
 /// How many samples of a part are heard.
 fn samples_of(part: &PartSource) -> u64 {
     match part.part.media {
-        MediaStats::Audio { samples, .. } => samples,
-        MediaStats::Video { .. } => panic!("sound"),
+        MediaStats::Audio(AudioStats { samples, .. }) => samples,
+        MediaStats::Video(VideoStats { .. }) => panic!("sound"),
     }
 }
 
@@ -132,7 +132,7 @@ fn heard(part: &PartSource, rate: u32, channels: u32) -> Vec<f64> {
         "{log}"
     );
     let all = pcm.chunks_exact(2).map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32_000.0);
-    let MediaStats::Audio { samples, priming, .. } = part.part.media else { panic!("sound") };
+    let MediaStats::Audio(AudioStats { samples, priming, .. }) = part.part.media else { panic!("sound") };
     let (skip, take) = (u64::from(priming) * u64::from(channels), samples * u64::from(channels));
     all.skip(skip as usize).take(take as usize).collect()
 }
@@ -309,7 +309,7 @@ fn the_same_source_gives_the_same_bytes_in_as_many_renditions_as_asked() {
     );
     assert_eq!(one.len(), 2);
     assert!(one[0].part.file.sha256 != one[1].part.file.sha256);
-    assert_eq!(one[0].part.media, MediaStats::Audio { packets: 142, samples: 144_000, priming: 1024 });
+    assert_eq!(one[0].part.media, MediaStats::Audio(AudioStats { packets: 142, samples: 144_000, priming: 1024 }));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{Preset, Rate, VideoCodec};
-use actors::domain::part::MediaStats;
+use actors::domain::part::VideoStats;
 use actors::domain::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
@@ -54,7 +54,7 @@ impl Cut {
         }
     }
 
-    fn encode(&self, index: usize, rendition: &VideoRendition) -> (PathBuf, EncodedFile) {
+    fn encode(&self, index: usize, rendition: &VideoRendition) -> (PathBuf, EncodedFile<VideoStats>) {
         let spec = self.spec(index, std::slice::from_ref(rendition));
         let file = encode(&spec).unwrap_or_else(|failure| panic!("{failure}")).remove(0);
         (spec.targets[0].clone(), file)
@@ -73,7 +73,7 @@ impl Cut {
     }
 }
 
-fn encode(spec: &EncodeSpec) -> Result<Vec<EncodedFile>, Failure> {
+fn encode(spec: &EncodeSpec) -> Result<Vec<EncodedFile<VideoStats>>, Failure> {
     match media::run(spec, &|_| {})? {
         Encoded::Files(files) => Ok(files),
         other => panic!("not the result of an encode: {other:?}"),
@@ -81,11 +81,8 @@ fn encode(spec: &EncodeSpec) -> Result<Vec<EncodedFile>, Failure> {
 }
 
 /// Frames, and random access points among them.
-fn counts(file: &EncodedFile) -> (u32, u32) {
-    match file.media {
-        MediaStats::Video { access_units, key_units } => (access_units, key_units),
-        MediaStats::Audio { .. } => panic!("pictures"),
-    }
+fn counts(file: &EncodedFile<VideoStats>) -> (u32, u32) {
+    (file.media.access_units, file.media.key_units)
 }
 
 /// How the stage saw that the source is lost.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use actors::domain::failure::{DeviceFault, Failure, FailureClass};
 use actors::domain::job::{Container, JobSpec, Rate};
-use actors::domain::part::MediaStats;
+use actors::domain::part::{MediaStats, VideoStats};
 use actors::domain::plan::testing::identity;
 use actors::domain::plan::testing::video_of;
 use actors::domain::plan::{EncoderFamily, Families, Plan};
@@ -163,7 +163,8 @@ fn a_chunk_of_the_second_family_begins_with_an_idr_and_each_idr_has_its_sets_onc
         assert!(units.is_sorted_by(|a, b| a.pts < b.pts));
         let keys: Vec<usize> = (0..units.len()).filter(|index| units[*index].key).collect();
         assert!(keys.windows(2).all(|pair| pair[1] - pair[0] <= 50), "{keys:?}");
-        let recorded = MediaStats::Video { access_units: chunk.window.frames, key_units: keys.len() as u32 };
+        let recorded =
+            MediaStats::Video(VideoStats { access_units: chunk.window.frames, key_units: keys.len() as u32 });
         assert_eq!(part.part.media, recorded);
     }
 }
@@ -238,7 +239,7 @@ fn an_mp4_file_of_two_families_is_refused_with_the_names_of_both() {
 }
 
 /// What the product's own stage process tells at its end, with this environment.
-fn told(spec: &EncodeSpec, fails: &str) -> StageEvent<Encoded> {
+fn told(spec: &EncodeSpec, fails: &str) -> StageEvent<Encoded<VideoStats>> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gstreamer-worker"))
         .arg("stage")
         .env("TEST_DEVICE_FAILS", fails)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::Failure;
 use actors::domain::job::{Container, VideoCodec};
-use actors::domain::part::{FileRef, MediaStats, Part};
+use actors::domain::part::{AudioStats, FileRef, MediaStats, Part, VideoStats};
 use actors::domain::plan::testing::{facts_of, identity, job, video_of};
 use actors::domain::plan::{AudioFacts, AudioPlan, EncoderFamily, Families, Plan, Window};
 use actors::domain::track::{RenditionId, TrackId};
@@ -107,21 +107,21 @@ impl Film {
 fn source(path: PathBuf, written: Written, access_units: u32, key_units: u32) -> PartSource {
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
     let Written { bytes, sha256 } = written;
-    let file = EncodedFile { bytes, sha256, media: MediaStats::Video { access_units, key_units } };
+    let file = EncodedFile { bytes, sha256, media: VideoStats { access_units, key_units } };
     recorded(path, &name, file, TrackId::Video, None)
 }
 
 /// What a stage wrote at `path`, recorded as the part `name` of the first rendition of a track.
-pub fn recorded(
+pub fn recorded<M: Into<MediaStats>>(
     path: PathBuf,
     name: &str,
-    file: EncodedFile,
+    file: EncodedFile<M>,
     track: TrackId,
     encoder: Option<EncoderFamily>,
 ) -> PartSource {
     let EncodedFile { bytes, sha256, media } = file;
     let file = FileRef { name: name.into(), bytes, sha256 };
-    PartSource { path, part: Part { rendition: RenditionId::new(track, 0), file, media, encoder } }
+    PartSource { path, part: Part { rendition: RenditionId::new(track, 0), file, media: media.into(), encoder } }
 }
 
 /// What joins these parts to the first output of `plan`, in `package`.
@@ -195,7 +195,7 @@ pub fn encode_audio(directory: &Path, source: &Path, plan: &AudioPlan) -> Result
     let targets: Vec<_> = (0..plan.renditions.len()).map(|index| directory.join(format!("a{index}.gdp"))).collect();
     let spec = AudioSpec { source: source.to_owned(), plan: plan.clone(), targets: targets.clone() };
     let Encoded::Files(files) = media::run(&spec, &|_| {})? else { panic!("the source is there") };
-    let named = |(file, path): (EncodedFile, PathBuf)| {
+    let named = |(file, path): (EncodedFile<AudioStats>, PathBuf)| {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         recorded(path, &name, file, TrackId::Audio(0), None)
     };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
 use actors::domain::job::hex;
-use actors::domain::part::MediaStats;
+use actors::domain::part::{AudioStats, VideoStats};
 use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
@@ -34,20 +34,22 @@ fn begun<T>(progress: Progress<'_>, stage: impl FnOnce() -> Result<T, Failure>) 
     stage()
 }
 
-fn encode(mode: &str, spec: &EncodeSpec) -> Encoded {
+fn encode(mode: &str, spec: &EncodeSpec) -> Encoded<VideoStats> {
     let text = read(&spec.source);
     if !text.starts_with("film") {
         return Encoded::SourceLost(format!("{} is damaged", spec.source.display()));
     }
     let files = spec.renditions.iter().zip(&spec.targets).map(|(rendition, target)| {
-        write_part(mode, target, &format!("{text} at {}x{}\n", rendition.width, rendition.height))
+        let text = format!("{text} at {}x{}\n", rendition.width, rendition.height);
+        write_part(mode, target, &text, VideoStats { access_units: 250, key_units: 1 })
     });
     Encoded::Files(files.collect())
 }
 
-fn audio(mode: &str, spec: &AudioSpec) -> Encoded {
+fn audio(mode: &str, spec: &AudioSpec) -> Encoded<AudioStats> {
     let text = read(&spec.source);
-    Encoded::Files(spec.targets.iter().map(|target| write_part(mode, target, &text)).collect())
+    let media = AudioStats { packets: 1407, samples: 1_440_000, priming: 1024 };
+    Encoded::Files(spec.targets.iter().map(|target| write_part(mode, target, &text, media)).collect())
 }
 
 fn split(mode: &str, spec: &SplitSpec) -> Result<SourceFacts, Failure> {
@@ -86,9 +88,8 @@ fn assemble(spec: &AssembleSpec) -> Joined {
     })
 }
 
-fn write_part(mode: &str, target: &Path, text: &str) -> EncodedFile {
+fn write_part<M>(mode: &str, target: &Path, text: &str, media: M) -> EncodedFile<M> {
     write(target, if mode == "film-cut-short" { &text[..1] } else { text });
-    let media = MediaStats::Video { access_units: 250, key_units: 1 };
     EncodedFile { bytes: text.len() as u64, sha256: digest(text), media }
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use actors::domain::failure::Failure;
-use actors::domain::part::MediaStats;
+use actors::domain::part::AudioStats;
 use actors::domain::plan::{AudioFacts, AudioRendition};
 
 use super::blame::blame;
@@ -35,12 +35,12 @@ use sinks::{Decoded, Packets};
 impl CarryOut for AudioSpec {
     /// # Errors
     /// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded<AudioStats>, Failure> {
         run(self, progress).map(Encoded::Files).or_else(|failure| blame(&self.source, failure))
     }
 }
 
-fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<EncodedFile>, Failure> {
+fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<EncodedFile<AudioStats>>, Failure> {
     let renditions = &spec.plan.renditions;
     if renditions.len() != spec.targets.len() {
         let (targets, renditions) = (spec.targets.len(), renditions.len());
@@ -67,7 +67,7 @@ fn encode(
     rendition: &AudioRendition,
     target: &Path,
     progress: &dyn Fn(u64),
-) -> Result<EncodedFile, Failure> {
+) -> Result<EncodedFile<AudioStats>, Failure> {
     let mut reader = GdpReader::open(source)?;
     let first = reader.next()?;
     let Some(first) = first else { return Err(Failure::permanent("the audio track has no packet")) };
@@ -90,7 +90,7 @@ fn encode(
         return Err(Failure::permanent("nothing of the audio track can be decoded"));
     }
     let (written, packets) = lock(&packets).finish()?;
-    let media = MediaStats::Audio { packets, samples, priming: PRIMING_SAMPLES };
+    let media = AudioStats { packets, samples, priming: PRIMING_SAMPLES };
     Ok(EncodedFile { bytes: written.bytes, sha256: written.sha256, media })
 }
 

@@ -26,6 +26,7 @@ mod source;
 use std::sync::Arc;
 
 use actors::domain::failure::{DeviceFault, Failure};
+use actors::domain::part::VideoStats;
 
 use super::blame::blame;
 use crate::media::carry_out::CarryOut;
@@ -38,7 +39,7 @@ use output::Output;
 use source::Frames;
 
 impl CarryOut for EncodeSpec {
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded, Failure> {
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded<VideoStats>, Failure> {
         let encoded = timed(self, progress).map(|(files, _)| Encoded::Files(files));
         encoded.or_else(|failure| blame(&self.source, failure))
     }
@@ -51,7 +52,10 @@ impl CarryOut for EncodeSpec {
 /// `retryable` where the source is damaged or the disk is at fault; `permanent` where the source does not give the frames
 /// that the plan says, or an encoder refuses its settings; `device` for whatever goes wrong where a device takes part and
 /// may be at fault.
-pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile>, Option<f64>), Failure> {
+pub fn timed(
+    spec: &EncodeSpec,
+    progress: Progress<'_>,
+) -> Result<(Vec<EncodedFile<VideoStats>>, Option<f64>), Failure> {
     let ear = spec.uses_device().then(device::Ear::open);
     if spec.uses_nvidia() {
         device::wake();
@@ -69,7 +73,7 @@ pub fn timed(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFi
     })
 }
 
-fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile>, Option<f64>), Failure> {
+fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile<VideoStats>>, Option<f64>), Failure> {
     let count = spec.renditions.len();
     if count == 0 || spec.targets.len() != count || spec.chunk.rates.len() != count {
         return Err(Failure::permanent("the plan does not give each rendition a rate and a file"));
