@@ -1,89 +1,16 @@
 //! The encode stage on real and generated media: what the judge sees in the parts.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
-use actors::domain::failure::{Failure, FailureClass};
-use actors::domain::job::{Preset, Rate, VideoCodec};
-use actors::domain::part::VideoStats;
-use actors::domain::plan::{Chunk, EncoderFamily, SourceFacts, VideoRendition, Window};
+use actors::domain::failure::FailureClass;
+use actors::domain::job::VideoCodec;
+use actors::domain::plan::{VideoRendition, Window};
 use gstreamer_worker::media;
-use gstreamer_worker::media::gdp::{GdpReader, presentation_ns};
-use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded, EncodedFile};
+use gstreamer_worker::protocol::{EncodeSpec, Encoded};
 
-use super::sources::{PICTURE, decode, judged, make, split};
+use super::cut::{Cut, H264, bitrate, counts, crf, encode, h264, h265, units};
+use super::sources::{PICTURE, decode, judged, make};
 use crate::support::media::{film, judge, luma_psnr, text};
-
-const H264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 3 -g 40";
-
-/// An input that was cut, and a place for parts.
-struct Cut {
-    directory: tempfile::TempDir,
-    input: PathBuf,
-    facts: SourceFacts,
-}
-
-impl Cut {
-    fn new(options: &str, name: &str, chunk_seconds: u32) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let input = make(directory.path(), name, options);
-        Self::of(directory, input, chunk_seconds)
-    }
-
-    fn of(directory: tempfile::TempDir, input: PathBuf, chunk_seconds: u32) -> Self {
-        let facts = split(&input, directory.path(), chunk_seconds).expect("a film");
-        Self { directory, input, facts }
-    }
-
-    fn spec(&self, index: usize, renditions: &[VideoRendition]) -> EncodeSpec {
-        let mut facts = self.facts.video.clone();
-        let chunk = std::mem::take(&mut facts.chunks).remove(index);
-        let targets = (0..renditions.len()).map(|n| self.directory.path().join(format!("{index:05}-{n}.gdp")));
-        EncodeSpec {
-            source: self.directory.path().join(&chunk.source),
-            facts,
-            chunk: Chunk {
-                index: index as u32,
-                source: chunk.source,
-                window: chunk.window,
-                rates: renditions.iter().map(|rendition| rendition.rate).collect(),
-            },
-            renditions: renditions.to_vec(),
-            targets: targets.collect(),
-            device: DeviceWork::default(),
-        }
-    }
-
-    fn encode(&self, index: usize, rendition: &VideoRendition) -> (PathBuf, EncodedFile<VideoStats>) {
-        let spec = self.spec(index, std::slice::from_ref(rendition));
-        let file = encode(&spec).unwrap_or_else(|failure| panic!("{failure}")).remove(0);
-        (spec.targets[0].clone(), file)
-    }
-
-    /// All chunks as one elementary stream, which the judge can read.
-    fn stream(&self, rendition: &VideoRendition) -> PathBuf {
-        let mut bytes = Vec::new();
-        for index in 0..self.facts.video.chunks.len() {
-            let (part, _) = self.encode(index, rendition);
-            units(&part).into_iter().for_each(|unit| bytes.extend(unit.bytes));
-        }
-        let path = self.directory.path().join(format!("out.{}", rendition.codec.as_str()));
-        std::fs::write(&path, bytes).expect("written");
-        path
-    }
-}
-
-fn encode(spec: &EncodeSpec) -> Result<Vec<EncodedFile<VideoStats>>, Failure> {
-    match media::run(spec, &|_| {})? {
-        Encoded::Files(files) => Ok(files),
-        other => panic!("not the result of an encode: {other:?}"),
-    }
-}
-
-/// Frames, and random access points among them.
-fn counts(file: &EncodedFile<VideoStats>) -> (u32, u32) {
-    (file.media.access_units, file.media.key_units)
-}
 
 /// How the stage saw that the source is lost.
 fn lost(spec: &EncodeSpec) -> String {
@@ -93,60 +20,10 @@ fn lost(spec: &EncodeSpec) -> String {
     }
 }
 
-struct Unit {
-    pts: i64,
-    dts: i64,
-    key: bool,
-    bytes: Vec<u8>,
-}
-
-/// The access units of a part.
-fn units(part: &Path) -> Vec<Unit> {
-    let mut reader = GdpReader::open(part).expect("a part");
-    let mut units = Vec::new();
-    while let Some(sample) = reader.next().expect("a whole part") {
-        let buffer = sample.buffer().expect("a buffer");
-        units.push(Unit {
-            pts: presentation_ns(buffer.pts().expect("a time")),
-            dts: presentation_ns(buffer.dts().expect("a time")),
-            key: !buffer.flags().contains(gstreamer::BufferFlags::DELTA_UNIT),
-            bytes: buffer.map_readable().expect("bytes").to_vec(),
-        });
-    }
-    units
-}
-
 /// Types of the NAL units of an access unit.
 fn nal_types(codec: VideoCodec, bytes: &[u8]) -> Vec<u8> {
     let starts = bytes.windows(4).filter(|window| window[..3] == [0, 0, 1]).map(|window| window[3]);
     starts.map(|byte| if codec == VideoCodec::H264 { byte & 0x1f } else { byte >> 1 & 0x3f }).collect()
-}
-
-fn crf(value: u64) -> Rate {
-    Rate::Crf(value.try_into().expect("a crf"))
-}
-
-fn bitrate(bits: u64) -> Rate {
-    Rate::Bitrate(bits.try_into().expect("a bitrate"))
-}
-
-fn h264(width: u32, height: u32, rate: Rate) -> VideoRendition {
-    VideoRendition {
-        codec: VideoCodec::H264,
-        encoder: EncoderFamily::X264,
-        width,
-        height,
-        bit_depth: 8,
-        preset: Preset::Veryfast,
-        rate,
-        keyframe_interval: 50,
-    }
-}
-
-fn h265(width: u32, height: u32, bit_depth: u8, rate: Rate) -> VideoRendition {
-    let encoder = EncoderFamily::X265;
-    let preset = Preset::Ultrafast;
-    VideoRendition { codec: VideoCodec::H265, encoder, bit_depth, preset, ..h264(width, height, rate) }
 }
 
 #[test]
@@ -290,66 +167,6 @@ fn cuts_between_chunks_change_no_picture() {
         assert_eq!(many.len(), 200);
         assert!(many == few, "{options}");
     }
-}
-
-/// What the judge says of the first video stream.
-fn described(path: &Path) -> String {
-    let (_, log) = judge(&["-i", text(path), "-frames:v", "1", "-f", "null", "-"]);
-    log.lines().find(|line| line.contains("Video:")).expect("a video stream").to_owned()
-}
-
-#[test]
-fn colours_stay_what_they_are_at_any_size() {
-    let bt709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709";
-    let hd =
-        format!("-f lavfi -i testsrc2=s=1280x720:r=25:d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p {bt709}");
-    let cut = Cut::new(&hd, "hd.mp4", 60);
-    let small = cut.stream(&h264(320, 180, crf(20)));
-    assert!(described(&small).contains("yuv420p(tv, bt709"), "{}", described(&small));
-    let psnr = luma_psnr(&small, &cut.input, 320, 180);
-    assert!(psnr.iter().all(|psnr| *psnr > 30.0), "{psnr:?}");
-    let full = "-f lavfi -i testsrc2=s=160x96:r=25:d=1 -c:v libx264 -pix_fmt yuvj420p -color_range pc";
-    let cut = Cut::new(full, "full.mp4", 60);
-    let full = cut.stream(&h264(160, 96, crf(20)));
-    assert!(described(&full).contains("(pc"), "{}", described(&full));
-}
-
-#[test]
-fn turned_and_anamorphic_sources_come_out_upright_with_square_pixels() {
-    let cut = Cut::new(&format!("{PICTURE} {H264}"), "plain.mp4", 60);
-    for (angle, width, height) in [(90, 96, 160), (180, 160, 96), (270, 96, 160)] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let options = format!("-display_rotation {angle} -i {} -c copy -t 1", text(&cut.input));
-        let input = make(directory.path(), "turned.mp4", &options);
-        let turned = Cut::of(directory, input, 60);
-        // The judge turns by itself.
-        let psnr = luma_psnr(&turned.stream(&h264(width, height, crf(18))), &turned.input, width, height);
-        assert!(psnr.iter().all(|psnr| *psnr > 30.0), "{angle}: {psnr:?}");
-    }
-    let wide = Cut::new(&format!("{PICTURE} -t 1 -vf setsar=2/1 {H264}"), "wide.mp4", 60);
-    let stream = wide.stream(&h264(320, 96, crf(18)));
-    assert!(described(&stream).contains("320x96 [SAR 1:1"), "{}", described(&stream));
-    let psnr = luma_psnr(&stream, &wide.input, 320, 96);
-    assert!(psnr.iter().all(|psnr| *psnr > 30.0), "{psnr:?}");
-}
-
-#[test]
-fn interlaced_sources_become_progressive_with_the_same_number_of_frames() {
-    let fields = "-f lavfi -i testsrc2=s=160x96:r=50:d=4 -vf interlace -c:v libx264 -x264-params tff=1";
-    let cut = Cut::new(fields, "fields.mp4", 60);
-    let stream = cut.stream(&h264(160, 96, crf(23)));
-    assert!(described(&stream).contains("progressive"), "{}", described(&stream));
-    assert_eq!(judged(&stream).len(), 100);
-}
-
-#[test]
-fn ten_bits_stay_ten_bits_where_the_rendition_says_so() {
-    let deep = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p10le -x265-params log-level=none -tag:v hvc1 -t 1";
-    let cut = Cut::new(&format!("{PICTURE} {deep}"), "deep.mp4", 60);
-    let stream = cut.stream(&h265(160, 96, 10, crf(23)));
-    assert!(described(&stream).contains("yuv420p10le"), "{}", described(&stream));
-    let stream = cut.stream(&h264(160, 96, crf(23)));
-    assert!(described(&stream).contains("yuv420p("), "{}", described(&stream));
 }
 
 #[test]

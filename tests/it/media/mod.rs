@@ -3,12 +3,14 @@
 mod assemble;
 mod audio;
 mod clips;
+mod cut;
 mod encode;
 mod families;
 mod levels;
 mod nvenc;
 mod orientation;
 mod parts;
+mod picture;
 mod sources;
 mod split;
 mod whole;

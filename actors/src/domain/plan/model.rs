@@ -6,7 +6,6 @@ use super::cut::Window;
 use super::facts::{AudioFacts, SourceIdentity, VideoFacts};
 use super::family::{Families, FamilyOffer};
 use super::rendition::{AudioRendition, VideoRendition};
-use super::stored::StoredPlan;
 use super::versions::EncoderVersions;
 use crate::domain::job::{Container, JobSpec, MediaUri, Rate};
 use crate::domain::track::{RenditionId, TrackId};
@@ -68,9 +67,8 @@ pub struct OutputPlan {
     pub root: MediaUri,
 }
 
-/// The plan of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "StoredPlan")]
+/// The plan of a job. It is written and read in its [stored form](super::stored).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// [`PLAN_FORMAT`] of the worker that made it.
     pub format: u32,

@@ -4,7 +4,7 @@
 //! with another [`PLAN_FORMAT`](super::PLAN_FORMAT).
 
 use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::facts::SourceIdentity;
 use super::model::{AudioPlan, OutputPlan, Plan, Track, VideoPlan};
@@ -14,7 +14,7 @@ use crate::domain::track::{RenditionId, TrackId};
 
 /// What lies in the work storage.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredPlan {
+struct StoredPlan {
     format: u32,
     job: JobSpec,
     source: SourceIdentity,
@@ -53,6 +53,12 @@ impl From<StoredPlan> for Plan {
             tracks: std::iter::once(Track::Video(stored.video)).chain(stored.audio.map(Track::Audio)).collect(),
             versions: stored.versions,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Plan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        StoredPlan::deserialize(deserializer).map(Self::from)
     }
 }
 
