@@ -283,7 +283,7 @@ pub struct EncodedFile<M> {
 #[serde(rename_all = "snake_case")]
 pub enum Joined {
     /// An output that was verified.
-    Assembled(Assembled),
+    Product(Product),
     /// Nothing: these parts (by the names of their files), in the order of the spec, are missing or not what their records say,
     /// and have to be encoded again.
     PartsLost(Vec<String>),
@@ -324,15 +324,24 @@ pub struct Tried {
     pub bytes: u64,
 }
 
-/// An output as it lies under its temporary name.
+/// An output as it lies under temporary names, read back and found right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Assembled {
+pub struct Product {
+    /// Its files, in the order in which they may appear: media first, the one that players open last.
+    pub files: Vec<ProductFile>,
+    /// Length in nanoseconds.
+    pub duration_ns: u64,
+    /// What was read back.
+    pub checks: Verification,
+}
+
+/// A file of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductFile {
+    /// Its temporary name.
+    pub path: PathBuf,
     /// Size.
     pub bytes: u64,
     /// Of the whole file, in hex.
     pub sha256: String,
-    /// Length in nanoseconds.
-    pub duration_ns: u64,
-    /// What was read back.
-    pub verification: Verification,
 }

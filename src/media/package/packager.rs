@@ -1,5 +1,7 @@
 //! What has to be known of a package: one [`Packager`] for each.
 
+use std::path::PathBuf;
+
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
 use actors::domain::job::AudioCodec;
@@ -17,11 +19,12 @@ pub trait Packager: Sync {
     /// Ticks per second for frames at these times in nanoseconds with this frame rate, `(0, 1)` where it varies.
     fn timescale(&self, pts_ns: &[i64], frame_rate: (u32, u32)) -> u32;
 
-    /// Writes the target of the spec; `progress` gets the media time that was written.
+    /// Writes the target of the spec, and gives all files in the order in which they may appear; `progress` gets the media
+    /// time that was written.
     ///
     /// # Errors
     /// `retryable` where the disk does not take it or a part cannot be read.
-    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<(), Failure>;
+    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<Vec<PathBuf>, Failure>;
 
     /// Compares what lies at the target of the spec with what it was made of.
     ///

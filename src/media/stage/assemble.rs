@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
@@ -23,7 +23,7 @@ use crate::media::parts::timing::FrameTimes;
 use crate::media::parts::tracks::Tracks;
 use crate::media::parts::{audio, reader, video};
 use crate::process::Progress;
-use crate::protocol::{AssembleSpec, Assembled, Joined, Member};
+use crate::protocol::{AssembleSpec, Joined, Member, Product, ProductFile};
 
 /// Progress is told each time that so much media was written, in nanoseconds.
 const PROGRESS_NS: u64 = 10_000_000_000;
@@ -49,7 +49,7 @@ fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
         // What is left of it must not be taken for an output; where it cannot be removed its name still says temporary.
         let _ = std::fs::remove_file(&spec.target);
     }
-    assembled.map(Joined::Assembled)
+    assembled.map(Joined::Product)
 }
 
 /// The first pass over the parts.
@@ -102,16 +102,20 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     Ok(Tracks { spec, package: output.package, video_parts, video, times, audio_parts, audio })
 }
 
-fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Assembled, Failure> {
+fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Product, Failure> {
     let package = package::of(tracks.package);
-    let target = &tracks.spec.target;
-    let failed = |error: std::io::Error| write_failure(target, &error);
-    package.write(tracks, &seldom(progress))?;
-    sync(target).map_err(failed)?;
-    let verification = package.verify(tracks)?;
-    let (bytes, sha256) = digest::of_file(target).map_err(failed)?;
+    let paths = package.write(tracks, &seldom(progress))?;
+    for path in &paths {
+        sync(path).map_err(|error| write_failure(path, &error))?;
+    }
+    let checks = package.verify(tracks)?;
+    let file = |path: PathBuf| match digest::of_file(&path) {
+        Ok((bytes, sha256)) => Ok(ProductFile { path, bytes, sha256 }),
+        Err(error) => Err(write_failure(&path, &error)),
+    };
+    let files = paths.into_iter().map(file).collect::<Result<_, _>>()?;
     let duration_ns = u64::try_from(tracks.end_ns()).unwrap_or_default();
-    Ok(Assembled { bytes, sha256, duration_ns, verification })
+    Ok(Product { files, duration_ns, checks })
 }
 
 /// Tells progress each time that [`PROGRESS_NS`] were written.

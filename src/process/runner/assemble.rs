@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AssembleSpec, Assembled, Joined, Member, PartSource};
+use crate::protocol::{AssembleSpec, Joined, Member, PartSource, Product};
 use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -76,16 +76,16 @@ impl Inner {
         }
         let pending = self.storage.pending_output(&output.root, plan.fingerprint()).await?;
         let spec = spec(plan, index, sources, &pending);
-        let assembled = match self.process(&spec, gauge, stop).await? {
-            Joined::Assembled(assembled) => assembled,
+        let product = match self.process(&spec, gauge, stop).await? {
+            Joined::Product(product) => product,
             Joined::PartsLost(names) => return Ok(Output::Lost(names)),
         };
+        let report = report(output.root.as_str(), &product)?;
         let written = pending.bytes().await?;
-        if written != assembled.bytes {
-            let told = assembled.bytes;
+        if written != report.bytes {
+            let told = report.bytes;
             return Err(Failure::retryable(format!("the assemble stage told of {told} bytes and wrote {written}")));
         }
-        let report = report(output.root.as_str(), assembled);
         Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
     }
 
@@ -180,14 +180,21 @@ fn spec(plan: &PinnedPlan, index: usize, sources: &Sources, pending: &Pending) -
     AssembleSpec { plan: Plan::clone(plan), output: index, members, target: pending.path().into() }
 }
 
-fn report(uri: &str, assembled: Assembled) -> OutputReport {
-    OutputReport {
+/// What is told of an output. Packages of today are one file each.
+fn report(uri: &str, product: &Product) -> Result<OutputReport, Failure> {
+    let [file] = &product.files[..] else {
+        let found = product.files.len();
+        return Err(Failure::retryable(format!(
+            "the assemble stage answered with {found} files where one was asked for"
+        )));
+    };
+    Ok(OutputReport {
         uri: uri.into(),
-        bytes: assembled.bytes,
-        duration: assembled.duration_ns as f64 / 1e9,
-        sha256: assembled.sha256,
-        verification: assembled.verification,
-    }
+        bytes: file.bytes,
+        duration: product.duration_ns as f64 / 1e9,
+        sha256: file.sha256.clone(),
+        verification: product.checks.clone(),
+    })
 }
 
 /// The units whose files the stage found damaged.

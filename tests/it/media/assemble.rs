@@ -11,7 +11,7 @@ use actors::domain::track::{RenditionId, TrackId};
 use gstreamer_worker::media;
 use gstreamer_worker::media::package;
 use gstreamer_worker::media::stage::assemble::scan;
-use gstreamer_worker::protocol::{AssembleSpec, Assembled, Joined, PartSource};
+use gstreamer_worker::protocol::{AssembleSpec, Joined, PartSource, Product};
 
 use super::parts::{Film, X264, X265, at, audio_source, encode_audio, joins};
 use crate::support::media::{audio_samples, av_offset, frame_times, judge, text, warnings};
@@ -54,9 +54,9 @@ impl Ready {
         media::run(&self.spec(container, name), &|_| {})
     }
 
-    fn assemble(&self, container: Container, name: &str) -> (PathBuf, Assembled) {
+    fn assemble(&self, container: Container, name: &str) -> (PathBuf, Product) {
         match self.run(container, name) {
-            Ok(Joined::Assembled(assembled)) => (self.directory.path().join(name), assembled),
+            Ok(Joined::Product(assembled)) => (self.directory.path().join(name), assembled),
             other => panic!("not assembled: {other:?}"),
         }
     }
@@ -99,10 +99,10 @@ fn both_containers_hold_every_frame_and_sample_at_its_time() {
             let (path, assembled) = ready.assemble(container, name);
             assert_eq!(warnings(&path), "", "{codec:?} {name}");
             assert_times(&path, &film.times(), 2e-5);
-            assert_eq!(assembled.verification.frames, 120);
-            assert_eq!(assembled.verification.key_frames, 6);
-            assert_eq!(assembled.verification.audio_samples, 240_000);
-            assert_eq!(assembled.verification.av_offset_ns, 0);
+            assert_eq!(assembled.checks.frames, 120);
+            assert_eq!(assembled.checks.key_frames, 6);
+            assert_eq!(assembled.checks.audio_samples, 240_000);
+            assert_eq!(assembled.checks.av_offset_ns, 0);
             assert_eq!(assembled.duration_ns, 5_000_000_000);
             if container == Container::Mp4 {
                 assert_eq!(audio_samples(&path), 240_000);
@@ -121,7 +121,7 @@ fn the_offset_between_picture_and_sound_is_kept_whichever_is_first() {
         for (container, name) in [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")] {
             let (path, assembled) = ready.assemble(container, name);
             assert_eq!(warnings(&path), "", "{name}");
-            assert!((assembled.verification.av_offset_ns as f64 / 1e9 - offset).abs() < 1e-4, "{name}");
+            assert!((assembled.checks.av_offset_ns as f64 / 1e9 - offset).abs() < 1e-4, "{name}");
             let found = if container == Container::Mp4 { av_offset(&path) } else { clock_offset(&path) };
             assert!((found - offset).abs() < 2e-4, "{name}: {found} where {offset} is right");
         }
@@ -168,8 +168,8 @@ fn the_same_parts_give_the_same_bytes() {
         let (two, again) = ready.assemble(container, "two");
         let (one, two) = (std::fs::read(one).expect("one"), std::fs::read(two).expect("two"));
         assert!(one == two, "{container:?}");
-        assert_eq!(said.sha256, again.sha256);
-        assert_eq!(said.bytes, one.len() as u64);
+        assert_eq!(said.files[0].sha256, again.files[0].sha256);
+        assert_eq!(said.files[0].bytes, one.len() as u64);
     }
 }
 
@@ -278,8 +278,8 @@ fn twenty_megabytes_are_joined_and_verified_in_no_time() {
     for (container, name) in [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")] {
         let started = std::time::Instant::now();
         let (_, assembled) = ready.assemble(container, name);
-        println!("{name}: {} bytes in {:?}", assembled.bytes, started.elapsed());
-        assert!(assembled.bytes > 20_000_000, "{}", assembled.bytes);
+        println!("{name}: {} bytes in {:?}", assembled.files[0].bytes, started.elapsed());
+        assert!(assembled.files[0].bytes > 20_000_000, "{}", assembled.files[0].bytes);
         // A debug build on a busy machine; a release build needs a tenth of it.
         assert!(started.elapsed().as_secs() < 20);
     }
@@ -297,7 +297,7 @@ fn a_track_that_is_short_beside_the_other_is_there_for_every_reader() {
         for (container, name) in [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")] {
             let (path, assembled) = ready.assemble(container, name);
             assert_times(&path, &film.times(), 2e-5);
-            assert_eq!(assembled.verification.audio_samples, samples);
+            assert_eq!(assembled.checks.audio_samples, samples);
             if container == Container::Mp4 {
                 // The last packet of a short track is lengthened, so that the judge plays it to its end.
                 assert!((samples..samples + 1024).contains(&audio_samples(&path)));

@@ -84,8 +84,8 @@ impl Planned {
         let target = self.directory.path().join(name);
         let spec = joins(&self.plan, container, video, None, target.clone());
         match media::run(&spec, &|_| {})? {
-            Joined::Assembled(assembled) => {
-                assert_eq!(assembled.verification.frames, self.plan.frames());
+            Joined::Product(assembled) => {
+                assert_eq!(assembled.checks.frames, self.plan.frames());
                 Ok(target)
             }
             other => panic!("not assembled: {other:?}"),

@@ -8,14 +8,14 @@ use actors::domain::plan::testing::identity;
 use actors::domain::plan::{Families, Plan, SourceFacts};
 use actors::domain::track::TrackId;
 use gstreamer_worker::media;
-use gstreamer_worker::protocol::{Assembled, DeviceWork, EncodeSpec, Encoded, Joined, PartSource, SplitSpec};
+use gstreamer_worker::protocol::{DeviceWork, EncodeSpec, Encoded, Joined, PartSource, Product, SplitSpec};
 
 use super::parts::{encode_audio, joins, recorded};
 use crate::support::clip::{self, Clip};
 use crate::support::media::{film, judge, text, warnings};
 
 /// Runs all stages of a job with one rendition and gives an MP4 file and a transport stream of it.
-fn transcode(input: &Path, directory: &Path, codec: &str, height: u32) -> (Plan, [(PathBuf, Assembled); 2]) {
+fn transcode(input: &Path, directory: &Path, codec: &str, height: u32) -> (Plan, [(PathBuf, Product); 2]) {
     let made = [(Container::Mp4, "out.mp4"), (Container::Mpegts, "out.ts")];
     carry_out(input, directory, job(codec, height), made)
 }
@@ -26,7 +26,7 @@ pub fn carry_out<const N: usize>(
     directory: &Path,
     job: JobSpec,
     made: [(Container, &str); N],
-) -> (Plan, [(PathBuf, Assembled); N]) {
+) -> (Plan, [(PathBuf, Product); N]) {
     let sources = directory.join("sources");
     std::fs::create_dir_all(&sources).expect("a directory");
     let plan = Plan::build(job, identity(), split(input, &sources), 4, &Families::default()).expect("a plan");
@@ -38,7 +38,7 @@ pub fn carry_out<const N: usize>(
         let target = directory.join(name);
         let spec = joins(&plan, container, &video, audio.as_ref(), target.clone());
         match media::run(&spec, &|_| {}) {
-            Ok(Joined::Assembled(assembled)) => (target, assembled),
+            Ok(Joined::Product(assembled)) => (target, assembled),
             other => panic!("{} is not assembled: {other:?}", text(&target)),
         }
     });
@@ -102,7 +102,7 @@ fn comes_out_whole(clip: &Clip, codec: &str) {
         let frames = clip::read(&path);
         let numbers: Vec<_> = frames.iter().map(|seen| seen.number).collect();
         assert_eq!(numbers, (0..clip.frames).collect::<Vec<_>>(), "{name}");
-        assert_eq!(assembled.verification.frames, u64::from(clip.frames), "{name}");
+        assert_eq!(assembled.checks.frames, u64::from(clip.frames), "{name}");
         assert_eq!(warnings(&path), "", "{name}");
         if !clip.variable {
             assert_sync(clip, &path);
@@ -160,9 +160,9 @@ fn a_real_film_comes_out_whole() {
     let (plan, made) = transcode(&film(), directory.path(), "h264", 180);
     for (path, assembled) in made {
         assert_eq!(warnings(&path), "", "{}", path.display());
-        assert_eq!(assembled.verification.frames, 720);
+        assert_eq!(assembled.checks.frames, 720);
         assert_eq!(assembled.duration_ns / 10_000_000, plan.duration_ns() / 10_000_000);
-        assert_eq!(assembled.verification.audio_samples, 1_440_000);
+        assert_eq!(assembled.checks.audio_samples, 1_440_000);
         assert!(judge(&["-i", text(&path), "-t", "1", "-f", "null", "-"]).1.contains("48000 Hz, 5.1"));
     }
 }

@@ -11,7 +11,8 @@ use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
 use gstreamer_worker::protocol::{
-    AssembleSpec, Assembled, AudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, SplitSpec, StageSpec,
+    AssembleSpec, AudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product, ProductFile, SplitSpec,
+    StageSpec,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -80,11 +81,10 @@ fn assemble(spec: &AssembleSpec) -> Joined {
         return Joined::PartsLost(lost);
     }
     write(&spec.target, &text);
-    Joined::Assembled(Assembled {
-        bytes: text.len() as u64,
-        sha256: digest(&text),
+    Joined::Product(Product {
+        files: vec![ProductFile { path: spec.target.clone(), bytes: text.len() as u64, sha256: digest(&text) }],
         duration_ns: spec.plan.duration_ns(),
-        verification: Verification { frames: spec.plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
+        checks: Verification { frames: spec.plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
     })
 }
 

@@ -5,7 +5,7 @@ mod movie;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
@@ -45,8 +45,9 @@ impl Packager for Mp4 {
         choose_timescale(pts_ns, frame_rate)
     }
 
-    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<(), Failure> {
-        write(tracks, &tracks.spec.target, progress)
+    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<Vec<PathBuf>, Failure> {
+        let target = &tracks.spec.target;
+        write(tracks, target, progress).map(|()| vec![target.clone()])
     }
 
     fn verify(&self, tracks: &Tracks) -> Result<Verification, Failure> {

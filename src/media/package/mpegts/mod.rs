@@ -13,7 +13,7 @@ mod clock;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,8 +62,9 @@ impl Packager for MpegTs {
         CLOCK_90K
     }
 
-    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<(), Failure> {
-        write(tracks, &tracks.spec.target, progress)
+    fn write(&self, tracks: &Tracks, progress: &dyn Fn(u64)) -> Result<Vec<PathBuf>, Failure> {
+        let target = &tracks.spec.target;
+        write(tracks, target, progress).map(|()| vec![target.clone()])
     }
 
     fn verify(&self, tracks: &Tracks) -> Result<Verification, Failure> {
