@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::chronicle::Chronicle;
+use super::faulty::faulty;
 use super::life::Life;
 use super::log::FakeLog;
-use super::mortal::mortal;
 use super::service::{FakeMachine, FakeMonitor, FakeService, VirtualClock};
 use super::stages::FakeStages;
 use super::store::FakeStore;
@@ -85,9 +85,9 @@ impl Fleet {
     }
 
     /// Starts a worker that can die at any of its calls. Nobody stops what is left of it then.
-    pub fn mortal(&self, settings: Settings, life: &Life) -> WorkerHandle {
+    pub fn faulty(&self, settings: Settings, life: &Life) -> WorkerHandle {
         let adapters = self.adapters_of(&settings.worker, life);
-        Supervisor::start(mortal(adapters, life), settings)
+        Supervisor::start(faulty(adapters, life), settings)
     }
 
     /// A worker dies without a word.

@@ -1,7 +1,7 @@
 //! The life of one worker, seen from the outside: each call that it makes on a port is an effect, and it can be told to
 //! die at any of them, right before (nothing has happened) or right after (it has, but nobody learned of it).
 //! A dead worker has no effects any more: its calls stay without an answer until somebody stops what is left of it.
-//! A life has its own weather: calls and answers that take a while, calls that fail, answers that are lost.
+//! A life has its own faults: calls and answers that take a while, calls that fail, answers that are lost.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,8 +34,8 @@ pub struct Death {
 
 /// How calls fare, each in percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Weather {
-    /// They take up to [`Weather::delay`] on their way there, and as long on their way back.
+pub struct Faults {
+    /// They take up to [`Faults::delay`] on their way there, and as long on their way back.
     pub slow: u64,
     /// See above.
     pub delay: Duration,
@@ -48,13 +48,13 @@ pub struct Weather {
 /// Whether the answer to a call can be a failure of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Through the weather.
+    /// Through the faults.
     Network,
     /// On the same machine: it answers.
     Machine,
 }
 
-/// The life. Clones share it. The default is one in fair weather.
+/// The life. Clones share it. The default is one without faults.
 #[derive(Clone, Default)]
 pub struct Life {
     state: Arc<Mutex<State>>,
@@ -63,7 +63,7 @@ pub struct Life {
 #[derive(Default)]
 struct State {
     death: Option<Death>,
-    weather: Weather,
+    faults: Faults,
     dice: u64,
     on_death: Option<Box<dyn FnOnce() + Send>>,
     dead: bool,
@@ -79,7 +79,7 @@ struct Fate {
 }
 
 impl Life {
-    /// A life whose weather follows from `seed`; `on_death` is called when it ends.
+    /// A life whose faults follow from `seed`; `on_death` is called when it ends.
     pub fn new(seed: u64, on_death: impl FnOnce() + Send + 'static) -> Self {
         let state = State { dice: seed, on_death: Some(Box::new(on_death)), ..State::default() };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -90,16 +90,16 @@ impl Life {
         self.lock().death = Some(death);
     }
 
-    /// Changes the weather.
-    pub fn set_weather(&self, weather: Weather) {
-        self.lock().weather = weather;
+    /// Changes the faults.
+    pub fn set_faults(&self, faults: Faults) {
+        self.lock().faults = faults;
     }
 
-    /// Nothing is in store for it: no death, fair weather.
+    /// Nothing is in store for it: neither death nor faults.
     pub fn calm(&self) {
         let mut state = self.lock();
         state.death = None;
-        state.weather = Weather::default();
+        state.faults = Faults::default();
     }
 
     /// Ends it now.
@@ -140,7 +140,7 @@ impl Life {
                 life.end().await;
             }
             if fate.refused {
-                return Err(Failure::retryable(format!("{name} was refused by the weather")));
+                return Err(Failure::retryable(format!("{name} was refused by an injected fault")));
             }
             let answer = call().await;
             if fate.dies == Some(Moment::After) {
@@ -180,14 +180,14 @@ impl Life {
 impl State {
     fn next_fate(&mut self, name: &'static str, way: Way) -> Fate {
         let dies = self.next_death(name);
-        if way == Way::Machine || self.weather == Weather::default() {
+        if way == Way::Machine || self.faults == Faults::default() {
             return Fate { dies, there: Duration::ZERO, back: Duration::ZERO, refused: false, lost: false };
         }
-        let weather = self.weather;
+        let faults = self.faults;
         let delay =
-            |state: &mut Self| if state.chance(weather.slow) { state.delay(weather.delay) } else { Duration::ZERO };
+            |state: &mut Self| if state.chance(faults.slow) { state.delay(faults.delay) } else { Duration::ZERO };
         let (there, back) = (delay(self), delay(self));
-        Fate { dies, there, back, refused: self.chance(weather.refused), lost: self.chance(weather.lost) }
+        Fate { dies, there, back, refused: self.chance(faults.refused), lost: self.chance(faults.lost) }
     }
 
     fn next_death(&mut self, name: &'static str) -> Option<Moment> {

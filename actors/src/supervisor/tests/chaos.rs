@@ -5,7 +5,7 @@
 //! `cargo test` explores 10,000 seeds. `SEEDS=200000` explores so many, from `FIRST_SEED`; `SEED=1234` runs that one again
 //! and, where it fails, tells what happened, line by line.
 //!
-//! * `world`: the jobs, the fleet and the weather of a seed
+//! * `world`: the jobs, the fleet and the faults of a seed
 //! * `adversary`: what it does to them
 //! * `verdict`: what must be true in the end
 //! * `explore`: many seeds on all cores, the failing ones by number

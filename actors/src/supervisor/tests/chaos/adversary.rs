@@ -79,13 +79,13 @@ impl Adversary {
             let _ = deaths.send(number);
         });
         if self.raging {
-            life.set_weather(self.world.weather);
+            life.set_faults(self.world.faults);
         }
         if self.world.may_have_devices && self.dice.one_in(2) {
             self.fleet.machine.set_device(&name, Some(EncoderFamily::Nvcodec));
         }
         self.fleet.machine.set_versions(&name, &World::versions(versions));
-        let handle = self.fleet.mortal(self.world.settings(&name), &life);
+        let handle = self.fleet.faulty(self.world.settings(&name), &life);
         self.workers.push(Worker { number, name, versions, life, handle });
     }
 

@@ -1,4 +1,4 @@
-//! What a seed begins with: dice, jobs, films, the settings of its workers, how bad the weather is.
+//! What a seed begins with: dice, jobs, films, the settings of its workers, how often something goes wrong.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::domain::task::Stage;
 use crate::gpu::GpuSettings;
 use crate::supervisor::Settings;
 use crate::testing::fleet::{Fleet, settings};
-use crate::testing::life::Weather;
+use crate::testing::life::Faults;
 use crate::testing::stages::Film;
 use crate::work::PoolSize;
 
@@ -64,7 +64,7 @@ pub(super) struct World {
     pub num_acts: u64,
     /// The longest time between two of them.
     pub pause: Duration,
-    pub weather: Weather,
+    pub faults: Faults,
     /// The store may come back empty.
     pub may_empty: bool,
     /// Somebody may cancel jobs.
@@ -94,7 +94,7 @@ impl World {
             num_versions,
             num_acts: 3 + dice.roll(14),
             pause: Duration::from_millis(200 + dice.roll(5000)),
-            weather: weather(dice),
+            faults: faults(dice),
             may_empty: dice.one_in(3),
             may_cancel: dice.one_in(5),
             max_attempts,
@@ -161,11 +161,11 @@ fn containers(dice: &mut Dice) -> Vec<Container> {
     }
 }
 
-fn weather(dice: &mut Dice) -> Weather {
+fn faults(dice: &mut Dice) -> Faults {
     match dice.roll(4) {
-        0 => Weather::default(),
-        1 => Weather { slow: 20, delay: Duration::from_millis(400), refused: 0, lost: 0 },
-        2 => Weather { slow: 5, delay: Duration::from_secs(3), refused: 3, lost: 3 },
-        _ => Weather { slow: 30, delay: Duration::from_millis(1500), refused: 10, lost: 10 },
+        0 => Faults::default(),
+        1 => Faults { slow: 20, delay: Duration::from_millis(400), refused: 0, lost: 0 },
+        2 => Faults { slow: 5, delay: Duration::from_secs(3), refused: 3, lost: 3 },
+        _ => Faults { slow: 30, delay: Duration::from_millis(1500), refused: 10, lost: 10 },
     }
 }

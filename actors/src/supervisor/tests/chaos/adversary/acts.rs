@@ -7,9 +7,9 @@ use crate::domain::failure::{DeviceFault, Failure};
 use crate::domain::job::JobId;
 use crate::domain::plan::EncoderFamily;
 use crate::domain::record::Queue;
+use crate::testing::faulty::EFFECTS;
 use crate::testing::life::{Death, Life, Moment};
 use crate::testing::log::PARTITIONS;
-use crate::testing::mortal::EFFECTS;
 use crate::testing::stages::Act;
 
 /// How devices fail.

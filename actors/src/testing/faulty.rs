@@ -57,12 +57,12 @@ pub const EFFECTS: [&str; 31] = [
 ];
 
 /// A port whose calls end with a life.
-struct Mortal<T: ?Sized> {
+struct Faulty<T: ?Sized> {
     inner: Arc<T>,
     life: Life,
 }
 
-impl<T: ?Sized + Send + Sync + 'static> Mortal<T> {
+impl<T: ?Sized + Send + Sync + 'static> Faulty<T> {
     fn around(inner: Arc<T>, life: &Life) -> Arc<Self> {
         Arc::new(Self { inner, life: life.clone() })
     }
@@ -79,14 +79,14 @@ impl<T: ?Sized + Send + Sync + 'static> Mortal<T> {
 }
 
 /// `adapters`, which are those of a worker that has `life`.
-pub fn mortal(adapters: Adapters, life: &Life) -> Adapters {
+pub fn faulty(adapters: Adapters, life: &Life) -> Adapters {
     Adapters {
         connect: connecting(adapters.connect, life),
-        publisher: Mortal::around(adapters.publisher, life),
-        store: Mortal::around(adapters.store, life),
-        work: Mortal::around(adapters.work, life),
-        stages: Mortal::around(adapters.stages, life),
-        sink: Mortal::around(adapters.sink, life),
+        publisher: Faulty::around(adapters.publisher, life),
+        store: Faulty::around(adapters.store, life),
+        work: Faulty::around(adapters.work, life),
+        stages: Faulty::around(adapters.stages, life),
+        sink: Faulty::around(adapters.sink, life),
         probe: adapters.probe,
         monitor: adapters.monitor,
         clock: adapters.clock,
@@ -98,11 +98,11 @@ fn connecting(connect: ConnectSource, life: &Life) -> ConnectSource {
     Arc::new(move |events| {
         let mut source = Err(Failure::retryable("a dead worker does not connect"));
         life.act("connect", || source = connect(events));
-        source.map(|source| Mortal::around(source, &life) as Arc<dyn TaskSource>)
+        source.map(|source| Faulty::around(source, &life) as Arc<dyn TaskSource>)
     })
 }
 
-impl TaskSource for Mortal<dyn TaskSource> {
+impl TaskSource for Faulty<dyn TaskSource> {
     fn grant(&self, count: usize) {
         self.life.act("grant", || self.inner.grant(count));
     }
@@ -117,13 +117,13 @@ impl TaskSource for Mortal<dyn TaskSource> {
     }
 }
 
-impl TaskPublisher for Mortal<dyn TaskPublisher> {
+impl TaskPublisher for Faulty<dyn TaskPublisher> {
     fn publish(&self, record: Publication) -> Answer<()> {
         self.call("publish", Way::Network, |log| log.publish(record))
     }
 }
 
-impl JobStore for Mortal<dyn Store> {
+impl JobStore for Faulty<dyn Store> {
     fn open(&self, job_id: JobId, content: String, now: Timestamp) -> Answer<Checkpoint> {
         self.call("open", Way::Network, move |store| store.open(job_id, content, now))
     }
@@ -141,7 +141,7 @@ impl JobStore for Mortal<dyn Store> {
     }
 }
 
-impl PartStore for Mortal<dyn Store> {
+impl PartStore for Faulty<dyn Store> {
     fn record(&self, job_id: JobId, fingerprint: Fingerprint, part: PartRecord, now: Timestamp) -> Answer<Recorded> {
         self.call("record", Way::Network, move |store| store.record(job_id, fingerprint, part, now))
     }
@@ -162,7 +162,7 @@ impl PartStore for Mortal<dyn Store> {
     }
 }
 
-impl LeaseStore for Mortal<dyn Store> {
+impl LeaseStore for Faulty<dyn Store> {
     fn hold(&self, task: String, owner: String, ttl: Duration) -> Answer<bool> {
         self.call("hold", Way::Network, move |store| store.hold(task, owner, ttl))
     }
@@ -177,7 +177,7 @@ impl LeaseStore for Mortal<dyn Store> {
     }
 }
 
-impl Outbox for Mortal<dyn Store> {
+impl Outbox for Faulty<dyn Store> {
     fn pending(&self, limit: usize) -> Answer<Vec<Report>> {
         self.call("pending", Way::Network, move |store| store.pending(limit))
     }
@@ -186,7 +186,7 @@ impl Outbox for Mortal<dyn Store> {
     }
 }
 
-impl WorkStorage for Mortal<dyn WorkStorage> {
+impl WorkStorage for Faulty<dyn WorkStorage> {
     fn identify(&self, uri: MediaUri) -> Answer<SourceIdentity> {
         self.call("identify", Way::Machine, |work| work.identify(uri))
     }
@@ -207,7 +207,7 @@ impl WorkStorage for Mortal<dyn WorkStorage> {
     }
 }
 
-impl<R: StageRequest> RunStage<R> for Mortal<dyn StageRunner>
+impl<R: StageRequest> RunStage<R> for Faulty<dyn StageRunner>
 where
     dyn StageRunner: RunStage<R>,
 {
@@ -216,7 +216,7 @@ where
     }
 }
 
-impl StatusSink for Mortal<dyn StatusSink> {
+impl StatusSink for Faulty<dyn StatusSink> {
     fn deliver(&self, report: Report) -> Answer<()> {
         let name = if report.status.is_terminal() { "deliver" } else { "progress" };
         self.call(name, Way::Network, |sink| sink.deliver(report))
