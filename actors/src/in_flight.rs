@@ -48,7 +48,7 @@ struct Running {
     stage: Stage,
     plan: Option<Arc<PinnedPlan>>,
     chunks_done: u32,
-    life: u64,
+    generation: u64,
     done_ns: Arc<AtomicU64>,
     total_ns: u64,
 }
@@ -71,8 +71,8 @@ pub struct JobProgress {
     pub chunks: u32,
     /// Chunks that were done when the newest of its tasks here began.
     pub chunks_done: u32,
-    /// The latest life of the job that one of its tasks here began in, see [`crate::domain::checkpoint::Checkpoint::life`].
-    pub life: u64,
+    /// The latest generation of the job that one of its tasks here began in, see [`crate::domain::checkpoint::Checkpoint::generation`].
+    pub generation: u64,
     /// Sum of the fractions of the chunks that run here.
     pub running: f64,
     /// How far the assembly here is, 0 to 1, where there is one.
@@ -81,8 +81,8 @@ pub struct JobProgress {
 
 impl JobProgress {
     /// Of a job of which nothing is done yet.
-    fn none(job_id: JobId, life: u64) -> Self {
-        Self { job_id, media: None, chunks: 0, chunks_done: 0, life, running: 0.0, assembled: None }
+    fn none(job_id: JobId, generation: u64) -> Self {
+        Self { job_id, media: None, chunks: 0, chunks_done: 0, generation, running: 0.0, assembled: None }
     }
 
     /// The least that the status of the job can be, by what runs here.
@@ -134,7 +134,7 @@ impl InFlight {
 
     /// A job was seen that waits for something: it is among the [`jobs`](Self::jobs) once.
     pub fn waits(&self, seen: &Checkpoint) {
-        self.waiting().insert(seen.job_id.clone(), seen.life);
+        self.waiting().insert(seen.job_id.clone(), seen.generation);
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<JobId, u64>> {
@@ -153,7 +153,7 @@ impl InFlight {
             stage,
             plan: plan.cloned(),
             chunks_done,
-            life: seen.life,
+            generation: seen.generation,
             done_ns: done_ns.clone(),
             total_ns,
         };
@@ -169,7 +169,8 @@ impl InFlight {
     /// The jobs with a task that runs here, and those that wait and were not told of.
     pub fn jobs(&self) -> Vec<JobProgress> {
         let waiting = std::mem::take(&mut *self.waiting());
-        let waiting = waiting.into_iter().map(|(job_id, life)| (job_id.clone(), JobProgress::none(job_id, life)));
+        let waiting =
+            waiting.into_iter().map(|(job_id, generation)| (job_id.clone(), JobProgress::none(job_id, generation)));
         let mut jobs: BTreeMap<JobId, JobProgress> = waiting.collect();
         for task in self.tasks().values() {
             let job = jobs.entry(task.job_id.clone());
@@ -196,7 +197,7 @@ impl Running {
             job.chunks = plan.num_chunks();
         }
         job.chunks_done = job.chunks_done.max(self.chunks_done);
-        job.life = job.life.max(self.life);
+        job.generation = job.generation.max(self.generation);
         match self.stage {
             Stage::Split | Stage::Audio => {}
             Stage::Encode => job.running += self.share(),
@@ -238,9 +239,9 @@ mod tests {
     use super::*;
     use crate::domain::plan::testing::plan_of;
 
-    fn seen(plan: &Plan, chunks_done: u32, life: u64) -> Checkpoint {
+    fn seen(plan: &Plan, chunks_done: u32, generation: u64) -> Checkpoint {
         let queued = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Default::default());
-        Checkpoint { chunks_done, life, ..queued }
+        Checkpoint { chunks_done, generation, ..queued }
     }
 
     #[test]
@@ -264,7 +265,7 @@ mod tests {
         let (in_flight, plan) = (InFlight::default(), plan_of(1, 1, false));
         in_flight.waits(&seen(&plan, 0, 7));
         let told = in_flight.jobs();
-        assert_eq!(told.iter().map(|job| (job.life, job.percent(0))).collect::<Vec<_>>(), [(7, 0.0)]);
+        assert_eq!(told.iter().map(|job| (job.generation, job.percent(0))).collect::<Vec<_>>(), [(7, 0.0)]);
         assert!(in_flight.jobs().is_empty());
     }
 

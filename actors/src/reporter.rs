@@ -1,7 +1,7 @@
 //! Tells the Transcoding Service: how far jobs are, once a second and dropped when the service is slow; and how they
 //! ended, at least once, through the outbox, however long the service is away. Never slows an encode: it reads the
 //! [`InFlight`] and nobody waits for it. Must never send progress of a job after, or beside, its last report; a job that
-//! failed and was opened again has another life, which is told by [`crate::domain::checkpoint::Checkpoint::life`].
+//! failed and was opened again has another generation, which is told by [`crate::domain::checkpoint::Checkpoint::generation`].
 
 mod memory;
 mod outbox;
@@ -218,7 +218,12 @@ impl Reporter {
 
 /// Moves the checkpoint to what is known here, and remembers what it says; gives the report that is due.
 async fn look(ports: ReporterPorts, job: JobProgress, known: Seen) -> Result<Option<Report>, Failure> {
-    let step = Advance { progress: Some(known.percent), report: true, life: Some(known.life), ..Advance::default() };
+    let step = Advance {
+        progress: Some(known.percent),
+        report: true,
+        generation: Some(known.generation),
+        ..Advance::default()
+    };
     let advanced = ports.store.advance(job.job_id.clone(), step, ports.clock.now()).await?;
     // A checkpoint that is gone is built again by the next task.
     let Some(advanced) = advanced else { return Ok(None) };

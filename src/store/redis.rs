@@ -115,7 +115,7 @@ impl JobStore for RedisStore {
             .arg(u8::from(step.report))
             .arg(millis(REPORT_INTERVAL))
             .arg(self.ttl())
-            .arg(step.life.map(|life| life.to_string()).unwrap_or_default())
+            .arg(step.generation.map(|generation| generation.to_string()).unwrap_or_default())
             .arg(step.waiting_for.unwrap_or_default());
         let link = self.link.clone();
         Box::pin(async move {

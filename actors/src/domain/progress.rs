@@ -11,7 +11,7 @@ use crate::domain::job::JobId;
 pub struct Report {
     /// The job.
     pub job_id: JobId,
-    /// Grows with each report of the job, over all workers and lives of it. A report with a lower one than the last is old.
+    /// Grows with each report of the job, over all workers and generations of it. A report with a lower one than the last is old.
     pub sequence: u64,
     /// Where the job stands. After `failed`, one that is sent back begins anew.
     pub status: JobStatus,

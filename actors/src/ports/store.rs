@@ -23,7 +23,7 @@ pub trait JobStore: Send + Sync {
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>>;
     /// Ends a job and puts its last report into the outbox, in one step. `report` is given the checkpoint's
     /// sequence number by the store. The first end wins: the answer is whether it was this one. A report of an earlier
-    /// life that still waits there is replaced: what it says is not true any more.
+    /// generation that still waits there is replaced: what it says is not true any more.
     fn finish(&self, job_id: JobId, outcome: Outcome, report: Report, now: Timestamp) -> Answer<bool>;
     /// Lets a job begin anew that [has failed](Checkpoint::may_reopen) or is not known: its checkpoint becomes
     /// [`Checkpoint::reopened`], its attempts and parts are forgotten, in one step. Until it is opened it is kept only as

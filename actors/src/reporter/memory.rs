@@ -32,20 +32,20 @@ pub(super) struct Seen {
     pub(super) status: JobStatus,
     pub(super) percent: f64,
     chunks_done: u32,
-    pub(super) life: u64,
+    pub(super) generation: u64,
 }
 
 impl Seen {
-    const NOTHING: Self = Self { status: JobStatus::Queued, percent: 0.0, chunks_done: 0, life: 0 };
+    const NOTHING: Self = Self { status: JobStatus::Queued, percent: 0.0, chunks_done: 0, generation: 0 };
 
-    /// With what runs here. A store that was emptied forgets the life.
+    /// With what runs here. A store that was emptied forgets the generation.
     fn with(self, job: &JobProgress) -> Self {
         let chunks_done = self.chunks_done.max(job.chunks_done);
         Self {
             status: self.status.later(job.status()),
             percent: job.percent(chunks_done).max(self.percent),
             chunks_done,
-            life: job.life.max(self.life),
+            generation: job.generation.max(self.generation),
         }
     }
 }
@@ -58,25 +58,25 @@ impl Memory {
             shared.seen.retain(|job_id, _| jobs.iter().any(|job| job.job_id == *job_id));
         }
         let known = jobs.into_iter().map(|job| {
-            // What was seen of an earlier life says nothing.
-            let seen = shared.seen.get(&job.job_id).copied().filter(|seen| seen.life >= job.life);
+            // What was seen of an earlier generation says nothing.
+            let seen = shared.seen.get(&job.job_id).copied().filter(|seen| seen.generation >= job.generation);
             let seen = seen.unwrap_or(Seen::NOTHING).with(&job);
             (job, seen)
         });
-        known.filter(|(job, seen)| !shared.has_ended(&job.job_id, seen.life)).collect()
+        known.filter(|(job, seen)| !shared.has_ended(&job.job_id, seen.generation)).collect()
     }
 
     /// A job was seen so, and goes on.
     pub(super) fn note(&self, checkpoint: &Checkpoint) {
-        let Checkpoint { status, progress: percent, chunks_done, life, .. } = *checkpoint;
-        self.lock().seen.insert(checkpoint.job_id.clone(), Seen { status, percent, chunks_done, life });
+        let Checkpoint { status, progress: percent, chunks_done, generation, .. } = *checkpoint;
+        self.lock().seen.insert(checkpoint.job_id.clone(), Seen { status, percent, chunks_done, generation });
     }
 
     /// A job has ended, and `sequence` is the number of its last report.
     pub(super) fn note_end(&self, job_id: &JobId, sequence: u64) {
         let shared = &mut *self.lock();
-        // A report that waited long may be of an earlier life than the one that runs.
-        if shared.seen.get(job_id).is_some_and(|seen| seen.life <= sequence) {
+        // A report that waited long may be of an earlier generation than the one that runs.
+        if shared.seen.get(job_id).is_some_and(|seen| seen.generation <= sequence) {
             shared.seen.remove(job_id);
         }
         match shared.ended.iter_mut().find(|(known, _)| known == job_id) {
@@ -95,9 +95,9 @@ impl Memory {
 }
 
 impl Shared {
-    /// Whether this life of the job has ended: its last report has a higher number than its beginning.
-    fn has_ended(&self, job_id: &JobId, life: u64) -> bool {
-        self.ended.iter().any(|(ended, sequence)| ended == job_id && *sequence >= life)
+    /// Whether this generation of the job has ended: its last report has a higher number than its beginning.
+    fn has_ended(&self, job_id: &JobId, generation: u64) -> bool {
+        self.ended.iter().any(|(ended, sequence)| ended == job_id && *sequence >= generation)
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_of_a_job_counts_until_this_life_of_it_ends() {
+    fn what_was_seen_of_a_job_counts_until_this_generation_of_it_ends() {
         let (memory, in_flight) = (Memory::default(), InFlight::default());
         let plan = plan_of(1, 4, false);
         let mut checkpoint = Checkpoint::queued(plan.job.job_id.clone(), String::new(), Timestamp::default());
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(known(&memory, &in_flight), [(JobStatus::Encoding, 50.0)]);
         memory.note_end(&checkpoint.job_id, 7);
         assert_eq!(known(&memory, &in_flight), []);
-        checkpoint.life = 8;
+        checkpoint.generation = 8;
         let _anew = in_flight.split(&checkpoint);
         assert_eq!(known(&memory, &in_flight), [(JobStatus::Queued, 0.0)]);
     }

@@ -71,7 +71,7 @@ impl Workbench {
 
     async fn enter_assembly(&self, seen: &Checkpoint) -> Result<(), Failure> {
         let (status, progress) = (Some(JobStatus::Assembling), Some(AFTER_ENCODE));
-        let step = Advance { status, progress, life: Some(seen.life), ..Advance::default() };
+        let step = Advance { status, progress, generation: Some(seen.generation), ..Advance::default() };
         self.store.advance(seen.job_id.clone(), step, self.now()).await?;
         Ok(())
     }

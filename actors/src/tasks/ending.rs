@@ -38,7 +38,7 @@ impl Workbench {
     }
 
     /// Removes the work of a job that has ended. Failing to do so harms nothing but the disk. Where the job was opened
-    /// again meanwhile, the files may already be those of its new life, and stay until that ends.
+    /// again meanwhile, the files may already be those of its new generation, and stay until that ends.
     pub(super) async fn clear(&self, job_id: &JobId) {
         self.plans.forget(job_id);
         for attempt in 1..=REMOVE_TRIES {
@@ -57,7 +57,7 @@ impl Workbench {
 
     async fn lives_again(&self, job_id: &JobId) -> bool {
         let known = self.store.read(job_id.clone()).await.ok().flatten();
-        known.is_some_and(|known| known.life > 0 && !known.status.is_terminal())
+        known.is_some_and(|known| known.generation > 0 && !known.status.is_terminal())
     }
 
     /// Asks all workers to stop a job; the answer is its checkpoint. A job that nobody has seen yet is cancelled when

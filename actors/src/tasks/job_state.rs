@@ -19,7 +19,7 @@ use crate::in_flight::encode_progress;
 enum JobState {
     /// Its job has ended: the rest of its work can go.
     Ended,
-    /// Its job follows another plan, or has another life, or nobody knows of it any more.
+    /// Its job follows another plan, or has another generation, or nobody knows of it any more.
     Stale,
     /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
@@ -157,14 +157,14 @@ impl Workbench {
         Ok(units_done)
     }
 
-    /// Moves the progress of a job in this life to what `units_done` says. `None` where the checkpoint is gone.
+    /// Moves the progress of a job in this generation to what `units_done` says. `None` where the checkpoint is gone.
     pub(super) async fn advance_encoding(
         &self,
         plan: &Plan,
         units_done: u32,
-        life: u64,
+        generation: u64,
     ) -> Result<Option<Checkpoint>, Failure> {
-        let step = Advance { life: Some(life), ..encoding(plan, units_done) };
+        let step = Advance { generation: Some(generation), ..encoding(plan, units_done) };
         let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }

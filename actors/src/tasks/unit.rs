@@ -62,7 +62,7 @@ impl Workbench {
             attempt.ended_after(&plan, unit, entry.done_ns());
         }
         let step = match outcome {
-            Ok(UnitOutcome::Made(part)) => self.after_encode(task, &plan, part, checkpoint.life).await,
+            Ok(UnitOutcome::Made(part)) => self.after_encode(task, &plan, part, checkpoint.generation).await,
             Ok(UnitOutcome::SourceLost(how)) => {
                 lease.release().await;
                 return self.resplit(execute, task, &plan, &how, attempt).await;
@@ -93,7 +93,7 @@ impl Workbench {
         task: &Task,
         plan: &Arc<PinnedPlan>,
         part: PartRecord,
-        life: u64,
+        generation: u64,
     ) -> Result<Step, Failure> {
         let (job_id, fingerprint, unit) = (task.job_id(), task.fingerprint(), part.unit);
         let recorded = self.store.record(job_id.clone(), fingerprint.clone(), part.clone(), self.now()).await?;
@@ -101,7 +101,7 @@ impl Workbench {
         let mut units_done = recorded.units_done;
         // Without a plan the checkpoint is one that somebody else begins to build again: who follows it must not be
         // taken from it, or the chain of this unit ends here.
-        let advanced = self.advance_encoding(plan, units_done, life).await?;
+        let advanced = self.advance_encoding(plan, units_done, generation).await?;
         let whole =
             |known: &Checkpoint| known.status.is_terminal() || known.fingerprint.is_some() || known.awaits_split();
         let checkpoint = match advanced.filter(whole) {

@@ -95,7 +95,7 @@ impl Workbench {
 
     /// Tells in the checkpoint and in reports what a job waits for.
     pub(super) async fn tell_wait(&self, seen: &Checkpoint, what: String) -> Result<(), Failure> {
-        let step = Advance { waiting_for: Some(what), life: Some(seen.life), ..Advance::default() };
+        let step = Advance { waiting_for: Some(what), generation: Some(seen.generation), ..Advance::default() };
         self.store.advance(seen.job_id.clone(), step, self.now()).await?;
         self.in_flight.waits(seen);
         Ok(())

@@ -3,9 +3,9 @@
 //! virtual time as on a real server.
 
 mod agreement;
+mod generations;
 mod jobs;
 mod leases;
-mod lives;
 mod outbox;
 mod parts;
 
@@ -72,13 +72,13 @@ fn lasting() -> Vec<Case> {
         jobs::of_many_ends_at_once_one_wins,
         jobs::a_job_that_the_store_has_lost_can_still_end,
         jobs::what_stands_in_a_failure_is_kept_to_the_letter,
-        lives::a_failed_job_that_is_opened_again_begins_anew,
-        lives::a_job_that_has_not_failed_is_not_opened_again,
-        lives::a_job_that_nobody_knows_begins_anew_with_what_it_left_forgotten,
-        lives::of_many_that_open_a_job_again_one_does,
-        lives::a_step_of_an_earlier_life_changes_nothing,
-        lives::a_store_that_was_emptied_learns_the_life_from_a_step,
-        lives::the_report_of_the_earlier_life_waits_until_the_next_end,
+        generations::a_failed_job_that_is_opened_again_begins_anew,
+        generations::a_job_that_has_not_failed_is_not_opened_again,
+        generations::a_job_that_nobody_knows_begins_anew_with_what_it_left_forgotten,
+        generations::of_many_that_open_a_job_again_one_does,
+        generations::a_step_of_an_earlier_generation_changes_nothing,
+        generations::a_store_that_was_emptied_learns_the_generation_from_a_step,
+        generations::the_report_of_the_earlier_generation_waits_until_the_next_end,
         parts::the_first_part_of_a_unit_wins,
         parts::audio_counts_as_a_unit_but_not_as_a_chunk,
         parts::sixty_parts_recorded_at_once_are_counted_right,
@@ -107,7 +107,7 @@ fn expiring() -> Vec<Case> {
     cases![SHORT;
         jobs::an_ended_job_expires_with_all_that_belongs_to_it_but_its_report,
         jobs::a_job_that_has_not_ended_does_not_expire,
-        lives::a_job_that_is_opened_again_expires_unless_somebody_takes_it_up,
+        generations::a_job_that_is_opened_again_expires_unless_somebody_takes_it_up,
         parts::what_belongs_to_no_job_expires,
     ]
 }

@@ -44,9 +44,9 @@ impl StandIn {
     ///
     /// # Errors
     /// The failure that was wanted, when it is time.
-    pub fn strike(self, made: u64) -> Result<(), Failure> {
-        let Some(strike) = self.0.filter(|_| made == BEFORE) else { return Ok(()) };
-        match strike {
+    pub fn fail_at(self, made: u64) -> Result<(), Failure> {
+        let Some(fault) = self.0.filter(|_| made == BEFORE) else { return Ok(()) };
+        match fault {
             Strike::Crashes => std::process::abort(),
             Strike::Fails(DeviceFault::Hang) => loop {
                 std::thread::park();
@@ -59,7 +59,7 @@ impl StandIn {
 fn parse(text: &str, index: u32) -> Option<StandIn> {
     let (from, what) = text.split_once(':')?;
     let from: u32 = from.parse().ok()?;
-    let strike = match what {
+    let fault = match what {
         "session_limit" => Strike::Fails(DeviceFault::SessionLimit),
         "out_of_memory" => Strike::Fails(DeviceFault::OutOfMemory),
         "device_lost" => Strike::Fails(DeviceFault::DeviceLost),
@@ -69,7 +69,7 @@ fn parse(text: &str, index: u32) -> Option<StandIn> {
         "crash" => Strike::Crashes,
         _ => return None,
     };
-    Some(StandIn((index >= from).then_some(strike)))
+    Some(StandIn((index >= from).then_some(fault)))
 }
 
 #[cfg(test)]
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn it_fails_from_the_chunk_on_that_it_was_told_and_after_some_frames() {
         assert_eq!(parse("2:session_limit", 1), Some(StandIn(None)));
-        let struck = parse("2:session_limit", 2).expect("understood");
-        assert!(struck.strike(BEFORE - 1).is_ok());
-        assert_eq!(struck.strike(BEFORE).expect_err("it fails").fault(), Some(DeviceFault::SessionLimit));
+        let failing = parse("2:session_limit", 2).expect("understood");
+        assert!(failing.fail_at(BEFORE - 1).is_ok());
+        assert_eq!(failing.fail_at(BEFORE).expect_err("it fails").fault(), Some(DeviceFault::SessionLimit));
         assert_eq!(parse("2:nonsense", 2), None);
         assert_eq!(parse("session_limit", 2), None);
     }

@@ -24,7 +24,7 @@ pub(super) fn checkpoint(job_id: JobId, fields: &HashMap<String, String>) -> Res
         status: field(fields, "status")?,
         progress: field(fields, "progress")?,
         sequence: field(fields, "sequence")?,
-        life: optional(fields, "life")?.unwrap_or(0),
+        generation: optional(fields, "life")?.unwrap_or(0),
         created_at: field(fields, "created_at")?,
         updated_at: field(fields, "updated_at")?,
         started_at: optional(fields, "started_at")?,

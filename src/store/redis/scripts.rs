@@ -215,7 +215,7 @@ return 1
 "#;
 
     /// Lets a job begin anew that has failed or is not known, until it is opened only for as long as an ended one is
-    /// kept: `{1, what was known}`, or `{0, what is in force}`. The number at which a life begins is one of its sequence.
+    /// kept: `{1, what was known}`, or `{0, what is in force}`. The number at which a generation (the field `life`) begins is one of its sequence.
     REOPEN = r#"
 local job = KEYS[1]
 local now, content, ttl = unpack(ARGV)

@@ -101,7 +101,7 @@ async fn the_job_of_a_letter_is_published_after_the_store_lets_it_begin_anew() {
         assert_eq!(JobSpec::parse(records[0].value.as_deref().expect("a value")).expect("a job"), job());
         assert_eq!(records[0].headers, [("requeued-from".to_owned(), id.as_bytes().to_vec())]);
         let checkpoint = fake.jobs.get(&job().job_id).expect("a checkpoint");
-        assert!(checkpoint.life > 0 && checkpoint.status == JobStatus::Queued, "{checkpoint:?}");
+        assert!(checkpoint.generation > 0 && checkpoint.status == JobStatus::Queued, "{checkpoint:?}");
     }
 }
 

@@ -13,16 +13,16 @@ use actors::testing::store_conformance::{Step, agree};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// Holds `store` against the fake in `cases` random lives of a job.
+/// Holds `store` against the fake in `cases` random histories of a job.
 pub fn agrees_with_the_fake(store: Arc<dyn Store>, cases: u32) {
     static JOBS: AtomicU32 = AtomicU32::new(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let opened = proptest::bool::weighted(0.9).prop_map(|opened| opened.then_some(Step::Open));
-    let lives = (opened, proptest::collection::vec(step(), 1..30));
-    let result = TestRunner::new(config).run(&lives, |(opened, steps)| {
+    let histories = (opened, proptest::collection::vec(step(), 1..30));
+    let result = TestRunner::new(config).run(&histories, |(opened, steps)| {
         let steps: Vec<Step> = opened.into_iter().chain(steps).collect();
-        let job_id: JobId = format!("life-{}", JOBS.fetch_add(1, Ordering::Relaxed)).parse().expect("a job id");
+        let job_id: JobId = format!("job-{}", JOBS.fetch_add(1, Ordering::Relaxed)).parse().expect("a job id");
         let fake = Arc::new(FakeStore::new());
         runtime.block_on(agree(store.clone(), fake, &job_id, &steps)).map_err(TestCaseError::fail)
     });
@@ -63,17 +63,19 @@ fn advance() -> impl Strategy<Value = Advance> {
     let odd =
         proptest::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, 1e300]);
     let progress = proptest::option::of(prop_oneof![5 => -10.0f64..120.0, 1 => odd]);
-    // A life begins with a number of the clock, much later than 2.
-    let life = proptest::option::weighted(0.3, 0u64..3);
+    // A generation begins with a number of the clock, much later than 2.
+    let generation = proptest::option::weighted(0.3, 0u64..3);
     let cancel = proptest::bool::weighted(0.1);
     let things = ["a worker with x264 164 r3095", "space for 1 %", "a \"GPU\" für H.264"].map(str::to_owned);
     let waiting_for = proptest::option::weighted(0.2, proptest::sample::select(things.to_vec()));
-    (status, progress, cancel, life, waiting_for).prop_map(|(status, progress, cancel, life, waiting_for)| Advance {
-        status,
-        progress,
-        cancel,
-        life,
-        waiting_for,
-        ..Advance::default()
-    })
+    (status, progress, cancel, generation, waiting_for).prop_map(
+        |(status, progress, cancel, generation, waiting_for)| Advance {
+            status,
+            progress,
+            cancel,
+            generation,
+            waiting_for,
+            ..Advance::default()
+        },
+    )
 }

@@ -1,5 +1,5 @@
 //! What is remembered of a job, and what it may become: the status only moves forward, progress never goes back.
-//! A failed job that is sent back gets another *life*, named by a sequence number: tasks, reports and steps of an
+//! A failed job that is sent back begins another *generation*, named by a sequence number: tasks, reports and steps of an
 //! earlier one are told by it and change nothing.
 
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl JobStatus {
         }
     }
 
-    /// Position in the order of a job's life; terminal ones share the last.
+    /// Position in the order of a job; terminal ones share the last.
     pub const fn rank(self) -> u8 {
         match self {
             Self::Queued => 0,
@@ -68,7 +68,7 @@ impl JobStatus {
         }
     }
 
-    /// The later of two in the order of a job's life.
+    /// The later of two in the order of a job.
     pub const fn later(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
     }
@@ -99,10 +99,10 @@ pub struct Checkpoint {
     pub progress: f64,
     /// Sequence number of the last report.
     pub sequence: u64,
-    /// The sequence number at which a failed job was opened again, 0 in its first life: all reports of this life have
-    /// higher ones, all of the lives before have lower ones.
-    #[serde(default)]
-    pub life: u64,
+    /// The sequence number at which a failed job was opened again, 0 in its first generation: all reports of this generation have
+    /// higher ones, all of the generations before have lower ones.
+    #[serde(default, rename = "life")]
+    pub generation: u64,
     /// First seen.
     pub created_at: Timestamp,
     /// Last change.
@@ -141,9 +141,9 @@ pub struct Advance {
     pub waiting_for: Option<String>,
     /// Take a sequence number for a report, unless one was taken in the last second.
     pub report: bool,
-    /// The life of the job that the step belongs to: one of an earlier life changes nothing, one of a later life tells a
-    /// store that was emptied, once there is a plan again. `None` where it is right in any life.
-    pub life: Option<u64>,
+    /// The generation of the job that the step belongs to: one of an earlier generation changes nothing, one of a later generation tells a
+    /// store that was emptied, once there is a plan again. `None` where it is right in any generation.
+    pub generation: Option<u64>,
 }
 
 /// Answer to an [`Advance`].
@@ -164,7 +164,7 @@ impl Checkpoint {
             status: JobStatus::Queued,
             progress: 0.0,
             sequence: 0,
-            life: 0,
+            generation: 0,
             created_at: now,
             updated_at: now,
             started_at: None,
@@ -178,11 +178,11 @@ impl Checkpoint {
         }
     }
 
-    /// The checkpoint of a job that begins anew. `before` is what is known of its life before: numbers go on from there.
+    /// The checkpoint of a job that begins anew. `before` is what is known of its generation before: numbers go on from there.
     pub fn reopened(before: Option<&Self>, job_id: JobId, content: String, now: Timestamp, clock: Timestamp) -> Self {
         let mut anew = Self::queued(job_id, content, now);
         anew.sequence = before.map_or(0, |before| before.sequence);
-        anew.life = anew.next_sequence(clock);
+        anew.generation = anew.next_sequence(clock);
         anew
     }
 
@@ -191,14 +191,14 @@ impl Checkpoint {
         self.status == JobStatus::Failed && (self.content == content || self.content.is_empty())
     }
 
-    /// Whether the job was opened again and its input was not cut since: all tasks of it are of an earlier life.
+    /// Whether the job was opened again and its input was not cut since: all tasks of it are of an earlier generation.
     pub fn awaits_split(&self) -> bool {
-        self.life > 0 && self.fingerprint.is_none() && !self.status.is_terminal()
+        self.generation > 0 && self.fingerprint.is_none() && !self.status.is_terminal()
     }
 
-    /// Whether a step changes anything here: the job has not ended, and the step is not of an earlier life of it.
+    /// Whether a step changes anything here: the job has not ended, and the step is not of an earlier generation of it.
     pub fn takes(&self, step: &Advance) -> bool {
-        !self.status.is_terminal() && step.life.is_none_or(|life| life >= self.life)
+        !self.status.is_terminal() && step.generation.is_none_or(|generation| generation >= self.generation)
     }
 
     /// Applies everything of a step but its report, if the checkpoint [takes](Self::takes) it.
@@ -209,7 +209,7 @@ impl Checkpoint {
         let before = (self.status, self.progress, self.fingerprint.clone());
         // Never before there is a plan, see `awaits_split`.
         if self.fingerprint.is_some() {
-            self.life = self.life.max(step.life.unwrap_or(0));
+            self.generation = self.generation.max(step.generation.unwrap_or(0));
         }
         if let Some(status) = step.status.filter(|status| status.rank() > self.status.rank()) {
             self.status = status;

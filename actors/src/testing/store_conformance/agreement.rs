@@ -54,11 +54,11 @@ pub async fn agree(one: Subject, two: Subject, job_id: &JobId, steps: &[Step]) -
     Ok(())
 }
 
-/// Sequence numbers and lives come from a clock: all that is compared is whether there is one.
+/// Sequence numbers and generations come from a clock: all that is compared is whether there is one.
 fn comparable(checkpoint: Option<Checkpoint>) -> Option<Checkpoint> {
     checkpoint.map(|checkpoint| Checkpoint {
         sequence: checkpoint.sequence.min(1),
-        life: checkpoint.life.min(1),
+        generation: checkpoint.generation.min(1),
         ..checkpoint
     })
 }

@@ -106,7 +106,7 @@ impl Output {
             return Err(Failure::permanent("the encoder gave a buffer without caps"));
         };
         if self.origin.family == EncoderFamily::Openh264 {
-            self.origin.stand_in.strike(self.written())?;
+            self.origin.stand_in.fail_at(self.written())?;
         }
         let mut state = self.lock();
         let (key, mut copy) = self.tidied(buffer, &mut state.sets)?;

@@ -41,7 +41,7 @@ async fn ends_as(fleet: &Fleet, job_id: &JobId, status: JobStatus) -> Report {
     found().expect("just seen")
 }
 
-/// The reports of the life that began after `number`, in the order of their numbers.
+/// The reports of the generation that began after `number`, in the order of their numbers.
 fn reports_after(fleet: &Fleet, job_id: &JobId, number: u64) -> Vec<Report> {
     let mut reports: Vec<_> =
         fleet.service.taken_of(job_id).into_iter().filter(|report| report.sequence > number).collect();
@@ -49,7 +49,7 @@ fn reports_after(fleet: &Fleet, job_id: &JobId, number: u64) -> Vec<Report> {
     reports
 }
 
-fn assert_whole_life(reports: &[Report]) {
+fn assert_whole_generation(reports: &[Report]) {
     assert!(reports[0].progress < 5.0, "it begins anew: {:?}", reports[0]);
     for status in [JobStatus::Splitting, JobStatus::Encoding, JobStatus::Assembling, JobStatus::Completed] {
         assert!(reports.iter().any(|report| report.status == status), "no report while {status:?}: {reports:#?}");
@@ -74,7 +74,7 @@ async fn a_job_that_is_sent_back_completes_and_the_workers_that_saw_it_fail_repo
         assert!(matches!(send_back(&fleet, &letter).await, Reopened::Anew(Some(_))));
         ends_as(&fleet, &job_id, JobStatus::Completed).await;
         fleet.quiet().await;
-        assert_whole_life(&reports_after(&fleet, &job_id, failed.sequence));
+        assert_whole_generation(&reports_after(&fleet, &job_id, failed.sequence));
         assert!(fleet.stages.is_empty_of(&job_id));
         assert_eq!(fleet.log.records(Queue::DeadLetter).len(), 1, "{key}");
         tokio::time::resume();
@@ -96,11 +96,11 @@ async fn a_job_that_is_sent_back_twice_does_its_work_once() {
     assert!(matches!(send_back(&fleet, &job("movie")).await, Reopened::Kept(_)));
     fleet.quiet().await;
     assert_eq!(fleet.stages.begun("movie/v00003"), 1);
-    assert_eq!(fleet.stages.begun("movie/split"), 2, "once in each life");
+    assert_eq!(fleet.stages.begun("movie/split"), 2, "once in each generation");
 }
 
 #[actix::test]
-async fn a_report_of_the_failure_that_comes_late_is_older_than_everything_of_the_new_life() {
+async fn a_report_of_the_failure_that_comes_late_is_older_than_everything_of_the_new_generation() {
     tokio::time::pause();
     let fleet = Fleet::default();
     fleet.stages.script("movie/v00000", [broken()]);
@@ -111,13 +111,13 @@ async fn a_report_of_the_failure_that_comes_late_is_older_than_everything_of_the
     until("the failure", || !fleet.log.records(Queue::DeadLetter).is_empty()).await;
     fleet.quiet().await;
     send_back(&fleet, &job("movie")).await;
-    until("the chunks of the new life", || fleet.stages.begun("movie/v00000") == 2).await;
+    until("the chunks of the new generation", || fleet.stages.begun("movie/v00000") == 2).await;
     fleet.service.set_away(false);
     ends_as(&fleet, &job_id, JobStatus::Completed).await;
     let failed = ends_as(&fleet, &job_id, JobStatus::Failed).await;
-    let life = reports_after(&fleet, &job_id, failed.sequence);
-    assert!(life.iter().any(|report| report.status == JobStatus::Encoding), "{life:#?}");
-    assert_eq!(life.last().map(|report| report.status), Some(JobStatus::Completed));
+    let generation = reports_after(&fleet, &job_id, failed.sequence);
+    assert!(generation.iter().any(|report| report.status == JobStatus::Encoding), "{generation:#?}");
+    assert_eq!(generation.last().map(|report| report.status), Some(JobStatus::Completed));
     fleet.quiet().await;
     // The confirmation of the last report follows its delivery.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -125,7 +125,7 @@ async fn a_report_of_the_failure_that_comes_late_is_older_than_everything_of_the
 }
 
 #[actix::test]
-async fn tasks_of_the_earlier_life_do_not_bring_its_plan_back() {
+async fn tasks_of_the_earlier_generation_do_not_bring_its_plan_back() {
     tokio::time::pause();
     let fleet = Fleet::default();
     fleet.stages.script("movie/v00001", [Act::Take(Duration::from_secs(60))]);
@@ -152,7 +152,7 @@ async fn tasks_of_the_earlier_life_do_not_bring_its_plan_back() {
 }
 
 #[actix::test]
-async fn whoever_ended_a_job_does_not_remove_the_work_of_its_next_life() {
+async fn whoever_ended_a_job_does_not_remove_the_work_of_its_next_generation() {
     tokio::time::pause();
     let fleet = Fleet::default();
     fleet.stages.script("movie/v00000", [broken()]);
@@ -181,7 +181,7 @@ async fn whoever_ended_a_job_does_not_remove_the_work_of_its_next_life() {
 }
 
 #[actix::test]
-async fn a_late_failure_of_the_earlier_life_does_not_end_the_new_one() {
+async fn a_late_failure_of_the_earlier_generation_does_not_end_the_new_one() {
     tokio::time::pause();
     let fleet = Fleet::default();
     fleet.stages.pace(Stage::Audio, Duration::from_secs(8));

@@ -33,17 +33,20 @@ pub(super) async fn a_failed_job_that_is_opened_again_begins_anew(store: Subject
     let before = fail(&store, "j").await;
     assert_eq!(reopen(&store, "j").await, Reopened::Anew(Some(before.clone())));
     let anew = checkpoint_of(&store, &job("j")).await;
-    assert!(anew.life > before.sequence, "{anew:?} after {before:?}");
-    let expected =
-        Checkpoint { life: anew.life, sequence: anew.life, ..Checkpoint::queued(job("j"), CONTENT.into(), at(200)) };
+    assert!(anew.generation > before.sequence, "{anew:?} after {before:?}");
+    let expected = Checkpoint {
+        generation: anew.generation,
+        sequence: anew.generation,
+        ..Checkpoint::queued(job("j"), CONTENT.into(), at(200))
+    };
     assert_eq!(anew, expected);
     assert!(done(store.parts(job("j"), plan("p")).await).is_empty());
     assert_eq!(done(store.count_attempt(job("j"), "t".into()).await), 1, "attempts are counted anew");
     assert_eq!(reopen(&store, "j").await, Reopened::Kept(anew.clone()), "a second time it waits already");
     assert_eq!(done(store.open(job("j"), CONTENT.into(), at(300)).await), anew);
-    let report = Advance { report: true, life: Some(anew.life), ..Advance::default() };
+    let report = Advance { report: true, generation: Some(anew.generation), ..Advance::default() };
     let advanced = done(store.advance(job("j"), report, at(301)).await).expect("a known job");
-    assert!(advanced.sequence.is_some_and(|number| number > anew.life), "{advanced:?}");
+    assert!(advanced.sequence.is_some_and(|number| number > anew.generation), "{advanced:?}");
 }
 
 pub(super) async fn a_job_that_has_not_failed_is_not_opened_again(store: Subject) {
@@ -71,7 +74,7 @@ pub(super) async fn a_job_that_nobody_knows_begins_anew_with_what_it_left_forgot
     assert_eq!(done(store.count_attempt(job("j"), "t".into()).await), 1);
     assert!(done(store.parts(job("j"), plan("p")).await).is_empty());
     let anew = checkpoint_of(&store, &job("j")).await;
-    assert!(anew.life > 0 && anew.status == JobStatus::Queued, "{anew:?}");
+    assert!(anew.generation > 0 && anew.status == JobStatus::Queued, "{anew:?}");
     // One that the store had lost when it failed, so that its content is not known.
     let lost = Checkpoint::queued(job("lost"), CONTENT.into(), at(0));
     assert!(done(store.finish(job("lost"), failed(), last_report(&lost, &failed()), at(1)).await));
@@ -86,35 +89,35 @@ pub(super) async fn of_many_that_open_a_job_again_one_does(store: Subject) {
     assert_eq!(anew, 1);
 }
 
-pub(super) async fn a_step_of_an_earlier_life_changes_nothing(store: Subject) {
+pub(super) async fn a_step_of_an_earlier_generation_changes_nothing(store: Subject) {
     fail(&store, "j").await;
     reopen(&store, "j").await;
     let anew = checkpoint_of(&store, &job("j")).await;
     let (status, progress) = (Some(JobStatus::Encoding), Some(50.0));
-    let late = Advance { status, progress, report: true, life: Some(0), ..Advance::default() };
+    let late = Advance { status, progress, report: true, generation: Some(0), ..Advance::default() };
     let advanced = done(store.advance(job("j"), late.clone(), at(300)).await).expect("a known job");
     assert_eq!((advanced.checkpoint, advanced.sequence), (anew.clone(), None));
-    let step = Advance { life: Some(anew.life), report: false, ..late };
+    let step = Advance { generation: Some(anew.generation), report: false, ..late };
     let advanced = done(store.advance(job("j"), step, at(301)).await).expect("a known job");
     assert_eq!((advanced.checkpoint.status, advanced.checkpoint.progress), (JobStatus::Encoding, 50.0));
 }
 
-pub(super) async fn a_store_that_was_emptied_learns_the_life_from_a_step(store: Subject) {
+pub(super) async fn a_store_that_was_emptied_learns_the_generation_from_a_step(store: Subject) {
     done(store.open(job("j"), CONTENT.into(), at(0)).await);
-    let early = Advance { life: Some(77), ..Advance::default() };
+    let early = Advance { generation: Some(77), ..Advance::default() };
     let advanced = done(store.advance(job("j"), early, at(0)).await).expect("a known job");
-    assert_eq!(advanced.checkpoint.life, 0, "without a plan it would look like one that was opened again");
+    assert_eq!(advanced.checkpoint.generation, 0, "without a plan it would look like one that was opened again");
     let with_plan = Advance { plan: Some((plan("p"), 2)), ..Advance::default() };
     done(store.advance(job("j"), with_plan, at(0)).await);
-    let step = |life| Advance { progress: Some(10.0), life: Some(life), ..Advance::default() };
+    let step = |generation| Advance { progress: Some(10.0), generation: Some(generation), ..Advance::default() };
     let advanced = done(store.advance(job("j"), step(77), at(1)).await).expect("a known job");
-    assert_eq!((advanced.checkpoint.life, advanced.checkpoint.progress), (77, 10.0));
-    assert_eq!(checkpoint_of(&store, &job("j")).await.life, 77);
+    assert_eq!((advanced.checkpoint.generation, advanced.checkpoint.progress), (77, 10.0));
+    assert_eq!(checkpoint_of(&store, &job("j")).await.generation, 77);
     done(store.advance(job("j"), step(76), at(2)).await);
     assert_eq!(checkpoint_of(&store, &job("j")).await, advanced.checkpoint);
 }
 
-pub(super) async fn the_report_of_the_earlier_life_waits_until_the_next_end(store: Subject) {
+pub(super) async fn the_report_of_the_earlier_generation_waits_until_the_next_end(store: Subject) {
     let before = fail(&store, "j").await;
     reopen(&store, "j").await;
     let [waiting] = done(store.pending(10).await).try_into().expect("one report");
@@ -140,6 +143,6 @@ pub(super) async fn a_job_that_is_opened_again_expires_unless_somebody_takes_it_
         done(store.read(job("left")).await).is_none().then_some(())
     })
     .await;
-    assert!(checkpoint_of(&store, &job("taken")).await.life > 0);
+    assert!(checkpoint_of(&store, &job("taken")).await.generation > 0);
     assert_eq!(done(store.count_attempt(job("taken"), "t".into()).await), 2);
 }
