@@ -52,7 +52,8 @@ impl Inner {
         self.check_unchanged(job, source).await?;
         let names = source_names(&facts);
         let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism, families)?;
-        let plan = PinnedPlan::new(plan);
+        let plan = PinnedPlan::new(plan)
+            .map_err(|error| Failure::permanent(format!("this release cannot store such a plan: {error}")))?;
         let files = self.storage.plan_files(&job.job_id, plan.fingerprint())?;
         files.publish_sources(scratch, names).await?;
         files.store_plan(plan).await

@@ -28,10 +28,12 @@ pub struct PinnedPlan {
 
 impl PinnedPlan {
     /// Pins `plan`.
-    pub fn new(plan: Plan) -> Self {
-        // Serialising plain structs to memory cannot fail.
-        let stored = serde_json::to_vec(&plan).unwrap_or_default();
-        Self::of(plan, stored)
+    ///
+    /// # Errors
+    /// Where the stored form cannot say it.
+    pub fn new(plan: Plan) -> Result<Self, serde_json::Error> {
+        let stored = serde_json::to_vec(&plan)?;
+        Ok(Self::of(plan, stored))
     }
 
     /// Reads what [`PinnedPlan::stored`] gave, on a worker of this or another version: what it says beyond what this one
@@ -121,10 +123,10 @@ mod tests {
         assert_ne!(plan.fingerprint(), plan_of(4, 8, true).fingerprint());
         let mut other = Plan::clone(&plan);
         other.source.modified_unix_ns += 1;
-        assert_ne!(plan.fingerprint(), PinnedPlan::new(other).fingerprint());
+        assert_ne!(plan.fingerprint(), PinnedPlan::new(other).expect("a plan").fingerprint());
         let mut other = Plan::clone(&plan);
         video_of(&mut other).renditions[0].keyframe_interval += 1;
-        assert_ne!(plan.fingerprint(), PinnedPlan::new(other).fingerprint());
+        assert_ne!(plan.fingerprint(), PinnedPlan::new(other).expect("a plan").fingerprint());
     }
 
     #[test]
@@ -133,6 +135,10 @@ mod tests {
         let read = PinnedPlan::read(plan.stored().to_vec()).expect("a plan");
         assert_eq!((&read, read.fingerprint(), Plan::clone(&read)), (&plan, plan.fingerprint(), Plan::clone(&plan)));
         assert!(PinnedPlan::read(b"{}".to_vec()).is_err());
+        let short =
+            String::from_utf8_lossy(plan.stored()).replace(r#""outputs":[{"video":0,"audio":0}]"#, r#""outputs":[]"#);
+        let refused = PinnedPlan::read(short.into_bytes()).expect_err("an output is missing");
+        assert!(refused.to_string().contains("0 outputs"), "{refused}");
     }
 
     /// Of a plan of a worker that knew no versions of encoders, by another program (`sha256sum`).
@@ -164,7 +170,7 @@ mod tests {
         let facts = || super::super::testing::facts_of(1, false);
         let of = |chains| {
             let plan = Plan::build(job.clone(), identity(), facts(), chains, &Default::default());
-            PinnedPlan::new(plan.expect("a plan"))
+            PinnedPlan::new(plan.expect("a plan")).expect("a plan")
         };
         assert_eq!(of(3).fingerprint(), of(40).fingerprint());
     }

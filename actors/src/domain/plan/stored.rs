@@ -3,6 +3,7 @@
 //! it out, and an input that is cut again would give another fingerprint. What cannot be said so needs a form of its own,
 //! with another [`PLAN_FORMAT`](super::PLAN_FORMAT).
 
+use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -35,15 +36,21 @@ struct StoredOutput {
     audio: Option<u16>,
 }
 
-impl From<StoredPlan> for Plan {
-    fn from(stored: StoredPlan) -> Self {
+impl TryFrom<StoredPlan> for Plan {
+    type Error = String;
+
+    fn try_from(stored: StoredPlan) -> Result<Self, String> {
+        let (asked, planned) = (stored.job.outputs.len(), stored.outputs.len());
+        if asked != planned {
+            return Err(format!("the plan has {planned} outputs and its job {asked}"));
+        }
         let outputs = stored.job.outputs.iter().zip(stored.outputs).map(|(asked, planned)| {
             let audio = planned.audio.map(|index| RenditionId::new(TrackId::Audio(0), index));
             let video = RenditionId::new(TrackId::Video, planned.video);
             let members = std::iter::once(video).chain(audio).collect();
             OutputPlan { package: asked.container, members, root: asked.uri.clone() }
         });
-        Self {
+        Ok(Self {
             outputs: outputs.collect(),
             format: stored.format,
             job: stored.job,
@@ -52,13 +59,13 @@ impl From<StoredPlan> for Plan {
             created_unix: stored.created_unix,
             tracks: std::iter::once(Track::Video(stored.video)).chain(stored.audio.map(Track::Audio)).collect(),
             versions: stored.versions,
-        }
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Plan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        StoredPlan::deserialize(deserializer).map(Self::from)
+        Self::try_from(StoredPlan::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

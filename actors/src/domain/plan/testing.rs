@@ -93,7 +93,8 @@ pub fn plan_of(chunks: u32, parallelism: u32, audio: bool) -> PinnedPlan {
 }
 
 fn pinned(plan: Result<Plan, Failure>) -> PinnedPlan {
-    PinnedPlan::new(plan.unwrap_or_else(|error| panic!("the plan of the tests: {error}")))
+    let plan = plan.unwrap_or_else(|error| panic!("the plan of the tests: {error}"));
+    PinnedPlan::new(plan).unwrap_or_else(|error| panic!("the plan of the tests: {error}"))
 }
 
 /// The video track of a plan, to change it.

@@ -47,7 +47,8 @@ impl Scripted for SplitRequest {
         let film = state.films.get(&self.job.job_id).copied().unwrap_or_default();
         let facts = facts_of(film.chunks, film.audio);
         let plan = Plan::build((*self.job).clone(), self.source, facts, film.parallelism, &self.families)?;
-        let plan = Arc::new(PinnedPlan::new(plan));
+        let plan = PinnedPlan::new(plan).map_err(|error| Failure::permanent(error.to_string()))?;
+        let plan = Arc::new(plan);
         state.storage.keep_plan(&plan);
         Ok(plan)
     }

@@ -97,7 +97,7 @@ async fn a_name_that_leads_elsewhere_is_refused() {
     assert_eq!(failure.class, FailureClass::Permanent);
     let mut plan = Plan::clone(&*workshop.split("film").await.expect("a plan"));
     video_of(&mut plan).chunks[0].source = "../../../in.mp4".into();
-    let plan = PinnedPlan::new(plan);
+    let plan = PinnedPlan::new(plan).expect("a plan");
     let failure = workshop.unit("film", &Arc::new(plan), UnitId::Chunk(0)).await.expect_err("refused");
     assert_eq!(failure.class, FailureClass::Permanent);
 }
