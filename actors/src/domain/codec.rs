@@ -52,11 +52,19 @@ impl VideoCodec {
     }
 
     const fn about(self) -> About {
-        use EncoderFamily::{X264, X265};
         match self {
             // High 10 plays nearly nowhere.
-            Self::H264 => About { cpu: X264, deep: 8, crf: (23, 51), has_bitrate: true, in_mpegts: true, least: 2 },
-            Self::H265 => About { cpu: X265, deep: 10, crf: (23, 51), has_bitrate: true, in_mpegts: true, least: 2 },
+            Self::H264 => {
+                About { cpu: EncoderFamily::X264, deep: 8, crf: (23, 51), has_bitrate: true, in_mpegts: true, least: 2 }
+            }
+            Self::H265 => About {
+                cpu: EncoderFamily::X265,
+                deep: 10,
+                crf: (23, 51),
+                has_bitrate: true,
+                in_mpegts: true,
+                least: 2,
+            },
         }
     }
 

@@ -38,7 +38,7 @@ pub(in super::super) struct TranscodeArgs {
     /// Average video bits per second, such as 5M or 800k
     #[arg(long, value_name = "BITS", value_parser = bits, conflicts_with = "crf")]
     bitrate: Option<Bitrate>,
-    /// Constant quality in the scale of the codec, lower is better: 0 to 51 [default: 23]
+    /// Constant quality in the scale of the codec, lower is better (h264: 0 to 51) [default: as the codec has it, h264: 23]
     #[arg(long, value_parser = number::<Crf>)]
     crf: Option<Crf>,
     /// Effort of the encoder

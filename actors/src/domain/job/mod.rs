@@ -74,7 +74,7 @@ pub struct VideoSpec {
     /// Average bits per second. Not together with `crf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<Bitrate>,
-    /// Constant quality, 0 to 51 for `h264` and `h265`, lower is better. Not together with `bitrate`.
+    /// Constant quality in the scale of the codec, lower is better. Not together with `bitrate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crf: Option<Crf>,
     /// Effort of the encoder.

@@ -3,7 +3,7 @@
 //!
 //! | name | version |
 //! |---|---|
-//! | `x264`, `x265`, `avenc_aac` | what the encoder writes of itself into its stream |
+//! | encoders of the CPU, such as `x264` and `avenc_aac` | what they write of themselves into their streams, or their library answers |
 //! | `nvcodec` | driver and GPU |
 //! | `va`, `openh264` | that of GStreamer's plugin |
 //! | `gstreamer` | its own: decoders, scaler and deinterlacer decide about bytes too |
