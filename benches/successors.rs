@@ -19,6 +19,7 @@ use actors::ports::{
     Answer, AssembleOutcome, AssembleRequest, Clock as _, JobStore as _, OnProgress, PartStore as _, RunStage,
     SplitRequest, SystemClock, TaskPublisher, UnitOutcome, UnitRequest,
 };
+use actors::running::RunningKeys;
 use actors::tasks::{TaskSettings, Workbench};
 use actors::testing::stages::part_of;
 use actors::work::{Disposition, Execute, Work};
@@ -100,9 +101,11 @@ async fn measure(chunks: u32) -> Result<f64, Failure> {
     let directory = tempfile::tempdir().map_err(|error| Failure::retryable(format!("no directory: {error}")))?;
     let plan = plan_of(chunks, 8, true);
     let workbench = workbench(directory.path(), &plan).await?;
+    let running = RunningKeys::default();
     let mut times = Vec::new();
     for index in 0..ROUNDS {
         let unit = UnitId::Chunk(chunks / 2 + index);
+        let claim = running.claim(None).ok_or_else(|| Failure::permanent("it runs"))?;
         let asked = Execute {
             delivery: Arc::new(Delivery {
                 tag: DeliveryTag { queue: Queue::Cpu, partition: 0, offset: i64::from(index), epoch: 0 },
@@ -111,8 +114,9 @@ async fn measure(chunks: u32) -> Result<f64, Failure> {
                 headers: Vec::new(),
             }),
             work: Work::Task(Task::for_unit(&plan.job.job_id, plan.fingerprint(), unit)),
-            pauses: 0,
+            deferrals: 0,
             stop: CancellationToken::new(),
+            claim: Arc::new(claim),
         };
         let began = Instant::now();
         let end = workbench.run(&asked).await;

@@ -1,8 +1,8 @@
 //! Owns the encoders: `pool_size` for stages that need a CPU, and a few for stages that wait for disks. Work whose
-//! encoder panicked is taken up again by the one that replaces it. Must never run one key twice at the same time.
+//! encoder panicked is taken up again by the one that replaces it. Must never drop work: it is answered, or asked for again.
 //! Asked by the consumer, which never asks for more than there are slots.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -25,7 +25,6 @@ pub struct EncoderPool {
     status: StatusCell,
     slots: Vec<Slot>,
     waiting: VecDeque<Pending>,
-    running: HashSet<String>,
     restarts: HashMap<usize, Restarts>,
     end: CancellationToken,
     /// Ends the encoders with the pool, however it ends.
@@ -48,7 +47,7 @@ enum SlotState {
 }
 
 struct Pending {
-    asked: Execute,
+    execute: Execute,
     reply: oneshot::Sender<Disposition>,
 }
 
@@ -77,7 +76,6 @@ impl EncoderPool {
             status,
             slots,
             waiting: VecDeque::new(),
-            running: HashSet::new(),
             restarts: HashMap::new(),
             end,
             encoders_end: (encoders_end.clone(), encoders_end.drop_guard()),
@@ -97,7 +95,7 @@ impl EncoderPool {
     fn assign(&mut self, ctx: &mut Context<Self>) {
         let mut left = VecDeque::new();
         while let Some(pending) = self.waiting.pop_front() {
-            match self.take_idle(pending.asked.work.class()) {
+            match self.take_idle(pending.execute.work.class()) {
                 Some((slot, encoder)) => self.start(slot, encoder, pending, ctx),
                 None => left.push_back(pending),
             }
@@ -119,7 +117,7 @@ impl EncoderPool {
     }
 
     fn start(&mut self, slot: usize, encoder: Recipient<Execute>, pending: Pending, ctx: &mut Context<Self>) {
-        let answer = encoder.send(pending.asked.clone());
+        let answer = encoder.send(pending.execute.clone());
         ctx.spawn(fut::wrap_future::<_, Self>(answer).map(move |end, this, ctx| match end {
             Ok(end) => this.ended(slot, pending, end, ctx),
             Err(_) => this.lost(slot, pending, ctx),
@@ -127,9 +125,6 @@ impl EncoderPool {
     }
 
     fn ended(&mut self, slot: usize, pending: Pending, end: Disposition, ctx: &mut Context<Self>) {
-        if let Some(key) = pending.asked.work.key() {
-            self.running.remove(&key);
-        }
         if let Some(slot) = self.slots.get_mut(slot)
             && let SlotState::Busy(encoder) = &slot.state
         {
@@ -181,14 +176,9 @@ impl Actor for EncoderPool {
 impl Handler<Execute> for EncoderPool {
     type Result = ResponseActFuture<Self, Disposition>;
 
-    fn handle(&mut self, asked: Execute, ctx: &mut Self::Context) -> Self::Result {
-        if let Some(key) = asked.work.key()
-            && !self.running.insert(key)
-        {
-            return Box::pin(fut::ready(Disposition::Parked));
-        }
+    fn handle(&mut self, execute: Execute, ctx: &mut Self::Context) -> Self::Result {
         let (reply, end) = oneshot::channel();
-        self.waiting.push_back(Pending { asked, reply });
+        self.waiting.push_back(Pending { execute, reply });
         self.assign(ctx);
         // The sender leaves this actor only with an answer or with the actor.
         Box::pin(async move { end.await.unwrap_or(Disposition::Interrupted) }.into_actor(self))

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The children reach one another only through [`Link`](crate::link::Link)s, which lead to whoever lives. The state that
-//! outlives a child is in the store, in the log of the broker, and [`InFlight`].
+//! outlives a child is in the store, in the log of the broker, [`InFlight`] and [`RunningKeys`].
 
 mod handle;
 mod messages;
@@ -40,6 +40,7 @@ use crate::metrics as names;
 use crate::pool::EncoderPool;
 use crate::ports::Store;
 use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
+use crate::running::RunningKeys;
 use crate::status::StatusCell;
 use crate::tasks::{EarlyCancels, FullStorage, PatientPublisher, Plans, TaskSettings, Workbench};
 use crate::versions::OwnVersions;
@@ -96,6 +97,7 @@ pub struct Supervisor {
     settings: Settings,
     workbench: Arc<Workbench>,
     store: Arc<dyn Store>,
+    running: RunningKeys,
     sockets: Sockets,
     consumer: Option<Addr<Consumer>>,
     reporter: Option<Addr<Reporter>>,
@@ -160,6 +162,7 @@ impl Supervisor {
             settings,
             workbench: Arc::new(workbench),
             store,
+            running: RunningKeys::default(),
             sockets,
             consumer: None,
             reporter: None,
@@ -201,6 +204,7 @@ impl Supervisor {
             workbench: self.workbench.clone(),
             status: self.status.clone(),
             topics: self.settings.topics.clone(),
+            running: self.running.clone(),
         };
         let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
         consumer.do_send(TakeWork(self.status.now().capable));

@@ -14,7 +14,7 @@ use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
 use crate::in_flight::AFTER_ENCODE;
 use crate::ports::{AssembleOutcome, AssembleRequest};
-use crate::work::Execute;
+use crate::work::{Deferral, Execute};
 
 impl Workbench {
     pub(super) async fn assemble(
@@ -27,7 +27,7 @@ impl Workbench {
             Entered::Live(checkpoint, plan) => (checkpoint, plan),
             Entered::Over(step) => return Ok(step),
         };
-        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
+        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Deferred(Deferral::Briefly)) };
         let Some(parts) = self.all_parts(&plan).await? else {
             lease.release().await;
             return Ok(Step::Nothing);

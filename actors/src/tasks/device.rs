@@ -29,7 +29,7 @@ use crate::domain::unit::UnitId;
 use crate::gpu::{Session, Taken, count_fallback};
 use crate::in_flight::Entry;
 use crate::ports::{UnitOutcome, UnitRequest};
-use crate::work::Execute;
+use crate::work::{Deferral, Execute};
 
 /// Where a unit is made.
 pub(super) enum Place {
@@ -78,7 +78,7 @@ impl Workbench {
                 self.gpu.waits_no_more(job_id);
                 Ok(Place::Device(session))
             }
-            Taken::Full => Ok(Place::Later(Step::Parked)),
+            Taken::Full => Ok(Place::Later(Step::Deferred(Deferral::Briefly))),
             Taken::Cannot(why) if required => {
                 let waited = self.gpu.waited(job_id);
                 let step = self.wait(job_id, waited, &why)?;
@@ -200,7 +200,7 @@ impl Workbench {
         if waited < most {
             let left = (most - waited).as_secs();
             tracing::warn!(%job_id, why, waited = waited.as_secs(), left, "job requires a GPU and waits for one");
-            return Ok(Step::Waits);
+            return Ok(Step::Deferred(Deferral::Increasing));
         }
         self.gpu.waits_no_more(job_id);
         Err(Failure::permanent(format!(

@@ -56,7 +56,7 @@ use crate::gpu::Gpu;
 use crate::in_flight::InFlight;
 use crate::ports::{Clock, StageRunner, Store, TaskPublisher, WorkStorage};
 use crate::versions::OwnVersions;
-use crate::work::{Disposition, Execute, Work};
+use crate::work::{Deferral, Disposition, Execute, Work};
 
 use attempt::Attempt;
 use tally::Outcome as TaskOutcome;
@@ -112,12 +112,8 @@ enum Step {
     Done,
     /// There was nothing to do: done before, stale, or the job has ended.
     Nothing,
-    /// Another worker does it, or a session of a GPU is free in a moment.
-    Parked,
-    /// It waits for a GPU.
-    Waits,
-    /// Looked at again after this delay.
-    Later(Duration),
+    /// It could not begin or go on, and comes back.
+    Deferred(Deferral),
     /// It is left to a worker that has the versions of its plan.
     Left,
 }
@@ -131,9 +127,8 @@ impl Workbench {
         let (end, outcome) = match result {
             Ok(Step::Done) => (Disposition::Finished, TaskOutcome::Done),
             Ok(Step::Nothing) => (Disposition::Finished, TaskOutcome::Nothing),
-            Ok(Step::Parked) => (Disposition::Parked, TaskOutcome::Parked),
-            Ok(Step::Waits) => (Disposition::Paused, TaskOutcome::Parked),
-            Ok(Step::Later(delay)) => (Disposition::Later(delay), TaskOutcome::Parked),
+            // Not counted: it comes back every second and would drown the rest.
+            Ok(Step::Deferred(deferral)) => return Disposition::Deferred(deferral),
             Ok(Step::Left) => (Disposition::Finished, TaskOutcome::Left),
             Err(failure) => self.after_failure(execute, attempt, failure).await,
         };

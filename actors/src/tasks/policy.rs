@@ -2,7 +2,7 @@
 //!
 //! | class | what follows |
 //! |---|---|
-//! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it waits for space |
+//! | interrupted | the job was cancelled: it ends so. The worker stops: no attempt, somebody else goes on. Neither of them: a storage is full, no attempt, it is deferred |
 //! | permanent | the job fails |
 //! | retryable, device | tried again after a backoff; after `max_attempts` the job fails. A device that is not required does not come here: see `device` |
 
@@ -12,7 +12,7 @@ use super::tally::{self, Outcome as TaskOutcome};
 use crate::domain::checkpoint::{Checkpoint, Outcome};
 use crate::domain::failure::{Failure, FailureClass};
 use crate::domain::job::{JobId, JobSpec};
-use crate::work::{Disposition, Execute, Work};
+use crate::work::{Deferral, Disposition, Execute, Work};
 
 impl Workbench {
     /// Counts the attempt that begins now, before anything can crash.
@@ -82,7 +82,7 @@ impl Workbench {
             Some(_) if !execute.stop.is_cancelled() => {
                 self.give_attempt_back(job_id, &attempt).await;
                 self.full_storage.say(job_id, failure);
-                (Disposition::Paused, TaskOutcome::Interrupted)
+                (Disposition::Deferred(Deferral::Increasing), TaskOutcome::Interrupted)
             }
             Some(_) | None => {
                 self.give_attempt_back(job_id, &attempt).await;

@@ -13,7 +13,7 @@ use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 use crate::ports::SplitRequest;
-use crate::work::Execute;
+use crate::work::{Deferral, Execute};
 
 impl Workbench {
     /// Cuts the input of `plan` again for `task`, of which the source is lost as `how` says. The task is tried again then.
@@ -34,7 +34,7 @@ impl Workbench {
         let Some(lease) = self.hold_as(owner, format!("{job_id}/split")).await? else {
             // Somebody cuts it just now.
             self.give_attempt_back(job_id, attempt).await;
-            return Ok(Step::Parked);
+            return Ok(Step::Deferred(Deferral::Briefly));
         };
         tracing::warn!(%job_id, task = task.key(), how, "source is lost, cutting the input again");
         let job = Arc::new(plan.job.clone());

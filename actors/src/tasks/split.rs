@@ -9,14 +9,14 @@ use crate::domain::failure::Failure;
 use crate::domain::job::JobSpec;
 use crate::domain::plan::{PinnedPlan, SourceIdentity};
 use crate::ports::SplitRequest;
-use crate::work::Execute;
+use crate::work::{Deferral, Execute};
 
 /// What there is of a plan.
 enum Planned {
     /// It is there.
     Is(Arc<PinnedPlan>),
     /// Another worker makes it, or it waits for a GPU.
-    Waits(Step),
+    Deferred(Step),
 }
 
 impl Workbench {
@@ -41,7 +41,7 @@ impl Workbench {
         }
         match self.plan_of(execute, job, &checkpoint, attempt).await? {
             Planned::Is(plan) => self.start_chains(&plan).await,
-            Planned::Waits(step) => Ok(step),
+            Planned::Deferred(step) => Ok(step),
         }
     }
 
@@ -57,9 +57,13 @@ impl Workbench {
         if let Some(plan) = self.plan_in_force(checkpoint, &source).await? {
             return Ok(Planned::Is(plan));
         }
-        let Some(families) = self.families(job, checkpoint).await? else { return Ok(Planned::Waits(Step::Waits)) };
+        let Some(families) = self.families(job, checkpoint).await? else {
+            return Ok(Planned::Deferred(Step::Deferred(Deferral::Increasing)));
+        };
         let task = format!("{}/split", job.job_id);
-        let Some(lease) = self.hold(task.clone()).await? else { return Ok(Planned::Waits(Step::Parked)) };
+        let Some(lease) = self.hold(task.clone()).await? else {
+            return Ok(Planned::Deferred(Step::Deferred(Deferral::Briefly)));
+        };
         self.begin(&job.job_id, task, attempt).await?;
         let status = Some(JobStatus::Splitting);
         self.store.advance(job.job_id.clone(), Advance { status, ..Advance::default() }, self.now()).await?;

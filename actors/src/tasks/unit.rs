@@ -13,7 +13,7 @@ use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 use crate::domain::unit::UnitId;
 use crate::ports::UnitOutcome;
-use crate::work::Execute;
+use crate::work::{Deferral, Execute};
 
 impl Workbench {
     pub(super) async fn unit(
@@ -28,7 +28,7 @@ impl Workbench {
             Entered::Over(step) => return Ok(step),
         };
         // The lease comes first: whoever has it sees what the one before has recorded.
-        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Parked) };
+        let Some(lease) = self.hold(task.key()).await? else { return Ok(Step::Deferred(Deferral::Briefly)) };
         if self.store.part(task.job_id().clone(), task.fingerprint().clone(), unit).await?.is_some() {
             lease.release().await;
             let parts = self.known_parts(&plan).await?;
@@ -44,7 +44,7 @@ impl Workbench {
             Place::Elsewhere { on_cpu, needed } => {
                 lease.release().await;
                 let task = if on_cpu { task.clone().by_cpu(true) } else { task.clone() };
-                return self.leave(execute.pauses, &checkpoint, &plan, task, &needed).await;
+                return self.leave(execute.deferrals, &checkpoint, &plan, task, &needed).await;
             }
             place => place,
         };

@@ -18,6 +18,7 @@ use crate::domain::failure::Failure;
 use crate::domain::plan::{EncoderVersions, Plan};
 use crate::domain::task::{PassedOn, Task};
 use crate::ports::WorkerInfo;
+use crate::work::Deferral;
 
 /// Steps that a task takes at once: among two workers one of them ends at the right one.
 const QUICK_STEPS: u32 = 16;
@@ -30,10 +31,10 @@ impl Workbench {
         Ok(workers)
     }
 
-    /// Leaves `task` to workers that have the versions `needed`. `pauses`: how often it waited here for that.
+    /// Leaves `task` to workers that have the versions `needed`. `deferrals`: how often it was deferred here.
     pub(super) async fn leave(
         &self,
-        pauses: u32,
+        deferrals: u32,
         seen: &Checkpoint,
         plan: &Plan,
         task: Task,
@@ -42,8 +43,8 @@ impl Workbench {
         let passed = task.passed_on();
         let others = self.others().await?;
         if others.iter().any(|other| other.capabilities.makes(needed)) {
-            if passed.times >= QUICK_STEPS && pauses == 0 {
-                return Ok(Step::Later(Backoff::PASS.jittered(1)));
+            if passed.times >= QUICK_STEPS && deferrals == 0 {
+                return Ok(Step::Deferred(Deferral::For(Backoff::PASS.jittered(1))));
             }
             return self.pass_on(plan, task, None).await;
         }
@@ -55,9 +56,11 @@ impl Workbench {
         }
         tracing::warn!(job_id = %seen.job_id, task = task.key(), %missing, waited = waited.as_secs(), "no living worker has the encoders of the plan, the job waits");
         self.tell_wait(seen, format!("a worker with {missing}")).await?;
-        if passed.alone_since.is_some() && pauses == 0 {
+        if passed.alone_since.is_some() && deferrals == 0 {
             // About half as long as it has waited by now.
-            return Ok(Step::Later(Backoff::SPACE.jittered(waited.as_secs().checked_ilog2().unwrap_or(0))));
+            return Ok(Step::Deferred(Deferral::For(
+                Backoff::SPACE.jittered(waited.as_secs().checked_ilog2().unwrap_or(0)),
+            )));
         }
         self.pass_on(plan, task, Some(since)).await
     }
