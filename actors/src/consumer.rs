@@ -24,7 +24,7 @@ use crate::metrics as names;
 use crate::ports::{ConnectSource, SourceEvent, TaskSource};
 use crate::running::RunningKeys;
 use crate::status::StatusCell;
-use crate::tasks::Workbench;
+use crate::tasks::Cancels;
 use crate::work::{Deferral, Disposition, Execute, PoolSize};
 use dispatch::{DispatchQueue, Number};
 
@@ -68,7 +68,7 @@ pub struct ConsumerPorts {
     /// The pool.
     pub pool: Link<Execute>,
     /// Cancels jobs.
-    pub workbench: Arc<Workbench>,
+    pub cancels: Cancels,
     /// Partitions are shown here.
     pub status: StatusCell,
     /// For the labels of lags.
@@ -234,15 +234,15 @@ impl Consumer {
     }
 
     fn cancel(&mut self, job_id: JobId, ctx: &mut Context<Self>) {
-        let workbench = self.ports.workbench.clone();
+        let cancels = self.ports.cancels.clone();
         let asked_for = job_id.clone();
-        let request = fut::wrap_future::<_, Self>(async move { workbench.request_cancel(&asked_for).await });
+        let request = fut::wrap_future::<_, Self>(async move { cancels.request(&asked_for).await });
         ctx.spawn(request.map(move |answer, this, ctx| match answer {
             Ok(Some(checkpoint)) => {
                 // What runs here sees the request when it is stopped; a job of which nothing runs ends here.
                 this.dispatch.stop(Some(&job_id));
-                let workbench = this.ports.workbench.clone();
-                let ending = async move { workbench.end_cancelled(&checkpoint).await };
+                let cancels = this.ports.cancels.clone();
+                let ending = async move { cancels.end(&checkpoint).await };
                 ctx.spawn(fut::wrap_future::<_, Self>(ending).map(move |ended, _, _| log_cancel(&job_id, ended)));
             }
             Ok(None) => tracing::info!(%job_id, "job that nobody has seen yet is cancelled when it comes"),

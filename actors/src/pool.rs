@@ -16,12 +16,12 @@ use crate::encoder::Encoder;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts, stop_with};
 use crate::metrics as names;
 use crate::status::StatusCell;
-use crate::tasks::Workbench;
+use crate::tasks::Tasks;
 use crate::work::{Class, Disposition, Execute, PoolSize};
 
 /// The actor.
 pub struct EncoderPool {
-    workbench: Arc<Workbench>,
+    tasks: Arc<Tasks>,
     status: StatusCell,
     slots: Vec<Slot>,
     waiting: VecDeque<Pending>,
@@ -60,19 +60,13 @@ struct Respawn {
 
 impl EncoderPool {
     /// A pool of `size` that stops with `end`.
-    pub fn new(
-        workbench: Arc<Workbench>,
-        size: PoolSize,
-        status: StatusCell,
-        end: CancellationToken,
-        exit: ExitGuard,
-    ) -> Self {
+    pub fn new(tasks: Arc<Tasks>, size: PoolSize, status: StatusCell, end: CancellationToken, exit: ExitGuard) -> Self {
         let classes = [(Class::Cpu, size.cpu.max(1)), (Class::Io, size.io.max(1))];
         let slots = classes.into_iter().flat_map(|(class, count)| std::iter::repeat_n(class, count));
         let slots = slots.map(|class| Slot { class, state: SlotState::Dead }).collect();
         let encoders_end = end.child_token();
         Self {
-            workbench,
+            tasks,
             status,
             slots,
             waiting: VecDeque::new(),
@@ -85,7 +79,7 @@ impl EncoderPool {
 
     fn spawn_encoder(&mut self, slot: usize, ctx: &mut Context<Self>) {
         let guard = ExitGuard::new("encoder", slot, ctx.address().recipient());
-        let encoder = Encoder::new(self.workbench.clone(), self.encoders_end.0.clone(), guard).start();
+        let encoder = Encoder::new(self.tasks.clone(), self.encoders_end.0.clone(), guard).start();
         if let Some(known) = self.slots.get_mut(slot) {
             known.state = SlotState::Idle(encoder.recipient());
         }
