@@ -19,7 +19,8 @@ use actors::ports::{
     Answer, AssembleOutcome, AssembleRequest, Clock as _, JobStore as _, OnProgress, PartStore as _, RunStage,
     SplitRequest, SystemClock, TaskPublisher, UnitOutcome, UnitRequest,
 };
-use actors::tasks::{TaskSettings, Workbench};
+use actors::running::RunningKeys;
+use actors::tasks::{TaskPorts, TaskSettings, Tasks, run};
 use actors::testing::stages::part_of;
 use actors::work::{Disposition, Execute, Work};
 use gstreamer_worker::storage::{Storage, file_uri};
@@ -60,7 +61,7 @@ impl TaskPublisher for Acknowledges {
     }
 }
 
-async fn workbench(directory: &std::path::Path, plan: &PinnedPlan) -> Result<Workbench, Failure> {
+async fn tasks(directory: &std::path::Path, plan: &PinnedPlan) -> Result<Tasks, Failure> {
     let storage = Storage::open(file_uri(&directory.join("work"))?.as_str())?;
     let store = EmbeddedStore::open(&directory.join("store"), Duration::from_secs(3600))?;
     let job_id = &plan.job.job_id;
@@ -73,37 +74,36 @@ async fn workbench(directory: &std::path::Path, plan: &PinnedPlan) -> Result<Wor
         let part = part_of(UnitId::Chunk(chunk), "bench");
         store.record(job_id.clone(), plan.fingerprint().clone(), part, SystemClock.now()).await?;
     }
-    Ok(Workbench {
+    let ports = TaskPorts {
         store: Arc::new(store),
         work: Arc::new(storage),
         stages: Arc::new(AtOnce),
         publisher: Arc::new(Acknowledges),
         clock: Arc::new(SystemClock),
         in_flight: InFlight::default(),
-        plans: Default::default(),
-        early_cancels: Default::default(),
-        full_storage: Default::default(),
         gpu: Gpu::new(GpuSettings::default()),
         versions: Default::default(),
-        settings: TaskSettings {
-            worker: "bench".into(),
-            max_attempts: 5,
-            lease_ttl: Duration::from_secs(60),
-            topics: TopicNames::after("transcoding"),
-            encoder_wait_timeout: Duration::from_secs(60),
-        },
-    })
+    };
+    let settings = TaskSettings {
+        worker: "bench".into(),
+        max_attempts: 5,
+        lease_ttl: Duration::from_secs(60),
+        topics: TopicNames::after("transcoding"),
+        encoder_wait_timeout: Duration::from_secs(60),
+    };
+    Ok(Tasks::new(ports, settings))
 }
 
 /// The median time of a part, in milliseconds.
 async fn measure(chunks: u32) -> Result<f64, Failure> {
     let directory = tempfile::tempdir().map_err(|error| Failure::retryable(format!("no directory: {error}")))?;
     let plan = plan_of(chunks, 8, true);
-    let workbench = workbench(directory.path(), &plan).await?;
+    let (tasks, running) = (tasks(directory.path(), &plan).await?, RunningKeys::default());
     let mut times = Vec::new();
     for index in 0..ROUNDS {
         let unit = UnitId::Chunk(chunks / 2 + index);
-        let asked = Execute {
+        let claim = running.claim(None).ok_or_else(|| Failure::permanent("it runs"))?;
+        let execute = Execute {
             delivery: Arc::new(Delivery {
                 tag: DeliveryTag { queue: Queue::Cpu, partition: 0, offset: i64::from(index), epoch: 0 },
                 key: None,
@@ -111,11 +111,12 @@ async fn measure(chunks: u32) -> Result<f64, Failure> {
                 headers: Vec::new(),
             }),
             work: Work::Task(Task::for_unit(&plan.job.job_id, plan.fingerprint(), unit)),
-            pauses: 0,
+            deferrals: 0,
             stop: CancellationToken::new(),
+            claim: Arc::new(claim),
         };
         let began = Instant::now();
-        let end = workbench.run(&asked).await;
+        let end = run(&tasks, &execute).await;
         times.push(began.elapsed().as_secs_f64() * 1000.0);
         if end != Disposition::Finished {
             return Err(Failure::permanent(format!("{unit} ended as {end:?}")));

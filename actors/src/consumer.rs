@@ -1,5 +1,5 @@
 //! Jobs and tasks in, offsets out. Deliveries come by credit and wait here for a slot of the pool;
-//! an offset is finished only when the work said that everything after it is durable.
+//! an offset is finished only when everything that follows from it is durable.
 //! Must never finish a delivery of work that was interrupted: somebody else takes it up.
 
 mod dispatch;
@@ -22,15 +22,16 @@ use crate::exit::{ExitGuard, stop_with};
 use crate::link::Link;
 use crate::metrics as names;
 use crate::ports::{ConnectSource, SourceEvent, TaskSource};
+use crate::running::RunningKeys;
 use crate::status::StatusCell;
-use crate::tasks::Workbench;
-use crate::work::{Disposition, Execute, PoolSize};
+use crate::tasks::Cancels;
+use crate::work::{Deferral, Disposition, Execute, PoolSize};
 use dispatch::{DispatchQueue, Number};
 
-/// When a task that another worker has is looked at again.
-const PARKED_DELAY: Duration = Duration::from_secs(1);
-/// Parked deliveries beside which others still come in; with more of them the credits are used up until leases end.
-const MAX_PARKED: usize = 32;
+/// When a task that runs elsewhere is looked at again.
+const BRIEF_DELAY: Duration = Duration::from_secs(1);
+/// Deferred deliveries beside which others still come in; with more of them the credits are used up until leases end.
+const MAX_DEFERRED: usize = 32;
 /// Deliveries that wait for each slot: enough to keep it busy, few enough that other workers get theirs.
 const BUFFER_PER_SLOT: usize = 1;
 
@@ -67,11 +68,13 @@ pub struct ConsumerPorts {
     /// The pool.
     pub pool: Link<Execute>,
     /// Cancels jobs.
-    pub workbench: Arc<Workbench>,
+    pub cancels: Cancels,
     /// Partitions are shown here.
     pub status: StatusCell,
     /// For the labels of lags.
     pub topics: TopicNames,
+    /// What runs in the pool, whoever started it.
+    pub running: RunningKeys,
 }
 
 /// The actor.
@@ -106,7 +109,7 @@ enum Phase {
 impl Consumer {
     /// A consumer for a pool of `size` that stops with `end`.
     pub fn new(ports: ConsumerPorts, size: PoolSize, end: CancellationToken, exit: ExitGuard) -> Self {
-        let dispatch = DispatchQueue::new(size);
+        let dispatch = DispatchQueue::new(size, ports.running.clone());
         let lag_of = HashSet::new();
         Self { ports, source: None, dispatch, size, credits: 0, phase: Phase::Waiting, lag_of, end, exit }
     }
@@ -171,9 +174,9 @@ impl Consumer {
         if !matches!(self.phase, Phase::Taking) {
             return;
         }
-        while let Some((number, asked)) = self.dispatch.start_next(Instant::now()) {
+        while let Some((number, execute)) = self.dispatch.start_next(Instant::now()) {
             let pool = self.ports.pool.clone();
-            let answer = fut::wrap_future::<_, Self>(async move { pool.ask(asked).await });
+            let answer = fut::wrap_future::<_, Self>(async move { pool.ask(execute).await });
             ctx.spawn(answer.map(move |end, this, ctx| {
                 // Without a pool the worker ends: the delivery is not finished.
                 this.ended(number, end.unwrap_or(Disposition::Interrupted), ctx);
@@ -185,7 +188,8 @@ impl Consumer {
     fn top_up(&mut self) {
         let Some(source) = self.source.as_ref().filter(|_| matches!(self.phase, Phase::Taking)) else { return };
         let room = (self.size.cpu + self.size.io) * (1 + BUFFER_PER_SLOT);
-        let held = self.dispatch.num_active() + self.dispatch.num_parked().saturating_sub(MAX_PARKED) + self.credits;
+        let held =
+            self.dispatch.num_active() + self.dispatch.num_deferred().saturating_sub(MAX_DEFERRED) + self.credits;
         let more = room.saturating_sub(held);
         if more > 0 {
             self.credits += more;
@@ -202,10 +206,12 @@ impl Consumer {
                 None
             }
             // Stopped for its job's sake, but the end of the job is not known yet: look again.
-            Disposition::Parked | Disposition::Interrupted => Some(PARKED_DELAY),
-            Disposition::Paused => Some(Backoff::SPACE.jittered(self.dispatch.count_pause(number))),
-            Disposition::Later(delay) => {
-                self.dispatch.count_pause(number);
+            Disposition::Deferred(Deferral::Briefly) | Disposition::Interrupted => Some(BRIEF_DELAY),
+            Disposition::Deferred(Deferral::Increasing) => {
+                Some(Backoff::SPACE.jittered(self.dispatch.count_deferral(number)))
+            }
+            Disposition::Deferred(Deferral::For(delay)) => {
+                self.dispatch.count_deferral(number);
                 Some(delay)
             }
             Disposition::Retry { attempts } => Some(Backoff::TASK.jittered(attempts)),
@@ -220,7 +226,7 @@ impl Consumer {
     fn again(&mut self, number: Number, delay: Duration, ctx: &mut Context<Self>) {
         match self.phase {
             Phase::Waiting | Phase::Taking => {
-                self.dispatch.park(number, Instant::now() + delay);
+                self.dispatch.defer(number, Instant::now() + delay);
                 ctx.run_later(delay, |this, ctx| this.dispatch(ctx));
             }
             Phase::Draining(_) | Phase::Leaving(_) | Phase::Left => drop(self.dispatch.take(number)),
@@ -228,15 +234,15 @@ impl Consumer {
     }
 
     fn cancel(&mut self, job_id: JobId, ctx: &mut Context<Self>) {
-        let workbench = self.ports.workbench.clone();
+        let cancels = self.ports.cancels.clone();
         let asked_for = job_id.clone();
-        let request = fut::wrap_future::<_, Self>(async move { workbench.request_cancel(&asked_for).await });
+        let request = fut::wrap_future::<_, Self>(async move { cancels.request(&asked_for).await });
         ctx.spawn(request.map(move |answer, this, ctx| match answer {
             Ok(Some(checkpoint)) => {
                 // What runs here sees the request when it is stopped; a job of which nothing runs ends here.
                 this.dispatch.stop(Some(&job_id));
-                let workbench = this.ports.workbench.clone();
-                let ending = async move { workbench.end_cancelled(&checkpoint).await };
+                let cancels = this.ports.cancels.clone();
+                let ending = async move { cancels.end(&checkpoint).await };
                 ctx.spawn(fut::wrap_future::<_, Self>(ending).map(move |ended, _, _| log_cancel(&job_id, ended)));
             }
             Ok(None) => tracing::info!(%job_id, "job that nobody has seen yet is cancelled when it comes"),
@@ -292,6 +298,8 @@ impl Actor for Consumer {
     fn started(&mut self, ctx: &mut Self::Context) {
         stop_with(ctx, &self.end);
         self.connect(ctx);
+        // Work that a consumer before this one has started ends without a message to this one, and frees its key.
+        ctx.run_interval(BRIEF_DELAY, |this, ctx| this.dispatch(ctx));
     }
 }
 

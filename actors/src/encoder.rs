@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::domain::job::JobId;
 use crate::exit::{ExitGuard, stop_with};
-use crate::tasks::Workbench;
+use crate::tasks::{self, Tasks};
 use crate::trace::{self, TraceParent};
 use crate::work::{Disposition, Execute};
 
@@ -19,15 +19,15 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// The actor.
 pub struct Encoder {
-    workbench: Arc<Workbench>,
+    tasks: Arc<Tasks>,
     end: CancellationToken,
     _exit: ExitGuard,
 }
 
 impl Encoder {
     /// An encoder that stops with `end`.
-    pub fn new(workbench: Arc<Workbench>, end: CancellationToken, exit: ExitGuard) -> Self {
-        Self { workbench, end, _exit: exit }
+    pub fn new(tasks: Arc<Tasks>, end: CancellationToken, exit: ExitGuard) -> Self {
+        Self { tasks, end, _exit: exit }
     }
 }
 
@@ -42,43 +42,43 @@ impl Actor for Encoder {
 impl Handler<Execute> for Encoder {
     type Result = ResponseActFuture<Self, Disposition>;
 
-    fn handle(&mut self, asked: Execute, _: &mut Self::Context) -> Self::Result {
-        let workbench = self.workbench.clone();
+    fn handle(&mut self, execute: Execute, _: &mut Self::Context) -> Self::Result {
+        let tasks = self.tasks.clone();
         // Runs inside the actor, so that a panic in it ends the actor and nothing else.
-        let (span, context) = (span(&asked), TraceParent::of(&asked.delivery.headers));
-        let work = async move { trace::under(context, run(&workbench, &asked)).await };
+        let (span, context) = (span(&execute), TraceParent::of(&execute.delivery.headers));
+        let work = async move { trace::under(context, run(&tasks, &execute)).await };
         Box::pin(work.instrument(span).into_actor(self))
     }
 }
 
 /// What every line of the log about this work has.
-fn span(asked: &Execute) -> tracing::Span {
+fn span(execute: &Execute) -> tracing::Span {
     let span = tracing::info_span!(
         "task",
         job_id = tracing::field::Empty,
         task = tracing::field::Empty,
         trace_id = tracing::field::Empty
     );
-    if let Some(job_id) = asked.work.job_id().map(JobId::as_str) {
+    if let Some(job_id) = execute.work.job_id().map(JobId::as_str) {
         span.record("job_id", job_id);
     }
-    if let Some(task) = asked.work.key() {
+    if let Some(task) = execute.work.key() {
         span.record("task", task);
     }
-    if let Some(context) = TraceParent::of(&asked.delivery.headers) {
+    if let Some(context) = TraceParent::of(&execute.delivery.headers) {
         span.record("trace_id", context.trace_id());
     }
     span
 }
 
-async fn run(workbench: &Workbench, asked: &Execute) -> Disposition {
+async fn run(tasks: &Tasks, execute: &Execute) -> Disposition {
     let grace = async {
-        asked.stop.cancelled().await;
+        execute.stop.cancelled().await;
         tokio::time::sleep(STOP_GRACE).await;
     };
     tokio::select! {
         biased;
-        end = workbench.run(asked) => end,
+        end = tasks::run(tasks, execute) => end,
         () = grace => Disposition::Interrupted,
     }
 }

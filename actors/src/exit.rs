@@ -85,7 +85,7 @@ where
     ctx.spawn(ended.map(|(), _, ctx| ctx.stop()));
 }
 
-/// The restart intensity of one child: how often it died lately.
+/// The restart intensity of one child: how often it died recently.
 #[derive(Debug, Default)]
 pub struct Restarts {
     at: VecDeque<Instant>,

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod pool;
 pub mod ports;
 pub mod reporter;
+pub mod running;
 pub mod status;
 pub mod supervisor;
 pub mod tasks;

@@ -1,8 +1,8 @@
 //! Owns the encoders: `pool_size` for stages that need a CPU, and a few for stages that wait for disks. Work whose
-//! encoder panicked is taken up again by the one that replaces it. Must never run one key twice at the same time.
+//! encoder panicked is taken up again by the one that replaces it. Must never drop work: it is answered, or asked for again.
 //! Asked by the consumer, which never asks for more than there are slots.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -16,16 +16,15 @@ use crate::encoder::Encoder;
 use crate::exit::{ChildExited, Exit, ExitGuard, Restarts, stop_with};
 use crate::metrics as names;
 use crate::status::StatusCell;
-use crate::tasks::Workbench;
+use crate::tasks::Tasks;
 use crate::work::{Class, Disposition, Execute, PoolSize};
 
 /// The actor.
 pub struct EncoderPool {
-    workbench: Arc<Workbench>,
+    tasks: Arc<Tasks>,
     status: StatusCell,
     slots: Vec<Slot>,
     waiting: VecDeque<Pending>,
-    running: HashSet<String>,
     restarts: HashMap<usize, Restarts>,
     end: CancellationToken,
     /// Ends the encoders with the pool, however it ends.
@@ -48,7 +47,7 @@ enum SlotState {
 }
 
 struct Pending {
-    asked: Execute,
+    execute: Execute,
     reply: oneshot::Sender<Disposition>,
 }
 
@@ -61,23 +60,16 @@ struct Respawn {
 
 impl EncoderPool {
     /// A pool of `size` that stops with `end`.
-    pub fn new(
-        workbench: Arc<Workbench>,
-        size: PoolSize,
-        status: StatusCell,
-        end: CancellationToken,
-        exit: ExitGuard,
-    ) -> Self {
+    pub fn new(tasks: Arc<Tasks>, size: PoolSize, status: StatusCell, end: CancellationToken, exit: ExitGuard) -> Self {
         let classes = [(Class::Cpu, size.cpu.max(1)), (Class::Io, size.io.max(1))];
         let slots = classes.into_iter().flat_map(|(class, count)| std::iter::repeat_n(class, count));
         let slots = slots.map(|class| Slot { class, state: SlotState::Dead }).collect();
         let encoders_end = end.child_token();
         Self {
-            workbench,
+            tasks,
             status,
             slots,
             waiting: VecDeque::new(),
-            running: HashSet::new(),
             restarts: HashMap::new(),
             end,
             encoders_end: (encoders_end.clone(), encoders_end.drop_guard()),
@@ -87,7 +79,7 @@ impl EncoderPool {
 
     fn spawn_encoder(&mut self, slot: usize, ctx: &mut Context<Self>) {
         let guard = ExitGuard::new("encoder", slot, ctx.address().recipient());
-        let encoder = Encoder::new(self.workbench.clone(), self.encoders_end.0.clone(), guard).start();
+        let encoder = Encoder::new(self.tasks.clone(), self.encoders_end.0.clone(), guard).start();
         if let Some(known) = self.slots.get_mut(slot) {
             known.state = SlotState::Idle(encoder.recipient());
         }
@@ -97,7 +89,7 @@ impl EncoderPool {
     fn assign(&mut self, ctx: &mut Context<Self>) {
         let mut left = VecDeque::new();
         while let Some(pending) = self.waiting.pop_front() {
-            match self.take_idle(pending.asked.work.class()) {
+            match self.take_idle(pending.execute.work.class()) {
                 Some((slot, encoder)) => self.start(slot, encoder, pending, ctx),
                 None => left.push_back(pending),
             }
@@ -119,7 +111,7 @@ impl EncoderPool {
     }
 
     fn start(&mut self, slot: usize, encoder: Recipient<Execute>, pending: Pending, ctx: &mut Context<Self>) {
-        let answer = encoder.send(pending.asked.clone());
+        let answer = encoder.send(pending.execute.clone());
         ctx.spawn(fut::wrap_future::<_, Self>(answer).map(move |end, this, ctx| match end {
             Ok(end) => this.ended(slot, pending, end, ctx),
             Err(_) => this.lost(slot, pending, ctx),
@@ -127,9 +119,6 @@ impl EncoderPool {
     }
 
     fn ended(&mut self, slot: usize, pending: Pending, end: Disposition, ctx: &mut Context<Self>) {
-        if let Some(key) = pending.asked.work.key() {
-            self.running.remove(&key);
-        }
         if let Some(slot) = self.slots.get_mut(slot)
             && let SlotState::Busy(encoder) = &slot.state
         {
@@ -181,14 +170,9 @@ impl Actor for EncoderPool {
 impl Handler<Execute> for EncoderPool {
     type Result = ResponseActFuture<Self, Disposition>;
 
-    fn handle(&mut self, asked: Execute, ctx: &mut Self::Context) -> Self::Result {
-        if let Some(key) = asked.work.key()
-            && !self.running.insert(key)
-        {
-            return Box::pin(fut::ready(Disposition::Parked));
-        }
+    fn handle(&mut self, execute: Execute, ctx: &mut Self::Context) -> Self::Result {
         let (reply, end) = oneshot::channel();
-        self.waiting.push_back(Pending { asked, reply });
+        self.waiting.push_back(Pending { execute, reply });
         self.assign(ctx);
         // The sender leaves this actor only with an answer or with the actor.
         Box::pin(async move { end.await.unwrap_or(Disposition::Interrupted) }.into_actor(self))

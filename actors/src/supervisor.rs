@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The children reach one another only through [`Link`](crate::link::Link)s, which lead to whoever lives. The state that
-//! outlives a child is in the store, in the log of the broker, and [`InFlight`].
+//! outlives a child is in the store, in the log of the broker, [`InFlight`] and [`RunningKeys`].
 
 mod handle;
 mod messages;
@@ -40,8 +40,9 @@ use crate::metrics as names;
 use crate::pool::EncoderPool;
 use crate::ports::Store;
 use crate::reporter::{Flush, Memory, Reporter, ReporterPorts};
+use crate::running::RunningKeys;
 use crate::status::StatusCell;
-use crate::tasks::{EarlyCancels, FullStorage, PatientPublisher, Plans, TaskSettings, Workbench};
+use crate::tasks::{PatientPublisher, TaskPorts, TaskSettings, Tasks};
 use crate::versions::OwnVersions;
 use crate::work::Execute;
 
@@ -94,8 +95,10 @@ impl Kind {
 pub struct Supervisor {
     adapters: Adapters,
     settings: Settings,
-    workbench: Arc<Workbench>,
-    store: Arc<dyn Store>,
+    /// What tasks reach, and what they share with the children.
+    ports: TaskPorts,
+    tasks: Arc<Tasks>,
+    running: RunningKeys,
     sockets: Sockets,
     consumer: Option<Addr<Consumer>>,
     reporter: Option<Addr<Reporter>>,
@@ -135,31 +138,32 @@ impl Supervisor {
     fn new(adapters: Adapters, settings: Settings, status: StatusCell, ended: watch::Sender<Option<Ended>>) -> Self {
         let sockets = Sockets::default();
         let store: Arc<dyn Store> = Arc::new(PatientStore::new(sockets.store.link()));
-        let workbench = Workbench {
-            store: store.clone(),
+        let ports = TaskPorts {
+            store,
             work: adapters.work.clone(),
             stages: adapters.stages.clone(),
             publisher: Arc::new(PatientPublisher::new(adapters.publisher.clone(), settings.topics.clone())),
             clock: adapters.clock.clone(),
             in_flight: InFlight::default(),
-            plans: Plans::default(),
-            early_cancels: EarlyCancels::default(),
-            full_storage: FullStorage::default(),
             versions: OwnVersions::default(),
             gpu: Gpu::new(settings.gpu),
-            settings: TaskSettings {
+        };
+        let tasks = Tasks::new(
+            ports.clone(),
+            TaskSettings {
                 worker: settings.worker.clone(),
                 max_attempts: settings.max_attempts.max(1),
                 lease_ttl: settings.lease_ttl,
                 topics: settings.topics.clone(),
                 encoder_wait_timeout: settings.encoder_wait_timeout,
             },
-        };
+        );
         Self {
             adapters,
             settings,
-            workbench: Arc::new(workbench),
-            store,
+            ports,
+            tasks: Arc::new(tasks),
+            running: RunningKeys::default(),
             sockets,
             consumer: None,
             reporter: None,
@@ -183,8 +187,8 @@ impl Supervisor {
             }
             Kind::Reporter => self.reporter = Some(Reporter::new(self.reporter_ports(), end, exit).start()),
             Kind::Pool => {
-                let (workbench, status) = (self.workbench.clone(), self.status.clone());
-                let pool = EncoderPool::new(workbench, self.settings.pool, status, end, exit).start();
+                let (tasks, status) = (self.tasks.clone(), self.status.clone());
+                let pool = EncoderPool::new(tasks, self.settings.pool, status, end, exit).start();
                 self.sockets.run.connect(pool.recipient());
             }
             Kind::Consumer => self.spawn_consumer(end, exit),
@@ -198,9 +202,10 @@ impl Supervisor {
         let ports = ConsumerPorts {
             connect: self.adapters.connect.clone(),
             pool: self.sockets.run.link(),
-            workbench: self.workbench.clone(),
+            cancels: self.tasks.cancels(),
             status: self.status.clone(),
             topics: self.settings.topics.clone(),
+            running: self.running.clone(),
         };
         let consumer = Consumer::new(ports, self.settings.pool, end, exit).start();
         consumer.do_send(TakeWork(self.status.now().capable));
@@ -212,10 +217,10 @@ impl Supervisor {
         CapabilityPorts {
             probe: self.adapters.probe.clone(),
             monitor: self.adapters.monitor.clone(),
-            store: self.store.clone(),
+            store: self.ports.store.clone(),
             clock: self.adapters.clock.clone(),
-            gpu: self.workbench.gpu.clone(),
-            versions: self.workbench.versions.clone(),
+            gpu: self.ports.gpu.clone(),
+            versions: self.ports.versions.clone(),
             worker: self.settings.worker.clone(),
             slots: self.settings.pool.cpu,
             to,
@@ -224,10 +229,10 @@ impl Supervisor {
 
     fn reporter_ports(&self) -> ReporterPorts {
         ReporterPorts {
-            store: self.store.clone(),
+            store: self.ports.store.clone(),
             sink: self.adapters.sink.clone(),
             clock: self.adapters.clock.clone(),
-            in_flight: self.workbench.in_flight.clone(),
+            in_flight: self.ports.in_flight.clone(),
             memory: self.memory.clone(),
             worker: self.settings.worker.clone(),
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::job::{JobId, JobSpec, hex};
 use crate::domain::record::{Delivery, Queue};
 use crate::domain::task::{Stage, Task};
+use crate::running::Claim;
 
 /// The largest task message that is looked at, in bytes. A real one has about 150.
 pub const MAX_TASK_BYTES: usize = 4096;
@@ -69,10 +70,12 @@ pub struct Execute {
     pub delivery: Arc<Delivery>,
     /// What it asks for.
     pub work: Work,
-    /// How often it lay here until a time that it had asked for.
-    pub pauses: u32,
+    /// How often this delivery was deferred so far, other than [`Deferral::Briefly`].
+    pub deferrals: u32,
     /// Cancelled when the worker stops or the job is cancelled.
     pub stop: CancellationToken,
+    /// Its key, which is free again when this is gone.
+    pub claim: Arc<Claim>,
 }
 
 /// How work on a delivery ended.
@@ -80,19 +83,26 @@ pub struct Execute {
 pub enum Disposition {
     /// Everything that follows is durable: the offset counts as finished.
     Finished,
-    /// Another worker has the lease: look again in a moment.
-    Parked,
+    /// It could not begin or go on: no attempt, and it comes back.
+    Deferred(Deferral),
     /// An attempt failed: the next one after a backoff.
     Retry {
         /// Attempts so far.
         attempts: u32,
     },
-    /// A storage is full, or a GPU is missing: no attempt; looked at again after a delay that grows.
-    Paused,
-    /// No attempt; looked at again after this delay.
-    Later(Duration),
     /// The worker stopped it: somebody else takes it up.
     Interrupted,
+}
+
+/// For how long a delivery is deferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferral {
+    /// Another worker has the lease, or all sessions of a device are in use.
+    Briefly,
+    /// A storage is full or a GPU is missing: longer each time.
+    Increasing,
+    /// This long.
+    For(Duration),
 }
 
 impl Work {
@@ -137,7 +147,7 @@ impl Work {
         }
     }
 
-    /// Names the work: no two pieces of work with one key run on a worker at the same time. `None` where that is no matter.
+    /// Names the work for [`RunningKeys`](crate::running::RunningKeys). `None` where it may run twice.
     pub fn key(&self) -> Option<String> {
         match self {
             Self::Job(job) => Some(format!("{}/split", job.job_id)),

@@ -1,5 +1,5 @@
-//! The deliveries that lie in the consumer's dispatch queue: which waits, which runs, which comes back later. Pure: the actor
-//! does what it says. No two deliveries with one key run at the same time, no class runs more than its slots.
+//! The deliveries that lie in the consumer's dispatch queue: which is queued, which runs, which is deferred. Pure: the actor
+//! does what it says. No class runs more than its slots, and nothing starts without its claim.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::job::JobId;
 use crate::domain::record::{Delivery, DeliveryTag, Queue};
+use crate::running::RunningKeys;
 use crate::work::{Class, Execute, PoolSize, Work};
 
 /// The deliveries.
@@ -17,6 +18,7 @@ pub(super) struct DispatchQueue {
     items: BTreeMap<u64, Item>,
     next: u64,
     size: PoolSize,
+    keys: RunningKeys,
 }
 
 #[derive(Debug)]
@@ -24,7 +26,7 @@ struct Item {
     delivery: Arc<Delivery>,
     work: Work,
     state: State,
-    pauses: u32,
+    deferrals: u32,
 }
 
 #[derive(Debug)]
@@ -34,41 +36,43 @@ enum State {
     /// The pool works on it. `kept` is false where its partition went to another worker.
     Running { stop: CancellationToken, kept: bool },
     /// Comes back at this time.
-    Parked(Instant),
+    Deferred(Instant),
 }
 
 /// Names a delivery in the dispatch queue: first in, first started.
 pub(super) type Number = u64;
 
 impl DispatchQueue {
-    pub fn new(size: PoolSize) -> Self {
-        Self { items: BTreeMap::new(), next: 0, size }
+    pub fn new(size: PoolSize, keys: RunningKeys) -> Self {
+        Self { items: BTreeMap::new(), next: 0, size, keys }
     }
 
     /// Puts a delivery in the dispatch queue.
     pub fn put(&mut self, delivery: Delivery) {
         let work = Work::read(&delivery);
-        self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued, pauses: 0 });
+        self.items.insert(self.next, Item { delivery: Arc::new(delivery), work, state: State::Queued, deferrals: 0 });
         self.next += 1;
     }
 
     /// Starts the oldest delivery that may run now.
     pub fn start_next(&mut self, now: Instant) -> Option<(Number, Execute)> {
-        let number = self.items.iter().find(|(_, item)| self.may_start(item, now)).map(|(number, _)| *number)?;
+        let mut startable = self.items.iter().filter(|(_, item)| self.may_start(item, now));
+        let (number, claim) =
+            startable.find_map(|(number, item)| Some((*number, self.keys.claim(item.work.key())?)))?;
         let item = self.items.get_mut(&number)?;
         let stop = CancellationToken::new();
         item.state = State::Running { stop: stop.clone(), kept: true };
-        let (delivery, work, pauses) = (item.delivery.clone(), item.work.clone(), item.pauses);
-        Some((number, Execute { delivery, work, pauses, stop }))
+        let (delivery, work, deferrals) = (item.delivery.clone(), item.work.clone(), item.deferrals);
+        Some((number, Execute { delivery, work, deferrals, stop, claim: Arc::new(claim) }))
     }
 
     fn may_start(&self, item: &Item, now: Instant) -> bool {
         let due = match item.state {
             State::Queued => true,
-            State::Parked(until) => until <= now,
+            State::Deferred(until) => until <= now,
             State::Running { .. } => false,
         };
-        due && self.running_of(item.work.class()) < self.slots(item.work.class()) && !self.runs(item.work.key())
+        due && self.running_of(item.work.class()) < self.slots(item.work.class())
     }
 
     fn running(&self) -> impl Iterator<Item = &Item> {
@@ -79,10 +83,6 @@ impl DispatchQueue {
         self.running().filter(|item| item.work.class() == class).count()
     }
 
-    fn runs(&self, key: Option<String>) -> bool {
-        key.is_some() && self.running().any(|item| item.work.key() == key)
-    }
-
     fn slots(&self, class: Class) -> usize {
         match class {
             Class::Cpu => self.size.cpu,
@@ -90,11 +90,11 @@ impl DispatchQueue {
         }
     }
 
-    /// Counts that a delivery has to wait for its surroundings; how often it had to by now.
-    pub fn count_pause(&mut self, number: Number) -> u32 {
+    /// Counts that a delivery is deferred; how often it was by now.
+    pub fn count_deferral(&mut self, number: Number) -> u32 {
         let Some(item) = self.items.get_mut(&number) else { return 1 };
-        item.pauses = item.pauses.saturating_add(1);
-        item.pauses
+        item.deferrals = item.deferrals.saturating_add(1);
+        item.deferrals
     }
 
     /// Takes a delivery out of the dispatch queue.
@@ -103,10 +103,10 @@ impl DispatchQueue {
     }
 
     /// Lets a delivery come back at `until`; one that is not kept any more leaves.
-    pub fn park(&mut self, number: Number, until: Instant) {
+    pub fn defer(&mut self, number: Number, until: Instant) {
         match self.items.get_mut(&number) {
             Some(Item { state: State::Running { kept: false, .. }, .. }) => drop(self.items.remove(&number)),
-            Some(item) => item.state = State::Parked(until),
+            Some(item) => item.state = State::Deferred(until),
             None => {}
         }
     }
@@ -143,11 +143,11 @@ impl DispatchQueue {
 
     /// Deliveries that wait for a slot or run: those that use up credits.
     pub fn num_active(&self) -> usize {
-        self.items.values().filter(|item| !matches!(item.state, State::Parked(_))).count()
+        self.items.values().filter(|item| !matches!(item.state, State::Deferred(_))).count()
     }
 
     /// Deliveries that come back later.
-    pub fn num_parked(&self) -> usize {
+    pub fn num_deferred(&self) -> usize {
         self.items.len() - self.num_active()
     }
 }

@@ -13,14 +13,14 @@ use crate::domain::job::JobId;
 /// Cancellations that are remembered; each is at most 128 bytes.
 const MAX_CANCELS: usize = 1024;
 
-/// How long a cancellation waits for its job.
+/// How long a cancellation is remembered.
 const CANCEL_TTL: Duration = Duration::from_secs(24 * 3600);
 
 type Waiting = VecDeque<(JobId, Instant)>;
 
 /// Jobs that are cancelled when they come. Clones share them.
 #[derive(Clone, Default)]
-pub struct EarlyCancels {
+pub(super) struct EarlyCancels {
     jobs: Arc<Mutex<Waiting>>,
 }
 

@@ -2,33 +2,47 @@
 
 use std::sync::Arc;
 
-use super::{Workbench, tally};
+use super::job_state::JobStates;
+use super::plans::Plans;
+use super::tally;
 use crate::domain::backoff::Backoff;
-use crate::domain::checkpoint::{Advance, Checkpoint, Outcome};
+use crate::domain::checkpoint::{Checkpoint, Outcome};
 use crate::domain::failure::Failure;
 use crate::domain::job::JobId;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::progress::Report;
-use crate::in_flight::media_length;
+use crate::in_flight::{InFlight, media_length};
+use crate::ports::WorkStorage;
 
 /// Tries to remove the work of a job; what is left is only disk space, which the operator's clean-up takes.
 const REMOVE_TRIES: u32 = 3;
 
-impl Workbench {
+/// Ends jobs.
+#[derive(Clone)]
+pub(super) struct Endings {
+    pub states: JobStates,
+    pub plans: Plans,
+    pub work: Arc<dyn WorkStorage>,
+    pub in_flight: InFlight,
+    /// The worker that reports it.
+    pub worker: String,
+}
+
+impl Endings {
     /// Ends a job and removes its work. `plan` is only for the speed in its last report.
-    pub(super) async fn end_job(
+    pub async fn end_job(
         &self,
         seen: &Checkpoint,
         outcome: Outcome,
         plan: Option<&Arc<PinnedPlan>>,
     ) -> Result<(), Failure> {
         let job_id = &seen.job_id;
-        let checkpoint = self.store.read(job_id.clone()).await?.unwrap_or_else(|| seen.clone());
-        let known = checkpoint.fingerprint.as_ref().and_then(|print| self.plans.get(job_id, print));
+        let checkpoint = self.states.read(job_id).await?.unwrap_or_else(|| seen.clone());
+        let known = checkpoint.fingerprint.as_ref().and_then(|print| self.plans.recent(job_id, print));
         let media = plan.or(known.as_ref()).map(|plan| media_length(plan));
-        let now = self.now();
-        let report = Report::of(&checkpoint, 0, media, &self.settings.worker, now).ended(&outcome);
-        if self.store.finish(job_id.clone(), outcome.clone(), report, now).await? {
+        let now = self.states.now();
+        let report = Report::of(&checkpoint, 0, media, &self.worker, now).ended(&outcome);
+        if self.states.finish(job_id, outcome.clone(), report, now).await? {
             tally::job(&outcome, checkpoint.created_at, now);
             tracing::info!(%job_id, outcome = outcome.status().as_str(), "job ended");
         }
@@ -37,9 +51,17 @@ impl Workbench {
         Ok(())
     }
 
+    /// Ends a job that somebody asked to cancel.
+    pub async fn end_cancelled(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        if checkpoint.status.is_terminal() {
+            return Ok(());
+        }
+        self.end_job(checkpoint, Outcome::Cancelled, None).await
+    }
+
     /// Removes the work of a job that has ended. Failing to do so harms nothing but the disk. Where the job was opened
     /// again meanwhile, the files may already be those of its new generation, and stay until that ends.
-    pub(super) async fn clear(&self, job_id: &JobId) {
+    pub async fn clear(&self, job_id: &JobId) {
         self.plans.forget(job_id);
         for attempt in 1..=REMOVE_TRIES {
             if self.lives_again(job_id).await {
@@ -56,34 +78,7 @@ impl Workbench {
     }
 
     async fn lives_again(&self, job_id: &JobId) -> bool {
-        let known = self.store.read(job_id.clone()).await.ok().flatten();
+        let known = self.states.read(job_id).await.ok().flatten();
         known.is_some_and(|known| known.generation > 0 && !known.status.is_terminal())
-    }
-
-    /// Asks all workers to stop a job; the answer is its checkpoint. A job that nobody has seen yet is cancelled when
-    /// it comes.
-    ///
-    /// # Errors
-    /// As the store.
-    pub async fn request_cancel(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
-        // Remembered before the checkpoint is looked for: the job may come in between.
-        self.early_cancels.remember(job_id);
-        let step = Advance { cancel: true, ..Advance::default() };
-        let advanced = self.store.advance(job_id.clone(), step, self.now()).await?;
-        if advanced.is_some() {
-            self.early_cancels.forget(job_id);
-        }
-        Ok(advanced.map(|advanced| advanced.checkpoint))
-    }
-
-    /// Ends a job that somebody asked to cancel.
-    ///
-    /// # Errors
-    /// As the store.
-    pub async fn end_cancelled(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        if checkpoint.status.is_terminal() {
-            return Ok(());
-        }
-        self.end_job(checkpoint, Outcome::Cancelled, None).await
     }
 }

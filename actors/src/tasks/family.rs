@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Workbench, tally};
+use super::parts::Parts;
+use super::successors::Successors;
+use super::tally;
 use crate::domain::checkpoint::PartRecord;
 use crate::domain::failure::Failure;
 use crate::domain::plan::{EncoderFamily, PinnedPlan, Plan};
 use crate::domain::unit::UnitId;
 
-type Parts = BTreeMap<UnitId, PartRecord>;
+type Records = BTreeMap<UnitId, PartRecord>;
 
 /// Who made a rendition of a chunk. Records of older workers do not say it: then it was as planned.
 fn made_by(plan: &Plan, part: &PartRecord, rendition: usize) -> Option<EncoderFamily> {
@@ -31,7 +33,7 @@ pub(super) fn is_for_cpu<'a>(plan: &Plan, parts: impl IntoIterator<Item = &'a Pa
 }
 
 /// The chunks that a device made of renditions of which the CPU made others.
-pub(super) fn to_make_again(plan: &Plan, parts: &Parts) -> Vec<UnitId> {
+pub(super) fn to_make_again(plan: &Plan, parts: &Records) -> Vec<UnitId> {
     if !is_for_cpu(plan, parts.values()) {
         return Vec::new();
     }
@@ -47,18 +49,19 @@ pub(super) fn to_make_again(plan: &Plan, parts: &Parts) -> Vec<UnitId> {
     parts.values().filter(by_device).map(|part| part.unit).collect()
 }
 
-impl Workbench {
-    /// Makes these chunks again by the CPU. May stop anywhere: whoever comes next finds them missing, or made by a device.
-    pub(super) async fn make_again_by_cpu(&self, plan: &PinnedPlan, units: Vec<UnitId>) -> Result<(), Failure> {
-        let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
-        tracing::warn!(%job_id, chunks = units.len(), "a rendition in MP4 has parts of a device and of the CPU, the CPU makes all of it");
-        for unit in &units {
-            self.work.discard(job_id.clone(), fingerprint.clone(), *unit).await?;
-            self.store.forget(job_id.clone(), fingerprint.clone(), *unit).await?;
-            tally::wasted(plan, *unit, u64::MAX);
-        }
-        self.publish_units(plan, units, true).await
+/// Makes these chunks again by the CPU. May stop anywhere: whoever comes next finds them missing, or made by a device.
+pub(super) async fn make_again_by_cpu(
+    parts: &Parts,
+    successors: &Successors,
+    plan: &PinnedPlan,
+    units: Vec<UnitId>,
+) -> Result<(), Failure> {
+    tracing::warn!(job_id = %plan.job.job_id, chunks = units.len(), "a rendition in MP4 has parts of a device and of the CPU, the CPU makes all of it");
+    for unit in &units {
+        parts.discard(plan, *unit).await?;
+        tally::wasted(plan, *unit, u64::MAX);
     }
+    successors.units(plan, units, true).await
 }
 
 #[cfg(test)]
@@ -75,7 +78,7 @@ mod tests {
         Plan::build(job_into("movie", containers), identity(), facts_of(3, true), 2, &families).expect("a plan")
     }
 
-    fn parts(made: &[&[EncoderFamily]]) -> Parts {
+    fn parts(made: &[&[EncoderFamily]]) -> Records {
         let chunk = |(index, made): (u32, &&[EncoderFamily])| {
             let encoders = made.iter().copied().map(Some).chain(made.is_empty().then_some(None));
             let part = parts_of(UnitId::Chunk(index), "w", encoders);

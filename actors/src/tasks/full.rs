@@ -1,4 +1,4 @@
-//! What is said of a full storage: every task of the worker meets it again and again, for hours perhaps.
+//! Warnings of a full storage: every task of the worker meets it again and again, for hours perhaps.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::domain::job::JobId;
 /// From one warning to the next: an operator who looks at the log sees it, and it fills no disk.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Says it now and then. Clones share when it was said last.
+/// Warns of it now and then. Clones share the time of the last warning.
 #[derive(Clone, Default)]
-pub struct FullStorage {
-    said_at: Arc<Mutex<Option<Instant>>>,
+pub(super) struct FullStorage {
+    warned_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl FullStorage {
-    /// Work of `job_id` waits because of `failure`, which names the storage and what to do.
-    pub(super) fn say(&self, job_id: &JobId, failure: &Failure) {
+    /// Work of `job_id` is deferred because of `failure`, which names the storage and what to do.
+    pub fn warn(&self, job_id: &JobId, failure: &Failure) {
         if self.is_due() {
             tracing::warn!(%job_id, %failure, "storage is full, work waits for space and goes on by itself");
         } else {
@@ -29,10 +29,10 @@ impl FullStorage {
 
     fn is_due(&self) -> bool {
         // Whole after every statement, so a panic elsewhere does not spoil it.
-        let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = said_at.is_none_or(|said_at| said_at.elapsed() >= WARNING_INTERVAL);
+        let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = warned_at.is_none_or(|warned_at| warned_at.elapsed() >= WARNING_INTERVAL);
         if due {
-            *said_at = Some(Instant::now());
+            *warned_at = Some(Instant::now());
         }
         due
     }

@@ -1,177 +1,84 @@
-//! What a task finds when it arrives: whether its job still wants it, the checkpoint and the plan.
-//! Where the store was emptied, the checkpoint is built again from the plan and the parts in the work storage.
+//! The states of jobs: their checkpoints, as the store has them. Must never decide what follows from one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::family::is_for_cpu;
-use super::{Step, Workbench};
-use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, PartRecord};
+use crate::domain::checkpoint::{Advance, Checkpoint, JobStatus, Outcome, Timestamp};
 use crate::domain::failure::Failure;
-use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::JobId;
 use crate::domain::plan::{PinnedPlan, Plan};
-use crate::domain::task::Task;
-use crate::domain::unit::UnitId;
-use crate::in_flight::encode_progress;
+use crate::domain::progress::Report;
+use crate::in_flight::{AFTER_ENCODE, encode_progress};
+use crate::ports::{Clock, JobStore};
 
-/// What a task finds.
-enum JobState {
-    /// Its job has ended: the rest of its work can go.
-    Ended,
-    /// Its job follows another plan, or has another generation, or nobody knows of it any more.
-    Stale,
-    /// Somebody asked to stop its job.
-    Cancelled(Checkpoint),
-    /// There is work.
-    Live(Checkpoint, Arc<PinnedPlan>),
+/// The checkpoints of jobs, and the time of their steps.
+#[derive(Clone)]
+pub(super) struct JobStates {
+    store: Arc<dyn JobStore>,
+    clock: Arc<dyn Clock>,
 }
 
-/// What becomes of a task that arrives.
-pub(super) enum Entered {
-    /// There is work.
-    Live(Box<Checkpoint>, Arc<PinnedPlan>),
-    /// There is none, or what there was is done.
-    Over(Step),
-}
-
-impl Workbench {
-    /// Looks what `task` finds, and does what is left where its job wants no work any more.
-    pub(super) async fn enter(&self, task: &Task) -> Result<Entered, Failure> {
-        match self.job_state(task).await? {
-            JobState::Ended => {
-                // Whoever ended the job may have died before it removed the work, or a part became durable after that.
-                self.clear(task.job_id()).await;
-                Ok(Entered::Over(Step::Nothing))
-            }
-            JobState::Stale => Ok(Entered::Over(Step::Nothing)),
-            JobState::Cancelled(checkpoint) => {
-                self.end_job(&checkpoint, Outcome::Cancelled, None).await?;
-                Ok(Entered::Over(Step::Done))
-            }
-            JobState::Live(checkpoint, plan) => Ok(Entered::Live(Box::new(checkpoint), plan)),
-        }
+impl JobStates {
+    pub fn new(store: Arc<dyn JobStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
     }
 
-    /// What `task` finds.
-    async fn job_state(&self, task: &Task) -> Result<JobState, Failure> {
-        let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
-        let known = self.store.read(job_id.clone()).await?;
-        if known.as_ref().is_some_and(Checkpoint::awaits_split) {
-            return Ok(JobState::Stale);
-        }
-        // Without a plan: the store was emptied, and whoever built the checkpoint again died halfway.
-        let checkpoint = match known.filter(|known| known.status.is_terminal() || known.fingerprint.is_some()) {
-            Some(checkpoint) => checkpoint,
-            None => match self.rebuild(job_id, fingerprint).await? {
-                Some(checkpoint) => checkpoint,
-                None => return Ok(JobState::Stale),
-            },
-        };
-        if checkpoint.status.is_terminal() {
-            return Ok(JobState::Ended);
-        }
-        if checkpoint.fingerprint.as_ref() != Some(fingerprint) {
-            return Ok(JobState::Stale);
-        }
-        if checkpoint.cancel_requested {
-            return Ok(JobState::Cancelled(checkpoint));
-        }
-        let plan = self.plan(job_id, fingerprint).await?.ok_or_else(|| {
-            Failure::retryable(format!(
-                "the work storage has no plan {fingerprint} of job {job_id}; see that all workers share one work storage"
-            ))
-        })?;
-        Ok(JobState::Live(checkpoint, plan))
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
-    /// The plan of a job, kept for the next task.
-    pub(super) async fn plan(
-        &self,
-        job_id: &JobId,
-        fingerprint: &Fingerprint,
-    ) -> Result<Option<Arc<PinnedPlan>>, Failure> {
-        if let Some(plan) = self.plans.get(job_id, fingerprint) {
-            return Ok(Some(plan));
-        }
-        let plan = self.work.plan(job_id.clone(), fingerprint.clone()).await?;
-        if let Some(plan) = &plan {
-            self.plans.keep(plan);
-        }
-        Ok(plan)
+    /// The checkpoint of a job; a new one where none is known.
+    pub async fn open(&self, job_id: &JobId, content: String) -> Result<Checkpoint, Failure> {
+        self.store.open(job_id.clone(), content, self.now()).await
     }
 
-    /// Builds the checkpoint of a job again from its work storage; `None` where there is no plan. The plans kept in
-    /// memory do not count: the job may have ended and its work may be gone.
-    pub(super) async fn rebuild(
-        &self,
-        job_id: &JobId,
-        fingerprint: &Fingerprint,
-    ) -> Result<Option<Checkpoint>, Failure> {
-        let Some(plan) = self.work.plan(job_id.clone(), fingerprint.clone()).await? else {
-            tracing::info!(%job_id, %fingerprint, "task of a job that nobody knows any more");
-            return Ok(None);
-        };
-        tracing::warn!(%job_id, %fingerprint, "checkpoint is missing, building it again from the work storage");
-        // The plan comes last: a checkpoint without one is built again by whoever meets it, so dying in between is safe,
-        // and nobody counts parts that are not all there.
-        let units_done = self.restore_parts(&plan).await?;
-        self.store.open(job_id.clone(), plan.job.content_digest(), self.now()).await?;
-        self.resume_chains(&plan).await?;
-        let checkpoint = self.put_in_force(&plan, units_done).await?;
-        checkpoint.map(Some).ok_or_else(|| {
-            Failure::retryable(format!(
-                "the checkpoint of job {job_id} went away while it was built again; see that the store keeps its data"
-            ))
-        })
+    pub async fn read(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
+        self.store.read(job_id.clone()).await
     }
 
-    /// Starts each chain again where its first part is missing. A part that the store knew and the work storage lost has
-    /// no task any more, and nobody remembers that it had one; where there is a task, two are as good.
-    async fn resume_chains(&self, plan: &PinnedPlan) -> Result<(), Failure> {
-        let known = self.known_parts(plan).await?;
-        let on_cpu = is_for_cpu(plan, known.values());
-        self.publish_units(plan, plan.frontier(|unit| known.contains_key(&unit)), on_cpu).await
-    }
-
-    /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.
-    pub(super) async fn put_in_force(&self, plan: &PinnedPlan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
-        let plan_in_force = Some((plan.fingerprint().clone(), plan.num_chunks()));
-        let step = Advance { plan: plan_in_force, ..encoding(plan, units_done) };
-        let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
+    /// Moves a job forward; `None` where its checkpoint is gone.
+    pub async fn advance(&self, job_id: &JobId, step: Advance) -> Result<Option<Checkpoint>, Failure> {
+        let advanced = self.store.advance(job_id.clone(), step, self.now()).await?;
         Ok(advanced.map(|advanced| advanced.checkpoint))
     }
 
-    /// Records the parts of the work storage that the store does not know; returns how many units have a part then.
-    pub(super) async fn restore_parts(&self, plan: &PinnedPlan) -> Result<u32, Failure> {
-        let (job_id, fingerprint) = (&plan.job.job_id, plan.fingerprint());
-        let known = self.store.parts(job_id.clone(), fingerprint.clone()).await?;
-        let stored = self.work.recorded_parts(job_id.clone(), fingerprint.clone()).await?;
-        let mut units_done = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        let missing = |part: &PartRecord| !known.contains_key(&part.unit);
-        for part in stored.into_iter().filter(missing) {
-            let unit = part.unit;
-            units_done = self.store.record(job_id.clone(), fingerprint.clone(), part, self.now()).await?.units_done;
-            tracing::info!(%job_id, %unit, "part of the work storage was recorded again");
-        }
-        Ok(units_done)
+    pub async fn enter_split(&self, job_id: &JobId) -> Result<(), Failure> {
+        let status = Some(JobStatus::Splitting);
+        self.advance(job_id, Advance { status, ..Advance::default() }).await?;
+        Ok(())
+    }
+
+    /// Makes `plan`, of which `units_done` units have a part, the one that the job follows.
+    pub async fn put_in_force(&self, plan: &PinnedPlan, units_done: u32) -> Result<Option<Checkpoint>, Failure> {
+        let plan_in_force = Some((plan.fingerprint().clone(), plan.num_chunks()));
+        self.advance(&plan.job.job_id, Advance { plan: plan_in_force, ..encoding(plan, units_done) }).await
     }
 
     /// Moves the progress of a job in this generation to what `units_done` says. `None` where the checkpoint is gone.
-    pub(super) async fn advance_encoding(
+    pub async fn advance_encoding(
         &self,
         plan: &Plan,
         units_done: u32,
         generation: u64,
     ) -> Result<Option<Checkpoint>, Failure> {
-        let step = Advance { generation: Some(generation), ..encoding(plan, units_done) };
-        let advanced = self.store.advance(plan.job.job_id.clone(), step, self.now()).await?;
-        Ok(advanced.map(|advanced| advanced.checkpoint))
+        self.advance(&plan.job.job_id, Advance { generation: Some(generation), ..encoding(plan, units_done) }).await
     }
 
-    /// The recorded parts of a plan.
-    pub(super) async fn known_parts(&self, plan: &PinnedPlan) -> Result<BTreeMap<UnitId, PartRecord>, Failure> {
-        self.store.parts(plan.job.job_id.clone(), plan.fingerprint().clone()).await
+    pub async fn enter_assembly(&self, seen: &Checkpoint) -> Result<(), Failure> {
+        let (status, progress) = (Some(JobStatus::Assembling), Some(AFTER_ENCODE));
+        let step = Advance { status, progress, generation: Some(seen.generation), ..Advance::default() };
+        self.advance(&seen.job_id, step).await?;
+        Ok(())
+    }
+
+    /// Ends a job and puts its last report into the outbox; whether this end was the first.
+    pub async fn finish(
+        &self,
+        job_id: &JobId,
+        outcome: Outcome,
+        report: Report,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        self.store.finish(job_id.clone(), outcome, report, now).await
     }
 }
 

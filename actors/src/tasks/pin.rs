@@ -6,7 +6,7 @@
 //! count: they could not carry the plan out.
 //! A version for each encoder from whoever has one would be a mixture that nobody has as a whole, and the plan would
 //! wait for ever. What was chosen first is kept in the work storage before the first split: workers come and go, and
-//! two splits of one job that chose anew would make the tasks of each plan stale for the other (the model lost jobs so,
+//! two splits of one job that each chose for themselves would make the tasks of each plan stale for the other (the model lost jobs so,
 //! in 4 of 10,000 histories).
 
 use std::collections::BTreeSet;

@@ -19,8 +19,6 @@ pub(super) enum Outcome {
     Done,
     /// There was nothing to do.
     Nothing,
-    /// Another worker does it.
-    Parked,
     /// It was left to a worker that has the versions of its plan.
     Left,
     /// It is tried again.
@@ -38,7 +36,6 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::Nothing => "nothing_to_do",
-            Self::Parked => "parked",
             Self::Left => "left",
             Self::Retried => "retried",
             Self::Failed => "failed",
@@ -51,7 +48,7 @@ impl Outcome {
     const fn is_attempt(self) -> bool {
         match self {
             Self::Done | Self::Retried | Self::Failed | Self::Cancelled | Self::Interrupted => true,
-            Self::Nothing | Self::Parked | Self::Left => false,
+            Self::Nothing | Self::Left => false,
         }
     }
 }
@@ -59,10 +56,7 @@ impl Outcome {
 /// Counts the end of an attempt.
 pub(super) fn task(stage: Option<Stage>, outcome: Outcome, took: Duration) {
     let Some(stage) = stage else { return };
-    // A parked task comes back every second: it would drown the rest.
-    if outcome != Outcome::Parked {
-        counter!(names::TASKS_TOTAL, "stage" => stage.as_str(), "outcome" => outcome.as_str()).increment(1);
-    }
+    counter!(names::TASKS_TOTAL, "stage" => stage.as_str(), "outcome" => outcome.as_str()).increment(1);
     if outcome.is_attempt() {
         histogram!(names::TASK_DURATION_SECONDS, "stage" => stage.as_str(), "outcome" => outcome.as_str())
             .record(took.as_secs_f64());

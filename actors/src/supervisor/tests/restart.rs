@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::faulty::Faulty;
 
 use crate::domain::checkpoint::JobStatus;
+use crate::domain::failure::Failure;
 use crate::domain::plan::testing::job;
 use crate::domain::record::Queue;
+use crate::ports::SourceEvent;
 use crate::supervisor::{Ended, Supervisor};
 use crate::testing::fleet::{Fleet, settings, until};
 use crate::testing::invariants::{check, check_chains};
@@ -86,6 +88,25 @@ async fn a_consumer_that_panics_is_replaced_and_nothing_is_lost_or_done_twice() 
     assert_eq!(fleet.stages.runs().len(), 7);
     check(&fleet);
     check_chains(&fleet, &job("movie"), Film::default());
+}
+
+#[actix::test]
+async fn what_runs_when_the_consumer_dies_goes_on_and_runs_no_second_time_beside_it() {
+    for after in [1, 7, 9, 12, 15, 22] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        let worker = fleet.worker("a");
+        let job_id = fleet.submit(&job("movie"));
+        tokio::time::sleep(Duration::from_secs(after)).await;
+        fleet.log.tell("a", SourceEvent::Broken(Failure::retryable("the broker closed the connection")));
+        assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed, "after {after} s");
+        fleet.quiet().await;
+        assert_eq!(fleet.stages.runs().len(), 7, "after {after} s: {:?}", fleet.stages.runs());
+        check(&fleet);
+        check_chains(&fleet, &job("movie"), Film::default());
+        worker.stop();
+        tokio::time::resume();
+    }
 }
 
 #[actix::test]
