@@ -93,6 +93,23 @@ impl VideoCodec {
         self.about().crf.1
     }
 
+    /// The end of the longest scale.
+    pub fn worst_crf_of_all() -> u8 {
+        Self::all().map(Self::worst_crf).max().unwrap_or(0)
+    }
+
+    /// Checks a constant quality.
+    ///
+    /// # Errors
+    /// What is accepted, where it is not on the scale of this codec.
+    pub fn check_crf(self, crf: u8) -> Result<(), String> {
+        let worst = self.worst_crf();
+        if crf <= worst {
+            return Ok(());
+        }
+        Err(format!("crf {crf} is out of range, 0 to {worst} are accepted for {}", self.as_str()))
+    }
+
     /// Whether an average rate can be asked for.
     pub const fn has_bitrate(self) -> bool {
         self.about().has_bitrate

@@ -96,6 +96,10 @@ impl TranscodeArgs {
     }
 
     fn described(&self, input: &std::path::Path, output: &std::path::Path) -> Result<JobSpec, Trouble> {
+        if let Some(crf) = self.crf {
+            let wrong = |problem| Trouble::usage(format!("--crf: {problem}"));
+            self.codec.check_crf(crf.value()).map_err(wrong)?;
+        }
         let output = Output {
             container: paths::container(output)?,
             uri: paths::uri(output)?,

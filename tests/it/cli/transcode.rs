@@ -191,7 +191,7 @@ async fn what_can_be_seen_to_be_wrong_is_said_before_anything_starts() {
         ("out.ts", &["--bitrate", "fast"], "800k"),
         ("out.ts", &["--bitrate", "5M", "--crf", "20"], "cannot be used with"),
         ("out.ts", &["--crf", "52"], "0 to 51"),
-        ("out.ts", &["--crf", "99"], "0 to 63"),
+        ("out.ts", &["--crf", "999"], "0 to 51"),
         ("out.ts", &["--codec", "av1"], "h264, h265"),
     ] {
         let message = usage(transcode(&fake, path, output, options).await);

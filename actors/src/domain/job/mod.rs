@@ -229,11 +229,8 @@ impl Output {
         if video.bitrate.is_some() && !codec.has_bitrate() {
             return Err(("video.bitrate", format!("{name} is made with constant quality, give crf (0 to {worst})")));
         }
-        if let Some(crf) = video.crf.filter(|crf| crf.value() > worst) {
-            return Err((
-                "video.crf",
-                format!("crf {} is out of range, 0 to {worst} are accepted for {name}", crf.value()),
-            ));
+        if let Some(crf) = video.crf {
+            codec.check_crf(crf.value()).map_err(|problem| ("video.crf", problem))?;
         }
         for (field, asked) in [("video.width", video.width), ("video.height", video.height)] {
             if let Some(asked) = asked.filter(|asked| asked.pixels() < least) {

@@ -114,20 +114,19 @@ impl TryFrom<u64> for Bitrate {
     }
 }
 
-/// Constant quality, 0 to 63, lower is better: the scale of the codec, of which a job is told where it ends.
+/// Constant quality in the scale of a codec, lower is better; where that ends the codec says
+/// ([`VideoCodec::check_crf`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Crf(u8);
 
 impl Crf {
-    const MAX: u8 = 63;
-
     /// What `codec` is made with where nothing was asked for.
     pub const fn default_of(codec: VideoCodec) -> Self {
         Self(codec.default_crf())
     }
 
-    /// The value, 0 to 63.
+    /// The value.
     pub const fn value(self) -> u8 {
         self.0
     }
@@ -138,10 +137,8 @@ impl TryFrom<u64> for Crf {
 
     fn try_from(value: u64) -> Result<Self, String> {
         u8::try_from(value)
-            .ok()
-            .filter(|value| *value <= Self::MAX)
             .map(Self)
-            .ok_or_else(|| format!("crf {value} is out of range, 0 to {} are accepted", Self::MAX))
+            .map_err(|_| format!("crf {value} is out of range, 0 to {} are accepted", VideoCodec::worst_crf_of_all()))
     }
 }
 
@@ -220,5 +217,27 @@ macro_rules! number_value {
     };
 }
 number_value!(Bitrate, {"type": "integer", "minimum": 1000, "maximum": 1_000_000_000, "description": "Bits per second."});
-number_value!(Crf, {"type": "integer", "minimum": 0, "maximum": 63, "description": "Constant quality, lower is better."});
+
+impl From<Crf> for u64 {
+    fn from(value: Crf) -> Self {
+        Self::from(value.0)
+    }
+}
+
+impl JsonSchema for Crf {
+    fn schema_name() -> Cow<'static, str> {
+        "Crf".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let scale = |codec: VideoCodec| format!("0 to {} for {}", codec.worst_crf(), codec.as_str());
+        let scales = VideoCodec::all().map(scale).collect::<Vec<_>>().join(", ");
+        json_schema!({
+            "type": "integer",
+            "minimum": 0,
+            "maximum": VideoCodec::worst_crf_of_all(),
+            "description": format!("Constant quality, lower is better: {scales}."),
+        })
+    }
+}
 number_value!(Dimension, {"type": "integer", "minimum": 16, "maximum": 8192, "multipleOf": 2, "description": "Pixels, even."});
