@@ -6,7 +6,7 @@ use actors::domain::failure::Failure;
 use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::JobId;
 use actors::domain::part::Part;
-use actors::domain::plan::PinnedPlan;
+use actors::domain::plan::{PinnedPlan, Unreadable};
 use actors::domain::unit::UnitId;
 
 use super::objects::LocalInput;
@@ -67,10 +67,19 @@ impl PlanFiles {
     /// The plan, if it is there and is the one that its fingerprint names.
     ///
     /// # Errors
-    /// `retryable` where the work storage fails.
+    /// `retryable` where the work storage fails, `interrupted` where only a newer worker knows the form of the plan.
     pub async fn plan(&self) -> Result<Option<PinnedPlan>, Failure> {
-        let plan = self.storage.documents().get_with(&self.name("plan.json"), PinnedPlan::read).await?;
-        Ok(plan.filter(|plan| *plan.fingerprint() == self.fingerprint))
+        let read = |stored| match PinnedPlan::read(stored) {
+            Ok(plan) => Ok(Ok(plan)),
+            Err(Unreadable::Newer(format)) => Ok(Err(Unreadable::Newer(format))),
+            Err(Unreadable::Damaged(error)) => Err(error),
+        };
+        match self.storage.documents().get_with(&self.name("plan.json"), read).await? {
+            Some(Ok(plan)) => Ok(Some(plan).filter(|plan| *plan.fingerprint() == self.fingerprint)),
+            // No attempt: it waits, until a worker that knows the form has it.
+            Some(Err(newer)) => Err(Failure::interrupted(newer.to_string())),
+            None => Ok(None),
+        }
     }
 
     /// A chunk or audio source, if it is there and has something in it.

@@ -1,6 +1,7 @@
 //! What comes of a unit: its parts, one for each rendition. A record is kept whole or not at all.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::codec::EncoderFamily;
 use super::track::{RenditionId, TrackId};
@@ -73,8 +74,8 @@ pub struct Part {
 }
 
 /// The result of one unit of work: a part for each rendition of its track, in the plan's order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "StoredRecord", into = "StoredRecord")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "StoredRecord")]
 pub struct PartRecord {
     /// What it is the result of.
     pub unit: UnitId,
@@ -117,9 +118,14 @@ struct StoredFile {
     priming: u32,
 }
 
-impl From<StoredRecord> for PartRecord {
-    fn from(stored: StoredRecord) -> Self {
+impl TryFrom<StoredRecord> for PartRecord {
+    type Error = String;
+
+    fn try_from(stored: StoredRecord) -> Result<Self, String> {
         let StoredRecord { unit, worker, encode_seconds, files, encoders } = stored;
+        if files.len() > usize::from(u16::MAX) {
+            return Err(format!("{} files are too many for a unit", files.len()));
+        }
         let part = |(index, stored): (u16, StoredFile)| {
             let StoredFile { file, access_units, key_units, samples, priming } = stored;
             let media = match unit.track() {
@@ -129,14 +135,33 @@ impl From<StoredRecord> for PartRecord {
             let encoder = encoders.get(usize::from(index)).copied();
             Part { rendition: RenditionId::new(unit.track(), index), file, media, encoder }
         };
-        Self { unit, worker, encode_seconds, parts: (0..).zip(files).map(part).collect() }
+        Ok(Self { unit, worker, encode_seconds, parts: (0..=u16::MAX).zip(files).map(part).collect() })
     }
 }
 
-impl From<PartRecord> for StoredRecord {
-    fn from(record: PartRecord) -> Self {
+impl Serialize for PartRecord {
+    /// # Errors
+    /// Where a part is not that of its place, or holds something else than its unit.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        StoredRecord::try_from(self.clone()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl TryFrom<PartRecord> for StoredRecord {
+    type Error = String;
+
+    fn try_from(record: PartRecord) -> Result<Self, String> {
         let PartRecord { unit, worker, encode_seconds, parts } = record;
-        let encoders = parts.iter().map(|part| part.encoder).collect::<Option<_>>().unwrap_or_default();
+        for (index, part) in (0..=u16::MAX).zip(&parts) {
+            let fits = matches!(
+                (unit.track(), part.media),
+                (TrackId::Video, MediaStats::Video(_)) | (TrackId::Audio(_), MediaStats::Audio(_))
+            );
+            if !fits || part.rendition != RenditionId::new(unit.track(), index) {
+                return Err(format!("part {index} of unit {unit} is {} with {:?}", part.rendition, part.media));
+            }
+        }
+        let encoders = parts.iter().map_while(|part| part.encoder).collect();
         let file = |Part { file, media, .. }: Part| match media {
             MediaStats::Video(VideoStats { access_units, key_units }) => {
                 StoredFile { file, access_units, key_units, samples: 0, priming: 0 }
@@ -145,7 +170,7 @@ impl From<PartRecord> for StoredRecord {
                 StoredFile { file, access_units: packets, key_units: packets, samples, priming }
             }
         };
-        Self { unit, worker, encode_seconds, files: parts.into_iter().map(file).collect(), encoders }
+        Ok(Self { unit, worker, encode_seconds, files: parts.into_iter().map(file).collect(), encoders })
     }
 }
 
@@ -164,6 +189,9 @@ mod tests {
         let record: PartRecord = serde_json::from_str(audio).expect("a record");
         let media = MediaStats::Audio(AudioStats { packets: 9, samples: 8192, priming: 1024 });
         assert_eq!((record.parts[0].media, record.parts[0].encoder), (media, None));
+        let mut turned: PartRecord = serde_json::from_str(video).expect("a record");
+        turned.parts[0].rendition.index = 1;
+        assert!(serde_json::to_string(&turned).is_err(), "it would be read as another rendition");
         let before = video.replace(r#","encoders":["x264"]"#, "").replace(r#","samples":0,"priming":0"#, "");
         let record: PartRecord = serde_json::from_str(&before).expect("a record");
         assert_eq!(record.parts[0].media, MediaStats::Video(VideoStats { access_units: 250, key_units: 5 }));

@@ -1,6 +1,6 @@
 //! The units of work on Kafka and what follows each of them: chains, no scheduler.
 //!
-//! A job message is the *split* task. Split emits the audio task and the first `parallelism` chunk tasks, the longest
+//! A job message is the *split* task. Split emits the audio tasks and the first `parallelism` chunk tasks, the longest
 //! chunks first; the *n*-th chunk of that order, when done, emits the one *n + parallelism*; whoever completes the last
 //! unit emits *assemble*.
 
@@ -37,7 +37,7 @@ pub enum Task {
         /// The plan.
         fingerprint: Fingerprint,
         /// Number of the track among those that are used.
-        #[serde(default, skip_serializing_if = "is_first")]
+        #[serde(default, skip_serializing_if = "is_first", deserialize_with = "first")]
         track: u16,
         /// As above.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +55,16 @@ pub enum Task {
 /// Workers of before know no number and have one track.
 const fn is_first(track: &u16) -> bool {
     *track == 0
+}
+
+/// No plan of this release has a second one: such a task is for a newer worker, and here it is no task.
+fn first<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let track = u16::deserialize(deserializer)?;
+    if is_first(&track) {
+        Ok(track)
+    } else {
+        Err(serde::de::Error::custom(format!("audio track {track} is for a newer worker")))
+    }
 }
 
 /// What a task says of the workers that left it to others: those that have another version of an encoder than its plan.
@@ -207,6 +217,14 @@ mod tests {
         let json = serde_json::to_string(&task).expect("json");
         assert_eq!(json, r#"{"task":"encode","job_id":"movie-42","fingerprint":"ab","chunk":3,"on_cpu":true}"#);
         assert_eq!(serde_json::from_str::<Task>(&json).expect("a task"), task);
+    }
+
+    #[test]
+    fn a_task_of_a_second_audio_track_is_for_a_newer_worker() {
+        let json = r#"{"task":"audio","job_id":"movie-42","fingerprint":"ab"}"#;
+        assert_eq!(serde_json::from_str::<Task>(json).expect("a task").unit(), Some(UnitId::Audio(0)));
+        let refused = serde_json::from_str::<Task>(&json.replace('}', r#","track":1}"#)).expect_err("not yet");
+        assert!(refused.to_string().contains("newer worker"), "{refused}");
     }
 
     #[test]

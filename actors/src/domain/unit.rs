@@ -56,9 +56,13 @@ impl TryFrom<String> for UnitId {
         let chunk = || text.strip_prefix('v').and_then(|digits| digits.parse().ok()).map(Self::Chunk);
         let audio = || match text.strip_prefix(AUDIO)? {
             "" => Some(Self::Audio(0)),
-            digits => digits.parse().ok().filter(|number| *number > 0).map(Self::Audio),
+            digits => {
+                digits.parse().ok().filter(|number: &u16| *number > 0 && number.to_string() == digits).map(Self::Audio)
+            }
         };
-        audio().or_else(chunk).ok_or_else(|| format!("`{text}` is neither `audio` nor a chunk such as `v00003`"))
+        audio()
+            .or_else(chunk)
+            .ok_or_else(|| format!("`{text}` is neither a track such as `audio` nor a chunk such as `v00003`"))
     }
 }
 
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_no_unit_is_refused() {
-        for text in ["", "v", "vx", "audio0", "audio-1", "video", "audio99999"] {
+        for text in ["", "v", "vx", "audio0", "audio-1", "video", "audio99999", "audio+1", "audio01"] {
             assert!(UnitId::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

@@ -18,12 +18,12 @@ pub(super) struct FullStorage {
 }
 
 impl FullStorage {
-    /// Work of `job_id` is deferred because of `failure`, which names the storage and what to do.
+    /// Work of `job_id` is deferred because of `failure`, which says what is lacking and what to do: space in a storage, or a worker of a newer release.
     pub fn warn(&self, job_id: &JobId, failure: &Failure) {
         if self.is_due() {
-            tracing::warn!(%job_id, %failure, "storage is full, work waits for space and goes on by itself");
+            tracing::warn!(%job_id, %failure, "work waits for its surroundings and goes on by itself");
         } else {
-            tracing::debug!(%job_id, %failure, "storage is full");
+            tracing::debug!(%job_id, %failure, "work waits for its surroundings");
         }
     }
 

@@ -87,7 +87,8 @@ pub(super) fn check() -> Vec<Finding> {
 /// The encoder of a codec that every worker should have. Only the default codec cannot be done without.
 fn of_encoder(codec: VideoCodec, has: &dyn Fn(&str) -> bool) -> Finding {
     let family = encoder::of(codec.cpu_family());
-    let elements: Vec<_> = family.encoder(codec, 8).into_iter().collect();
+    let name = codec.cpu_family().as_str();
+    let elements = [family.encoder(codec, 8).unwrap_or(name)];
     let purpose = format!("encoding {}", codec.as_str());
     let needed = codec == VideoCodec::H264;
     Package { name: family.package, elements: &elements, purpose: &purpose, needed }.judge(has)

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use actors::domain::failure::Failure;
 use actors::domain::plan::Track;
+use actors::domain::track::RenditionId;
 
 use crate::digest;
 use crate::media::carry_out::CarryOut;
@@ -64,10 +65,9 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     };
     let given: Vec<_> = spec.members.iter().map(|member| member.rendition).collect();
     if given != output.members {
-        return Err(Failure::retryable(format!(
-            "the output consists of {:?}, and parts of {given:?} are there",
-            output.members
-        )));
+        let names = |members: &[RenditionId]| members.iter().map(RenditionId::to_string).collect::<Vec<_>>().join(", ");
+        let (asked, given) = (names(&output.members), names(&given));
+        return Err(Failure::retryable(format!("the output consists of {asked}, and there are parts of {given}")));
     }
     let package = package::of(output.package);
     let (mut video, mut audio) = (None, None);
@@ -86,7 +86,15 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
                 audio = Some(Arc::new(audio::scan(plan, place, parts)?));
                 audio_parts = parts;
             }
-            _ => return Err(Failure::permanent(format!("{} has no room for {rendition:?}", package.name()))),
+            (None, ..) => {
+                return Err(Failure::retryable(format!("the plan has no track for {rendition}, which it asks for")));
+            }
+            (Some(_), ..) => {
+                let name = package.name();
+                return Err(Failure::permanent(format!(
+                    "{name} has room for one track of a kind, and {rendition} is another"
+                )));
+            }
         }
     }
     let Some((video, facts)) = video else {

@@ -19,7 +19,7 @@ pub(super) fn path_of(uri: &str, url: &Url) -> Result<String, Failure> {
             return Err(Failure::permanent(format!("`{uri}` has a `{sign}`, which a file URI writes as {written}")));
         }
     }
-    let path = url.to_file_path().map_err(|()| Failure::permanent(format!("`{uri}` names no path")))?;
+    let path = path(url).ok_or_else(|| Failure::permanent(format!("`{uri}` names no path")))?;
     // Stage processes are told of paths as text.
     let text = path.into_os_string().into_string().ok().filter(|text| !text.contains('\0'));
     text.ok_or_else(|| Failure::permanent(format!("`{uri}` names a path that is not UTF-8, rename the file")))
@@ -28,7 +28,15 @@ pub(super) fn path_of(uri: &str, url: &Url) -> Result<String, Failure> {
 /// The path of a `file://` URI, for those who look at local files beside the storage; `None` for all other URIs. The
 /// storage itself refuses more of them, and says why.
 pub fn file_path(uri: &str) -> Option<PathBuf> {
-    Url::parse(uri).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
+    path(&Url::parse(uri).ok().filter(|url| url.scheme() == "file")?)
+}
+
+/// As the `url` crate has it, which takes the end of `/media/Part A:` for the name of a drive and writes a slash behind it.
+fn path(url: &Url) -> Option<PathBuf> {
+    let path = url.to_file_path().ok()?;
+    let is_directory = url.path().ends_with('/');
+    let text = path.to_str().filter(|_| !is_directory).and_then(|text| text.strip_suffix('/'));
+    Some(text.map(PathBuf::from).unwrap_or(path))
 }
 
 /// The URI of a file of this machine; a relative path is taken from the current directory.
@@ -75,6 +83,8 @@ mod tests {
         assert_eq!(path("file:///a/My%20Film%231.mp4"), Ok("/a/My Film#1.mp4".into()));
         assert_eq!(path("file:///a/../b/./c.ts"), Ok("/b/c.ts".into()));
         assert_eq!(path("file://localhost/a.ts"), Ok("/a.ts".into()));
+        assert_eq!(path("file:///media/Part%20A:"), Ok("/media/Part A:".into()), "no drive");
+        assert_eq!(path("file:///media/work/"), Ok("/media/work/".into()));
     }
 
     #[test]

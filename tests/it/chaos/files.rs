@@ -162,7 +162,7 @@ async fn a_transcode_on_a_full_disk_says_why_it_stands_still_and_goes_on() {
         .spawn();
     let mut running = Owned(running.expect("the program starts"));
     let end = Instant::now() + PATIENCE;
-    while !std::fs::read_to_string(&said).is_ok_and(|said| said.contains("storage is full, work waits for space")) {
+    while !std::fs::read_to_string(&said).is_ok_and(|said| said.contains("work waits for its surroundings")) {
         let so_far = || std::fs::read_to_string(&said).expect("text");
         assert!(running.0.try_wait().expect("its state").is_none(), "{}", so_far());
         assert!(Instant::now() < end, "it does not say why it stands still:\n{}", so_far());

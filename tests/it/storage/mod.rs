@@ -7,7 +7,7 @@ use std::path::Path;
 
 use actors::domain::failure::{Failure, FailureClass};
 use actors::domain::job::{JobId, MediaUri};
-use actors::domain::plan::testing::offer;
+use actors::domain::plan::testing::{offer, plan_of};
 use actors::domain::plan::{EncoderFamily, Families};
 use actors::ports::WorkStorage as _;
 use gstreamer_worker::storage::{Storage, file_uri};
@@ -114,6 +114,23 @@ async fn a_damaged_choice_of_devices_is_made_again() {
     assert_eq!(storage.pin(job_id.clone(), device.clone()).await.expect("settled"), device);
     std::fs::write(directory.path().join("work/movie-42/families.json"), "half of a fi").expect("damaged");
     assert_eq!(storage.pin(job_id, Families::default()).await.expect("settled"), Families::default());
+}
+
+#[tokio::test]
+async fn a_plan_of_a_newer_worker_is_left_alone_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path());
+    let plan = plan_of(2, 4, true);
+    let (job_id, fingerprint) = (plan.job.job_id.clone(), plan.fingerprint().clone());
+    let files = storage.plan_files(&job_id, &fingerprint).expect("files");
+    files.store_plan(plan.clone()).await.expect("stored");
+    let path = directory.path().join(format!("work/{job_id}/{fingerprint}/plan.json"));
+    let newer = std::fs::read_to_string(&path).expect("a plan").replacen("\"format\":1", "\"format\":2", 1);
+    std::fs::write(&path, &newer).expect("written");
+    let left = storage.plan(job_id, fingerprint).await.expect_err("it is not for this release");
+    assert!(left.class == FailureClass::Interrupted && left.message.contains("form 2"), "{left}");
+    assert!(files.store_plan(plan).await.is_err(), "it would replace the plan of another worker");
+    assert_eq!(std::fs::read_to_string(&path).expect("a plan"), newer);
 }
 
 #[test]

@@ -29,6 +29,6 @@ pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
 pub use facts::{AudioFacts, ChunkFacts, SourceFacts, SourceIdentity, VideoFacts};
 pub use family::{Families, FamilyOffer};
 pub use model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, Track, VideoPlan};
-pub use pinned::PinnedPlan;
+pub use pinned::{PinnedPlan, Unreadable};
 pub use rendition::{AudioRendition, VideoRendition};
 pub use versions::{AAC_ENCODER, EncoderVersions, GSTREAMER};

@@ -3,10 +3,11 @@
 
 use std::ops::Deref;
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::chains::Chains;
-use super::model::Plan;
+use super::model::{PLAN_FORMAT, Plan};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::hex;
 use crate::domain::unit::UnitId;
@@ -16,6 +17,25 @@ use crate::domain::unit::UnitId;
 const CHAINS: &str = r#""parallelism":"#;
 /// Bytes of the digest that the fingerprint shows.
 const FINGERPRINT_BYTES: usize = 16;
+
+/// Why stored bytes are no plan to this worker.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// They are none.
+    #[error("{0}")]
+    Damaged(serde_json::Error),
+    /// A later release has written them: whoever knows the form carries it out.
+    #[error(
+        "the plan has the form {0}, and this release knows {PLAN_FORMAT}: a worker of the release that wrote it goes on"
+    )]
+    Newer(u32),
+}
+
+/// What every form of a plan begins with.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
+}
 
 /// A plan that no longer changes.
 #[derive(Clone, Debug)]
@@ -40,9 +60,14 @@ impl PinnedPlan {
     /// knows is part of the fingerprint too.
     ///
     /// # Errors
-    /// Where the bytes are no plan.
-    pub fn read(stored: Vec<u8>) -> Result<Self, serde_json::Error> {
-        Ok(Self::of(serde_json::from_slice(&stored)?, stored))
+    /// Where the bytes are no plan, or one of a form that only a newer worker knows.
+    pub fn read(stored: Vec<u8>) -> Result<Self, Unreadable> {
+        let Form { format } = serde_json::from_slice(&stored).map_err(Unreadable::Damaged)?;
+        if format > PLAN_FORMAT {
+            return Err(Unreadable::Newer(format));
+        }
+        let plan = serde_json::from_slice(&stored).map_err(Unreadable::Damaged)?;
+        Ok(Self::of(plan, stored))
     }
 
     fn of(plan: Plan, stored: Vec<u8>) -> Self {
@@ -161,6 +186,16 @@ mod tests {
         assert_ne!(read.fingerprint(), plan.fingerprint());
         let again = PinnedPlan::read(read.stored().to_vec()).expect("a plan");
         assert_eq!(again.fingerprint(), read.fingerprint());
+    }
+
+    #[test]
+    fn a_plan_of_a_form_that_is_not_known_yet_is_told_from_a_damaged_one() {
+        let newer = String::from_utf8_lossy(plan_of(2, 8, true).stored()).replacen("\"format\":1", "\"format\":2", 1);
+        let refused = PinnedPlan::read(newer.into_bytes()).expect_err("a newer form");
+        assert!(matches!(refused, Unreadable::Newer(2)), "{refused}");
+        let refused = PinnedPlan::read(br#"{"format":7,"of_tomorrow":[]}"#.to_vec()).expect_err("a newer form");
+        assert!(matches!(refused, Unreadable::Newer(7)), "{refused}");
+        assert!(matches!(PinnedPlan::read(b"{\"format\":1}".to_vec()), Err(Unreadable::Damaged(_))));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl TryFrom<StoredPlan> for Plan {
             let members = std::iter::once(video).chain(audio).collect();
             OutputPlan { package: asked.container, members, root: asked.uri.clone() }
         });
-        Ok(Self {
+        let plan = Self {
             outputs: outputs.collect(),
             format: stored.format,
             job: stored.job,
@@ -59,8 +59,30 @@ impl TryFrom<StoredPlan> for Plan {
             created_unix: stored.created_unix,
             tracks: std::iter::once(Track::Video(stored.video)).chain(stored.audio.map(Track::Audio)).collect(),
             versions: stored.versions,
-        })
+        };
+        check(&plan)?;
+        Ok(plan)
     }
+}
+
+/// What the stored form takes for granted: each output is the one of the job in its place, and what it holds is made.
+fn check(plan: &Plan) -> Result<(), String> {
+    let (asked, planned) = (plan.job.outputs.len(), plan.outputs.len());
+    if asked != planned {
+        return Err(format!("the plan has {planned} outputs and its job {asked}"));
+    }
+    for (asked, output) in plan.job.outputs.iter().zip(&plan.outputs) {
+        if (asked.container, &asked.uri) != (output.package, &output.root) {
+            return Err(format!("the plan has {} where its job has {}", output.root, asked.uri));
+        }
+        let is_made = |member: &&RenditionId| {
+            plan.track(member.track).is_some_and(|track| member.place() < track.num_renditions())
+        };
+        if let Some(missing) = output.members.iter().find(|member| !is_made(member)) {
+            return Err(format!("{} holds {missing}, which is not made", output.root));
+        }
+    }
+    Ok(())
 }
 
 impl<'de> Deserialize<'de> for Plan {
@@ -81,6 +103,7 @@ impl TryFrom<Plan> for StoredPlan {
     type Error = String;
 
     fn try_from(plan: Plan) -> Result<Self, String> {
+        check(&plan)?;
         let unknown = || "the stored form of plans has one video track, one audio track and outputs of both".to_owned();
         let outputs = plan.outputs.iter().map(|output| {
             let (video, audio) = match output.members[..] {

@@ -1,5 +1,6 @@
 use super::testing::{facts_of, identity, job, plan_of};
 use super::*;
+use crate::domain::job::Container;
 use crate::domain::track::{RenditionId, TrackId};
 
 #[test]
@@ -47,4 +48,11 @@ fn a_plan_that_the_stored_form_cannot_say_is_not_stored() {
     let mut backwards = plan;
     backwards.outputs[0].members.reverse();
     assert!(serde_json::to_vec(&backwards).is_err());
+    let broken = |change: fn(&mut OutputPlan)| {
+        let mut plan = Plan::clone(&plan_of(2, 4, true));
+        change(&mut plan.outputs[0]);
+        serde_json::to_vec(&plan).expect_err("not as its job says").to_string()
+    };
+    assert!(broken(|output| output.package = Container::Mp4).contains("where its job has"));
+    assert!(broken(|output| output.members[1].index = 9).contains("a9, which is not made"));
 }

@@ -19,8 +19,9 @@ pub(super) fn check(events: &[Event], machine: &FakeMachine) {
         let Event::Recorded { job_id, fingerprint, in_force, .. } = event else { continue };
         let Some(plan) = plans.get(fingerprint) else { continue };
         let planned = plan.video_renditions().iter().map(|rendition| rendition.encoder);
-        let took_over = |(made, planned): (EncoderFamily, EncoderFamily)| made != planned;
-        let on_cpu = in_force.encoders().zip(planned).any(took_over);
+        let took_over =
+            |(made, planned): (Option<EncoderFamily>, EncoderFamily)| made.is_some_and(|made| made != planned);
+        let on_cpu = in_force.parts.iter().map(|part| part.encoder).zip(planned).any(took_over);
         let lacks = machine.versions(&in_force.worker).lacks(&plan.needs(in_force.unit, on_cpu));
         assert!(lacks.is_empty(), "{job_id}: {} of {} was not made with {lacks}", in_force.unit, in_force.worker);
     }
