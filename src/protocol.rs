@@ -54,7 +54,7 @@ pub enum StageSpec {
     /// Encode a chunk.
     Encode(Box<EncodeSpec>),
     /// Encode an audio track.
-    Audio(Box<AudioSpec>),
+    Audio(Box<EncodeAudioSpec>),
     /// Join parts into one output.
     Assemble(Box<AssembleSpec>),
     /// Find out which encoders of the CPU work.
@@ -80,7 +80,7 @@ impl Stage for EncodeSpec {
     }
 }
 
-impl Stage for AudioSpec {
+impl Stage for EncodeAudioSpec {
     type Output = Encoded<AudioStats>;
     const NAME: &'static str = "audio";
 }
@@ -205,7 +205,7 @@ pub enum Scaling {
 
 /// Encode an audio source into one file for each rendition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AudioSpec {
+pub struct EncodeAudioSpec {
     /// The audio source.
     pub source: PathBuf,
     /// What is known of the track, and what to make.

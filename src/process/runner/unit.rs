@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AudioSpec, DeviceWork, EncodeSpec, Encoded};
+use crate::protocol::{DeviceWork, EncodeAudioSpec, EncodeSpec, Encoded};
 use crate::storage::Pending;
 
 /// Hex digits of the digest in the name of a part.
@@ -50,7 +50,7 @@ impl Inner {
                 publish(*unit, encoded, &encoders, pending).await?
             }
             Work::Audio(audio) => {
-                let spec = AudioSpec { source, plan: audio.clone(), targets };
+                let spec = EncodeAudioSpec { source, plan: audio.clone(), targets };
                 let encoded = self.process(&spec, &mut gauge, stop).await?;
                 publish(*unit, encoded, &[], pending).await?
             }

@@ -10,7 +10,7 @@ use actors::domain::plan::{AudioFacts, AudioPlan, AudioRendition};
 use gstreamer as gst;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpReader, GdpWriter, to_file_time};
-use gstreamer_worker::protocol::{AudioSpec, PartSource};
+use gstreamer_worker::protocol::{EncodeAudioSpec, PartSource};
 
 use super::parts::{audio_source, encode_audio};
 use crate::support::media::{judge, text};
@@ -319,7 +319,7 @@ fn progress_is_told_and_grows() {
     let (source, facts) = pcm.write(directory.path());
     let renditions = vec![rendition(48_000, 1), rendition(48_000, 2)];
     let targets = vec![directory.path().join("a"), directory.path().join("b")];
-    let spec = AudioSpec { source, plan: AudioPlan { facts, renditions }, targets };
+    let spec = EncodeAudioSpec { source, plan: AudioPlan { facts, renditions }, targets };
     let told = std::cell::RefCell::new(Vec::new());
     media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("audio");
     let told = told.into_inner();

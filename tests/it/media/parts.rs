@@ -13,7 +13,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_worker::media;
 use gstreamer_worker::media::gdp::{GdpWriter, Written, to_file_time};
-use gstreamer_worker::protocol::{AssembleSpec, AudioSpec, Encoded, EncodedFile, Member, PartSource};
+use gstreamer_worker::protocol::{AssembleSpec, EncodeAudioSpec, Encoded, EncodedFile, Member, PartSource};
 
 /// H.264 with B-frames, as byte stream.
 pub const X264: &str = "x264enc threads=1 key-int-max=20 bframes=3 b-adapt=false speed-preset=ultrafast ! \
@@ -193,7 +193,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
 /// Encodes the audio of `plan` with the stage itself; one part for each rendition.
 pub fn encode_audio(directory: &Path, source: &Path, plan: &AudioPlan) -> Result<Vec<PartSource>, Failure> {
     let targets: Vec<_> = (0..plan.renditions.len()).map(|index| directory.join(format!("a{index}.gdp"))).collect();
-    let spec = AudioSpec { source: source.to_owned(), plan: plan.clone(), targets: targets.clone() };
+    let spec = EncodeAudioSpec { source: source.to_owned(), plan: plan.clone(), targets: targets.clone() };
     let Encoded::Files(files) = media::run(&spec, &|_| {})? else { panic!("the source is there") };
     let named = |(file, path): (EncodedFile<AudioStats>, PathBuf)| {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();

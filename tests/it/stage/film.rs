@@ -11,8 +11,8 @@ use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
 use gstreamer_worker::protocol::{
-    AssembleSpec, AudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product, ProductFile, SplitSpec,
-    StageSpec,
+    AssembleSpec, EncodeAudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product, ProductFile,
+    SplitSpec, StageSpec,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -47,7 +47,7 @@ fn encode(mode: &str, spec: &EncodeSpec) -> Encoded<VideoStats> {
     Encoded::Files(files.collect())
 }
 
-fn audio(mode: &str, spec: &AudioSpec) -> Encoded<AudioStats> {
+fn audio(mode: &str, spec: &EncodeAudioSpec) -> Encoded<AudioStats> {
     let text = read(&spec.source);
     let media = AudioStats { packets: 1407, samples: 1_440_000, priming: 1024 };
     Encoded::Files(spec.targets.iter().map(|target| write_part(mode, target, &text, media)).collect())

@@ -27,12 +27,12 @@ use crate::media::encoder::avenc_aac::PRIMING_SAMPLES;
 use crate::media::gdp::GdpReader;
 use crate::media::pipeline::{Pipeline, Wait};
 use crate::process::Progress;
-use crate::protocol::{AudioSpec, Encoded, EncodedFile};
+use crate::protocol::{EncodeAudioSpec, Encoded, EncodedFile};
 use grid::Grid;
 use shared::{Shared, lock};
 use sinks::{Decoded, Packets};
 
-impl CarryOut for AudioSpec {
+impl CarryOut for EncodeAudioSpec {
     /// # Errors
     /// `permanent` where the track cannot be decoded, `retryable` where a file cannot be read or written.
     fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded<AudioStats>, Failure> {
@@ -40,7 +40,7 @@ impl CarryOut for AudioSpec {
     }
 }
 
-fn run(spec: &AudioSpec, progress: Progress<'_>) -> Result<Vec<EncodedFile<AudioStats>>, Failure> {
+fn run(spec: &EncodeAudioSpec, progress: Progress<'_>) -> Result<Vec<EncodedFile<AudioStats>>, Failure> {
     let renditions = &spec.plan.renditions;
     if renditions.len() != spec.targets.len() {
         let (targets, renditions) = (spec.targets.len(), renditions.len());
