@@ -193,10 +193,13 @@ mod tests {
     fn every_encoder_that_a_plan_can_ask_for_works_here() {
         crate::media::pipeline::init().expect("GStreamer");
         let Probed { elements, versions } = run();
-        assert_eq!(elements.keys().collect::<Vec<_>>(), ["avenc_aac", "x264enc", "x265enc", "x265enc, 10 bits"]);
+        assert_eq!(
+            elements.keys().collect::<Vec<_>>(),
+            ["avenc_aac", "svtav1enc", "svtav1enc, 10 bits", "x264enc", "x265enc", "x265enc, 10 bits"]
+        );
         assert!(elements.values().all(Option::is_none), "{elements:?}");
         let named: Vec<_> = versions.iter().filter(|(_, version)| *version != UNKNOWN).map(|(name, _)| name).collect();
-        for name in ["avenc_aac", "gstreamer", "x264", "x265"] {
+        for name in ["avenc_aac", "gstreamer", "svtav1", "x264", "x265"] {
             assert!(named.contains(&name), "{versions}");
         }
     }

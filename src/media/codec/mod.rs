@@ -1,11 +1,12 @@
 //! Codecs: a file for each, and the one place that chooses between them.
 //!
 //! * [`bitstream`]: what has to be known of a video codec
-//! * [`h264`], [`h265`], [`aac`]: the codecs, which never import each other
+//! * [`h264`], [`h265`], [`av1`], [`aac`]: the codecs, which never import each other
 //! * [`start_code`], [`nal`]: what MPEG video has in common
 //! * [`configuration`]: what a parser of GStreamer says of a track
 
 pub mod aac;
+pub mod av1;
 pub mod bitstream;
 pub mod configuration;
 pub mod h264;
@@ -24,6 +25,7 @@ pub fn of(codec: VideoCodec) -> &'static dyn Bitstream {
     match codec {
         VideoCodec::H264 => &H264,
         VideoCodec::H265 => &H265,
+        VideoCodec::Av1 => &av1::Av1,
     }
 }
 

@@ -67,6 +67,7 @@ mod tests {
         let families = [
             (EncoderFamily::X264, VideoCodec::H264),
             (EncoderFamily::X265, VideoCodec::H265),
+            (EncoderFamily::SvtAv1, VideoCodec::Av1),
             (EncoderFamily::Openh264, VideoCodec::H264),
         ];
         for preset in [Preset::Ultrafast, Preset::Faster, Preset::Medium, Preset::Veryslow] {

@@ -4,6 +4,7 @@
 //! | family | element | rate in | constant quality | presets | B-frames | takes |
 //! |---|---|---|---|---|---|---|
 //! | x264, x265 | `x264enc`, `x265enc` | kbit/s | `quantizer`, `crf` | its own | its own | main memory |
+//! | svtav1 | `svtav1enc` | none | `crf` | 12 to 4 | its own, hidden | main memory |
 //! | openh264 | `openh264enc` | bit/s | both ends of the quantizer | complexity | none | main memory |
 //! | nvcodec | `nvh264enc`, `nvh265enc` | 1024 bit/s | `qp-const-i`, `-p`, `-b` | p1 to p7 | 0 or 2 | CUDA or main memory |
 //! | va | `vah264enc`, `vah265enc` | kbit/s | `qpi`, `qpp`, `qpb` | target-usage | 0 or 2 | main memory |
@@ -23,6 +24,7 @@ mod nvcodec;
 mod openh264;
 mod said;
 pub mod settings;
+mod svtav1;
 mod va;
 mod x264;
 mod x265;
@@ -39,6 +41,7 @@ pub const fn of(family: EncoderFamily) -> &'static Family {
     match family {
         EncoderFamily::X264 => &x264::X264,
         EncoderFamily::X265 => &x265::X265,
+        EncoderFamily::SvtAv1 => &svtav1::SVTAV1,
         EncoderFamily::Openh264 => &openh264::OPENH264,
         EncoderFamily::Nvcodec => &nvcodec::NVCODEC,
         EncoderFamily::Va => &va::VA,

@@ -81,13 +81,19 @@ fn table(all: &Value) -> Vec<(String, String, u64, String, bool)> {
 #[test]
 fn the_table_has_every_encoder_of_the_cpu_and_a_device_where_a_test_offers_one() {
     let row = |codec: &str, bits, family: &str| (codec.to_owned(), "encode".to_owned(), bits, family.to_owned(), true);
-    let cpu = [row("h264", 8, "x264"), row("h265", 8, "x265"), row("h265", 10, "x265")];
+    let cpu = [
+        row("h264", 8, "x264"),
+        row("h265", 8, "x265"),
+        row("h265", 10, "x265"),
+        row("av1", 8, "svtav1"),
+        row("av1", 10, "svtav1"),
+    ];
     let (_, all) = doctor(&[("GPU_ENABLED", "false"), ("TEST_DEVICE_ENCODER", "openh264")]);
     assert_eq!(table(&all), cpu, "nothing is tried that is not wanted");
     let (_, all) = doctor(&[("TEST_DEVICE_ENCODER", "openh264")]);
     let found = table(&all);
     let of_gpus = found.iter().filter(|(.., family, _)| family == "nvcodec" || family == "va").count();
-    assert_eq!(found.len() - of_gpus, 4, "{found:?}");
+    assert_eq!(found.len() - of_gpus, cpu.len() + 1, "{found:?}");
     assert!(cpu.iter().all(|row| found.contains(row)) && found.contains(&row("h264", 8, "openh264")), "{found:?}");
 }
 
@@ -116,6 +122,8 @@ fn the_versions_are_those_that_the_encoders_write_into_their_streams() {
         String::from_utf8(output.expect("dpkg-query").stdout).expect("text")
     };
     assert!(package("libgstreamer1.0-0").starts_with(&format!("{}-", version("gstreamer"))), "{found:?}");
+    let svt = version("svtav1");
+    assert!(package("libsvtav1enc2").starts_with(svt.trim_start_matches('v')), "{svt}");
     let aac = version("avenc_aac");
     assert!(aac.strip_prefix("Lavc61.").is_some_and(|rest| rest.split('.').count() == 2), "{aac}");
 }

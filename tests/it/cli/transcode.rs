@@ -191,8 +191,12 @@ async fn what_can_be_seen_to_be_wrong_is_said_before_anything_starts() {
         ("out.ts", &["--bitrate", "fast"], "800k"),
         ("out.ts", &["--bitrate", "5M", "--crf", "20"], "cannot be used with"),
         ("out.ts", &["--crf", "52"], "0 to 51"),
-        ("out.ts", &["--crf", "999"], "0 to 51"),
-        ("out.ts", &["--codec", "av1"], "h264, h265"),
+        ("out.ts", &["--crf", "999"], "0 to 63"),
+        ("out.mp4", &["--codec", "av1", "--crf", "64"], "0 to 63"),
+        ("out.ts", &["--codec", "vp9"], "h264, h265, av1"),
+        ("out.ts", &["--codec", "av1"], "mpegts does not hold av1, mp4 does"),
+        ("out.mp4", &["--codec", "av1", "--bitrate", "5M"], "give crf (0 to 63)"),
+        ("out.mp4", &["--codec", "av1", "--height", "32"], "at least 64"),
     ] {
         let message = usage(transcode(&fake, path, output, options).await);
         assert!(message.contains(words), "{output} {options:?}: {message}");

@@ -12,14 +12,14 @@ use crate::support::media::{
 use crate::support::transcode::{Bench, uri};
 
 /// What the judge sees and hears of a source.
-struct Source {
-    path: PathBuf,
+pub struct Source {
+    pub path: PathBuf,
     frames: usize,
     samples: u64,
 }
 
 impl Source {
-    fn of(path: PathBuf) -> Self {
+    pub fn of(path: PathBuf) -> Self {
         Self { frames: frame_times(&path).len(), samples: audio_samples(&path), path }
     }
 
@@ -54,7 +54,7 @@ fn job(bench: &Bench, input: &Path, codec: &str, preset: &str, ladder: &[(u32, u
 }
 
 /// Checks all but what the pictures show, and gives their checksums.
-fn check(path: &Path, source: &Source) -> Vec<String> {
+pub fn check(path: &Path, source: &Source) -> Vec<String> {
     let name = path.display();
     let (pictures, warnings) = pictures(path);
     assert_eq!(warnings, "", "{name}");
@@ -80,7 +80,7 @@ fn check(path: &Path, source: &Source) -> Vec<String> {
 }
 
 /// Compares each picture with the judge's own.
-fn check_pictures(path: &Path, source: &Source, width: u32, height: u32) {
+pub fn check_pictures(path: &Path, source: &Source, width: u32, height: u32) {
     let name = path.display();
     let psnr = luma_psnr(path, &source.path, width, height);
     assert_eq!(psnr.len(), source.frames, "{name}");

@@ -1,5 +1,6 @@
 //! Whole jobs through the program: films in, files out, looked at by the judge.
 
+mod av1;
 mod bad_input;
 mod clips;
 mod cluster;

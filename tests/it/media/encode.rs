@@ -8,7 +8,7 @@ use actors::domain::plan::{VideoRendition, Window};
 use gstreamer_worker::media;
 use gstreamer_worker::protocol::{EncodeSpec, Encoded};
 
-use super::cut::{Cut, H264, bitrate, counts, crf, encode, h264, h265, units};
+use super::cut::{Cut, H264, av1, bitrate, counts, crf, encode, h264, h265, units};
 use super::sources::{PICTURE, decode, judged, make};
 use crate::support::media::{film, judge, luma_psnr, text};
 
@@ -59,6 +59,8 @@ fn the_same_spec_gives_the_same_bytes_and_a_ladder_those_of_each_rendition_alone
         h264(80, 48, crf(30)),
         h265(160, 96, 8, bitrate(150_000)),
         h265(80, 48, 10, crf(30)),
+        av1(160, 96, 8, 40),
+        av1(128, 72, 10, 40),
     ];
     let together = encode(&cut.spec(1, &ladder)).expect("a ladder");
     assert_eq!(together, encode(&cut.spec(1, &ladder)).expect("a ladder"));
@@ -72,7 +74,7 @@ fn uneven_frame_times_are_kept_to_the_nanosecond() {
     let vary = "-vf select='not(eq(mod(n\\,3)\\,1))*not(eq(mod(n\\,7)\\,2))' -fps_mode vfr";
     let cut = Cut::new(&format!("{PICTURE} {H264} {vary}"), "vfr.mp4", 2);
     let expected: Vec<i64> = judged(&cut.input).into_iter().map(|(time, _)| time).collect();
-    for rendition in [h264(160, 96, bitrate(200_000)), h265(160, 96, 8, bitrate(200_000))] {
+    for rendition in [h264(160, 96, bitrate(200_000)), h265(160, 96, 8, bitrate(200_000)), av1(160, 96, 8, 40)] {
         let mut times = Vec::new();
         for index in 0..cut.facts.video.chunks.len() {
             let (part, _) = cut.encode(index, &rendition);
@@ -111,6 +113,21 @@ fn every_chunk_begins_with_an_idr_and_each_idr_has_its_parameter_sets() {
 }
 
 #[test]
+fn every_chunk_of_av1_begins_with_a_key_frame_with_its_sequence_header_and_they_come_as_planned() {
+    let cut = Cut::new(&format!("{PICTURE} {H264}"), "h264.mp4", 4);
+    let (part, file) = cut.encode(1, &VideoRendition { keyframe_interval: 20, ..av1(160, 96, 8, 40) });
+    let units = units(&part);
+    let keys: Vec<usize> = (0..units.len()).filter(|index| units[*index].key).collect();
+    assert_eq!(keys, (0..units.len()).step_by(20).collect::<Vec<_>>());
+    assert_eq!(counts(&file), (units.len() as u32, keys.len() as u32));
+    for unit in &units {
+        // A temporal delimiter, then a sequence header (type 1) in front of key frames.
+        assert_eq!(unit.bytes[..2], [0x12, 0]);
+        assert_eq!(unit.key, unit.bytes[2] == 0x0a, "{:x?}", &unit.bytes[..4]);
+    }
+}
+
+#[test]
 fn rates_are_what_was_asked_for() {
     let cut = Cut::new(
         "-f lavfi -i testsrc2=s=320x180:r=25:d=8 -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
@@ -126,9 +143,11 @@ fn rates_are_what_was_asked_for() {
         let found = bytes(&family) * 8 / 8;
         assert!((320_000..480_000).contains(&found), "{found} bit/s from {:?}", family.encoder);
     }
-    for (good, poor) in
-        [(h264(320, 180, crf(20)), h264(320, 180, crf(36))), (h265(320, 180, 8, crf(20)), h265(320, 180, 8, crf(36)))]
-    {
+    for (good, poor) in [
+        (h264(320, 180, crf(20)), h264(320, 180, crf(36))),
+        (h265(320, 180, 8, crf(20)), h265(320, 180, 8, crf(36))),
+        (av1(320, 180, 8, 20), av1(320, 180, 8, 50)),
+    ] {
         let (good, poor) = (bytes(&good), bytes(&poor));
         assert!(good > poor * 2, "{good} and {poor} bytes");
     }
@@ -139,7 +158,7 @@ fn constant_quality_takes_the_bits_that_it_needs() {
     // Noise: nothing of it can be predicted.
     let noise = "-f lavfi -i nullsrc=s=320x180:r=25:d=2,geq=random(1)*255:128:128 -c:v libx264 -preset ultrafast -qp 10 -pix_fmt yuv420p";
     let cut = Cut::new(noise, "noise.mp4", 60);
-    for rendition in [h264(320, 180, crf(12)), h265(320, 180, 8, crf(12))] {
+    for rendition in [h264(320, 180, crf(12)), h265(320, 180, 8, crf(12)), av1(320, 180, 8, 12)] {
         let parts = (0..cut.facts.video.chunks.len()).map(|index| cut.encode(index, &rendition).0);
         let bits: usize = parts.flat_map(|part| units(&part)).map(|unit| unit.bytes.len() * 8).sum();
         // Two seconds. The default of `x264enc` bounds it at 2 Mbit/s.

@@ -11,6 +11,6 @@ mod nvenc;
 mod orientation;
 mod parts;
 mod picture;
-mod sources;
+pub mod sources;
 mod split;
 mod whole;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::cut::{Cut, H264, crf, h264, h265};
+use super::cut::{Cut, H264, av1, crf, h264, h265};
 use super::sources::{PICTURE, judged, make};
 use crate::support::media::{judge, luma_psnr, text};
 
@@ -61,6 +61,8 @@ fn ten_bits_stay_ten_bits_where_the_rendition_says_so() {
     let deep = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p10le -x265-params log-level=none -tag:v hvc1 -t 1";
     let cut = Cut::new(&format!("{PICTURE} {deep}"), "deep.mp4", 60);
     let stream = cut.stream(&h265(160, 96, 10, crf(23)));
+    assert!(described(&stream).contains("yuv420p10le"), "{}", described(&stream));
+    let stream = cut.stream(&av1(160, 96, 10, 40));
     assert!(described(&stream).contains("yuv420p10le"), "{}", described(&stream));
     let stream = cut.stream(&h264(160, 96, crf(23)));
     assert!(described(&stream).contains("yuv420p("), "{}", described(&stream));

@@ -54,6 +54,27 @@ fn every_error_names_its_field_and_what_is_accepted() {
 }
 
 #[test]
+fn av1_is_made_with_constant_quality_for_mp4_and_not_smaller_than_it_can_be() {
+    let job = |video: &str, container: &str| {
+        let json = GOOD
+            .replace(r#""codec": "h264", "width": 1280, "height": 720, "bitrate": 5000000, "preset": "fast""#, video);
+        JobSpec::parse(json.replace(r#""mpegts""#, container).as_bytes())
+    };
+    let video = &job(r#""codec": "av1""#, r#""mp4""#).expect("a job").outputs[0].video;
+    assert_eq!(video.rate(), Rate::Crf(Crf::try_from(30).expect("a crf")));
+    for (video, container, field, hint) in [
+        (r#""codec": "av1""#, r#""mpegts""#, "container", "mp4 does"),
+        (r#""codec": "av1", "bitrate": 5000000"#, r#""mp4""#, "video.bitrate", "crf (0 to 63)"),
+        (r#""codec": "av1", "crf": 64"#, r#""mp4""#, "video.crf", "0 to 63"),
+        (r#""codec": "av1", "width": 62"#, r#""mp4""#, "video.width", "at least 64"),
+    ] {
+        let error = job(video, container).expect_err(video);
+        assert_eq!(error.field, format!("outputs[0].{field}"), "{video}");
+        assert!(error.to_string().contains(hint), "{error}");
+    }
+}
+
+#[test]
 fn the_job_id_of_a_bad_job_is_known_where_it_can_be_read() {
     assert_eq!(refused(r#""width": 1280"#, r#""width": 0"#).job_id, Some("movie-42".parse().expect("an id")));
     assert_eq!(JobSpec::parse(b"not json").expect_err("not a job").job_id, None);

@@ -1,6 +1,6 @@
-use super::testing::{facts_of, identity, job, plan_of};
+use super::testing::{facts_of, identity, job, job_into, plan_of};
 use super::*;
-use crate::domain::job::Container;
+use crate::domain::job::{Container, VideoCodec};
 use crate::domain::track::{RenditionId, TrackId};
 
 #[test]
@@ -28,6 +28,20 @@ fn an_input_without_a_frame_fails_as_permanent() {
     facts.video.chunks[0].window.frames = 0;
     let failure = Plan::build(job("empty"), identity(), facts, 4, &Families::default()).expect_err("no frame");
     assert_eq!(failure.class, crate::domain::failure::FailureClass::Permanent);
+}
+
+#[test]
+fn av1_keeps_ten_bits_and_a_film_that_is_too_narrow_for_it_fails_with_what_to_do() {
+    let mut asked = job_into("deep", &[Container::Mp4]);
+    (asked.outputs[0].video.codec, asked.outputs[0].video.bitrate) = (VideoCodec::Av1, None);
+    let mut facts = facts_of(1, false);
+    facts.video.bit_depth = 12;
+    let plan = |facts| Plan::build(asked.clone(), identity(), facts, 4, &Families::default());
+    let made = plan(facts.clone()).expect("a plan").video_renditions()[0].clone();
+    assert_eq!((made.bit_depth, made.encoder), (10, EncoderFamily::SvtAv1));
+    (facts.video.width, facts.video.height) = (80, 1080);
+    let failure = plan(facts).expect_err("54 pixels of width are too few");
+    assert!(failure.message.contains("64 at least") && failure.message.contains("upscale"), "{failure}");
 }
 
 #[test]
