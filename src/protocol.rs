@@ -57,6 +57,8 @@ pub enum StageSpec {
     Audio(Box<EncodeAudioSpec>),
     /// Join parts into one output.
     Assemble(Box<AssembleSpec>),
+    /// Compare an output with the input.
+    Verify(VerifySpec),
     /// Find out which encoders of the CPU work.
     Probe(ProbeSpec),
     /// Find out which elements of devices there are.
@@ -88,6 +90,11 @@ impl Stage for EncodeAudioSpec {
 impl Stage for AssembleSpec {
     type Output = Joined;
     const NAME: &'static str = "assemble";
+}
+
+impl Stage for VerifySpec {
+    type Output = Compared;
+    const NAME: &'static str = "verify";
 }
 
 impl Stage for ProbeSpec {
@@ -225,6 +232,30 @@ pub struct AssembleSpec {
     pub members: Vec<Member>,
     /// Where to write the output (a temporary name).
     pub target: PathBuf,
+}
+
+/// Compare an output with the input that it was made of, and with nothing else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifySpec {
+    /// The input.
+    pub input: PathBuf,
+    /// The output (a temporary name).
+    pub target: PathBuf,
+    /// Whether the output has sound.
+    pub audio: bool,
+    /// Frames of the input that could not be decoded.
+    pub damaged_frames: u64,
+}
+
+/// An output that shows what its input shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Its frames.
+    pub frames: u64,
+    /// Pictures that were compared.
+    pub pictures: u64,
+    /// Whether sound was compared.
+    pub sound: bool,
 }
 
 /// A rendition on its way into an output.

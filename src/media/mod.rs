@@ -1,10 +1,11 @@
 //! The pipelines, which run in stage processes only.
 //!
-//! * [`stage`]: split, encode, audio, assemble
+//! * [`stage`]: split, encode, audio, assemble, verify
 //! * [`probe`], [`trial`]: what really works here
 //! * [`codec`], [`encoder`], [`package`]: what is known of each codec, encoder family and package
 //! * [`parts`]: what an output is joined from; [`mp4`]: the boxes of MP4 files
 //! * [`decoder`]: who decodes on the CPU; [`scale`]: the scaler for the usual pictures
+//! * [`libav`]: how containers are read
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`device`]: what it means when a GPU fails
 //! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
@@ -18,6 +19,7 @@ pub mod decoder;
 pub mod device;
 pub mod encoder;
 pub mod gdp;
+pub mod libav;
 pub mod mp4;
 pub mod package;
 pub mod parts;
@@ -52,6 +54,7 @@ pub fn dispatch(spec: StageSpec, child: &Child) -> ExitCode {
         StageSpec::Encode(spec) => child.run(&*spec, run),
         StageSpec::Audio(spec) => child.run(&*spec, run),
         StageSpec::Assemble(spec) => child.run(&*spec, run),
+        StageSpec::Verify(spec) => child.run(&spec, run),
         StageSpec::Probe(spec) => child.run(&spec, run),
         StageSpec::Devices(spec) => child.run(&spec, run),
         StageSpec::Trial(spec) => child.run(&spec, run),

@@ -25,6 +25,9 @@ pub struct VideoStats {
     pub access_units: u32,
     /// Those of them that are random access points.
     pub key_units: u32,
+    /// Frames of the source that could not be decoded, or only in part.
+    #[serde(default)]
+    pub damaged: u32,
 }
 
 /// Sound of a part.
@@ -116,6 +119,13 @@ struct StoredFile {
     samples: u64,
     #[serde(default)]
     priming: u32,
+    #[serde(default, skip_serializing_if = "is_none")]
+    damaged: u32,
+}
+
+/// Most sources are whole, and their records are as they were.
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl TryFrom<StoredRecord> for PartRecord {
@@ -127,9 +137,9 @@ impl TryFrom<StoredRecord> for PartRecord {
             return Err(format!("{} files are too many for a unit", files.len()));
         }
         let part = |(index, stored): (u16, StoredFile)| {
-            let StoredFile { file, access_units, key_units, samples, priming } = stored;
+            let StoredFile { file, access_units, key_units, samples, priming, damaged } = stored;
             let media = match unit.track() {
-                TrackId::Video => MediaStats::Video(VideoStats { access_units, key_units }),
+                TrackId::Video => MediaStats::Video(VideoStats { access_units, key_units, damaged }),
                 TrackId::Audio(_) => MediaStats::Audio(AudioStats { packets: access_units, samples, priming }),
             };
             let encoder = encoders.get(usize::from(index)).copied();
@@ -163,11 +173,11 @@ impl TryFrom<PartRecord> for StoredRecord {
         }
         let encoders = parts.iter().map_while(|part| part.encoder).collect();
         let file = |Part { file, media, .. }: Part| match media {
-            MediaStats::Video(VideoStats { access_units, key_units }) => {
-                StoredFile { file, access_units, key_units, samples: 0, priming: 0 }
+            MediaStats::Video(VideoStats { access_units, key_units, damaged }) => {
+                StoredFile { file, access_units, key_units, samples: 0, priming: 0, damaged }
             }
             MediaStats::Audio(AudioStats { packets, samples, priming }) => {
-                StoredFile { file, access_units: packets, key_units: packets, samples, priming }
+                StoredFile { file, access_units: packets, key_units: packets, samples, priming, damaged: 0 }
             }
         };
         Ok(Self { unit, worker, encode_seconds, files: parts.into_iter().map(file).collect(), encoders })
@@ -194,6 +204,6 @@ mod tests {
         assert!(serde_json::to_string(&turned).is_err(), "it would be read as another rendition");
         let before = video.replace(r#","encoders":["x264"]"#, "").replace(r#","samples":0,"priming":0"#, "");
         let record: PartRecord = serde_json::from_str(&before).expect("a record");
-        assert_eq!(record.parts[0].media, MediaStats::Video(VideoStats { access_units: 250, key_units: 5 }));
+        assert_eq!(record.parts[0].media, MediaStats::Video(VideoStats { access_units: 250, key_units: 5, damaged: 0 }));
     }
 }

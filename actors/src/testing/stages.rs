@@ -251,7 +251,7 @@ pub fn parts_of(unit: UnitId, worker: &str, encoders: impl IntoIterator<Item = O
     let part = |(index, encoder): (u16, Option<EncoderFamily>)| {
         let name = format!("{unit}-r{index}-0123456789abcdef.gdp");
         let media = match unit.track() {
-            TrackId::Video => MediaStats::Video(VideoStats { access_units: 250, key_units: 5 }),
+            TrackId::Video => MediaStats::Video(VideoStats { access_units: 250, key_units: 5, damaged: 0 }),
             TrackId::Audio(_) => MediaStats::Audio(AudioStats { packets: 250, samples: 255_000, priming: 1024 }),
         };
         let file = FileRef { name, bytes: 1000, sha256: "0123456789abcdef".into() };
@@ -267,7 +267,7 @@ fn output_of(plan: &Plan) -> OutputReport {
         bytes: 4000,
         duration: plan.duration_ns() as f64 / 1e9,
         sha256: "feedbeef".into(),
-        verification: Verification { frames: plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
+        verification: Verification { damaged_frames: 0, frames: plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
     }
 }
 

@@ -116,7 +116,7 @@ impl TranscodeArgs {
         };
         let job = JobSpec {
             job_id: "unnamed".parse().map_err(Trouble::Usage)?,
-            input: Input { uri: paths::uri(input)? },
+            input: Input { uri: paths::uri(input)?, max_damage: None },
             outputs: vec![output],
             gpu: self.gpu.unwrap_or_default(),
             overwrite: self.force,

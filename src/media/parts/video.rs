@@ -34,6 +34,8 @@ pub struct VideoTrack {
     pub digests: Vec<u64>,
     /// Indexes of the random access points.
     pub keys: Vec<u32>,
+    /// Frames of the source that were damaged.
+    pub damaged: u64,
 }
 
 /// Reads the video parts of one rendition.
@@ -69,11 +71,13 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
         count.1 += u32::from(summary.key);
         scan.add(&unit, summary, joined.caps(), count.0 == 1)?;
     }
+    let mut all_damaged = 0;
     for (part, (units, keys)) in parts.iter().zip(counts) {
         let name = &part.part.file.name;
-        let MediaStats::Video(VideoStats { access_units, key_units }) = part.part.media else {
+        let MediaStats::Video(VideoStats { access_units, key_units, damaged }) = part.part.media else {
             return Err(mismatch(format!("part {name} is recorded as one of sound")));
         };
+        all_damaged += u64::from(damaged);
         if (access_units, key_units) != (units, keys) {
             return Err(mismatch(format!(
                 "part {name} has {units} frames, {keys} of them random access points, where its record says \
@@ -81,7 +85,7 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
             )));
         }
     }
-    scan.finish(rendition.codec)
+    Ok(VideoTrack { damaged: all_damaged, ..scan.finish(rendition.codec)? })
 }
 
 #[derive(Default)]
@@ -151,6 +155,7 @@ impl VideoScan {
             sizes: self.sizes,
             digests: self.digests,
             keys: self.keys,
+            damaged: 0,
         })
     }
 }

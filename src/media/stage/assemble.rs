@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
-use actors::domain::plan::Track;
+use actors::domain::plan::{Plan, Track};
 use actors::domain::track::RenditionId;
 
 use crate::digest;
@@ -22,6 +22,7 @@ use crate::media::gdp::write_failure;
 use crate::media::package;
 use crate::media::parts::timing::FrameTimes;
 use crate::media::parts::tracks::Tracks;
+use crate::media::parts::video::VideoTrack;
 use crate::media::parts::{audio, reader, video};
 use crate::process::Progress;
 use crate::protocol::{AssembleSpec, Joined, Member, Product, ProductFile};
@@ -100,6 +101,7 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     let Some((video, facts)) = video else {
         return Err(Failure::permanent(format!("{} has to have pictures", package.name())));
     };
+    check_damage(&video, plan)?;
     if !output.package.takes(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
         return Err(Failure::permanent(format!("{} does not hold the codecs of the plan", package.name())));
     }
@@ -108,6 +110,22 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     let times = FrameTimes::new(&video.pts_ns, end_ns, timescale);
     let (video, times) = (Arc::new(video), Arc::new(times));
     Ok(Tracks { spec, package: output.package, video_parts, video, times, audio_parts, audio })
+}
+
+/// Whether so much of the film may be damaged.
+///
+/// # Errors
+/// `permanent` where it is more than the job allows.
+fn check_damage(video: &VideoTrack, plan: &Plan) -> Result<(), Failure> {
+    let (damaged, frames, allowed) = (video.damaged, plan.frames(), plan.job.input.max_damage());
+    if allowed.allows(damaged, frames) {
+        return Ok(());
+    }
+    let (share, limit) = (damaged as f64 / frames.max(1) as f64, f64::from(allowed));
+    Err(Failure::permanent(format!(
+        "{damaged} of {frames} frames of the source are damaged or missing, {share:.3} of the film where input.max_damage \
+         allows {limit}; upload it again, or allow more"
+    )))
 }
 
 fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Product, Failure> {

@@ -4,6 +4,7 @@
 //! * [`encode`]: makes the renditions of a chunk
 //! * [`audio`]: encodes an audio track
 //! * [`assemble`]: joins the parts of an output and reads it back
+//! * [`verify`]: compares an output with the input, by another way
 //! * [`blame`]: whether a failed stage had a whole source
 
 pub mod assemble;
@@ -11,3 +12,4 @@ pub mod audio;
 pub mod blame;
 pub mod encode;
 pub mod split;
+pub mod verify;

@@ -1,18 +1,19 @@
 //! Assemble: parts in, verified outputs out. Every output is verified before the first one gets its final name.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
 use actors::domain::plan::{PinnedPlan, Plan};
-use actors::domain::track::RenditionId;
+use actors::domain::track::{RenditionId, TrackId};
 use actors::domain::unit::UnitId;
 use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AssembleSpec, Joined, Member, PartSource, Product};
+use crate::protocol::{AssembleSpec, Joined, Member, PartSource, Product, VerifySpec};
 use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -80,6 +81,9 @@ impl Inner {
             Joined::Product(product) => product,
             Joined::PartsLost(names) => return Ok(Output::Lost(names)),
         };
+        let audio = output.members.iter().any(|member| matches!(member.track, TrackId::Audio(_)));
+        let target = pending.path().to_owned();
+        self.compare(plan, target, audio, product.checks.damaged_frames, gauge, stop).await?;
         let report = report(output.root.as_str(), &product)?;
         let written = pending.bytes().await?;
         if written != report.bytes {
@@ -87,6 +91,30 @@ impl Inner {
             return Err(Failure::retryable(format!("the assemble stage told of {told} bytes and wrote {written}")));
         }
         Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
+    }
+
+    /// Compares an output with the input, in a process that has seen neither plan nor parts.
+    async fn compare(
+        &self,
+        plan: &PinnedPlan,
+        target: PathBuf,
+        audio: bool,
+        damaged_frames: u64,
+        gauge: &mut Gauge,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let uri = &plan.job.input.uri;
+        if self.storage.identify(uri).await? != plan.source {
+            return Err(Failure::permanent(format!(
+                "the input {uri} is another one than was cut, so that the output cannot be compared with it; leave it until the \
+                 job is completed"
+            )));
+        }
+        let input = self.storage.fetch(uri).await?;
+        let spec = VerifySpec { input: input.path().into(), target, audio, damaged_frames };
+        let compared = self.process(&spec, gauge, stop).await?;
+        tracing::info!(frames = compared.frames, pictures = compared.pictures, sound = compared.sound, "output compared");
+        Ok(())
     }
 
     /// Gives the outputs their final names. All names are looked at before the first is given.

@@ -107,7 +107,7 @@ impl Film {
 fn source(path: PathBuf, written: Written, access_units: u32, key_units: u32) -> PartSource {
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
     let Written { bytes, sha256 } = written;
-    let file = EncodedFile { bytes, sha256, media: VideoStats { access_units, key_units } };
+    let file = EncodedFile { bytes, sha256, media: VideoStats { access_units, key_units, damaged: 0 } };
     recorded(path, &name, file, TrackId::Video, None)
 }
 

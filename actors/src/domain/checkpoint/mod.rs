@@ -289,6 +289,13 @@ pub struct Verification {
     pub audio_samples: u64,
     /// Start of the audio less start of the video, in nanoseconds; that of the source.
     pub av_offset_ns: i64,
+    /// Frames of the source that were damaged or missing: where one is missing the one before it stands.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged_frames: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How a job ended.

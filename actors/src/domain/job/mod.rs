@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use super::codec::{AudioCodec, VideoCodec};
-pub use units::{Bitrate, Crf, Dimension, JobId, MediaUri};
+pub use units::{Bitrate, Crf, Dimension, JobId, MediaUri, Share};
 
 /// The largest job message that is looked at, in bytes. A job names media by reference; a real one has 1 to 4 kB.
 pub const MAX_JOB_BYTES: usize = 256 * 1024;
@@ -42,6 +42,17 @@ pub struct JobSpec {
 pub struct Input {
     /// An absolute URI, for example `file:///media/in.mp4`.
     pub uri: MediaUri,
+    /// How much of the film may be damaged; 0.02 where it is not said. With 0 the first picture that cannot be decoded fails
+    /// the job, with 1 none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_damage: Option<Share>,
+}
+
+impl Input {
+    /// How much may be damaged.
+    pub fn max_damage(&self) -> Share {
+        self.max_damage.unwrap_or(Share::DEFAULT_DAMAGE)
+    }
 }
 
 /// One file to make.

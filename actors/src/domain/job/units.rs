@@ -218,6 +218,49 @@ macro_rules! number_value {
 }
 number_value!(Bitrate, {"type": "integer", "minimum": 1000, "maximum": 1_000_000_000, "description": "Bits per second."});
 
+/// A share of a film, from 0 to 1, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Share(u32);
+
+impl Share {
+    const WHOLE: f64 = 1e6;
+    /// What a film may have lost where a job does not say it: a second in fifty.
+    pub const DEFAULT_DAMAGE: Self = Self(20_000);
+
+    /// Whether `part` of `whole` is not more than this.
+    pub fn allows(self, part: u64, whole: u64) -> bool {
+        u128::from(part) * Self::WHOLE as u128 <= u128::from(whole) * u128::from(self.0)
+    }
+}
+
+impl TryFrom<f64> for Share {
+    type Error = String;
+
+    fn try_from(value: f64) -> Result<Self, String> {
+        // The range is checked, so that it fits.
+        (0.0..=1.0).contains(&value).then(|| Self((value * Self::WHOLE).round() as u32)).ok_or_else(|| {
+            format!("{value} is no share, 0 (nothing) to 1 (all) are accepted")
+        })
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(share: Share) -> Self {
+        Self::from(share.0) / Share::WHOLE
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": 0, "maximum": 1, "description": "A share of the film's length."})
+    }
+}
+
 impl From<Crf> for u64 {
     fn from(value: Crf) -> Self {
         Self::from(value.0)

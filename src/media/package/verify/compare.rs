@@ -199,6 +199,7 @@ impl Comparison {
         let video_start = to_ns(self.times.start, self.times.timescale);
         let av_offset_ns = self.audio.as_ref().map_or(0, |audio| audio.start_ns - video_start);
         Ok(Verification {
+            damaged_frames: self.video.damaged,
             frames: self.frames as u64,
             key_frames: self.keys as u64,
             audio_samples,

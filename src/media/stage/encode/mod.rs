@@ -14,7 +14,8 @@
 //!
 //! One thread decodes, one scales and one encodes each rendition, so that the last chunk of a film uses more than one core;
 //! nothing else holds frames than a few in each queue and the lookahead of the encoders. The same spec gives the same bytes.
-//! A number of frames that is not the planned one fails the job: correct media come before finished jobs.
+//! Frames that cannot be decoded are left out and counted; how many a film may lose is its job's to say. More frames than were
+//! planned fail it: correct media come before finished jobs.
 
 mod build;
 pub mod layout;
@@ -90,8 +91,8 @@ fn encode(spec: &EncodeSpec, progress: Progress<'_>) -> Result<(Vec<EncodedFile<
         return Err(failure);
     }
     played?;
-    check(spec, &frames)?;
-    let files = outputs.iter().map(|output| output.finish(frames.kept())).collect::<Result<_, _>>()?;
+    let damaged = check(spec, &frames)?;
+    let files = outputs.iter().map(|output| output.finish(frames.kept(), damaged)).collect::<Result<_, _>>()?;
     Ok((files, outputs[0].fps()))
 }
 
@@ -115,13 +116,15 @@ fn play(pipeline: &Pipeline, frames: &Frames, outputs: &[Arc<Output>], progress:
     pipeline.wait(&movement, &mut tick, &mut heard).map(|_| ())
 }
 
-/// Compares what was decoded with what the plan says.
-fn check(spec: &EncodeSpec, frames: &Frames) -> Result<(), Failure> {
+/// Compares what was decoded with what the plan says; gives the frames that are damaged or missing.
+fn check(spec: &EncodeSpec, frames: &Frames) -> Result<u32, Failure> {
     let (expected, found) = (spec.chunk.window.frames, frames.kept());
     if frames.corrupted() > 0 {
         tracing::warn!(chunk = spec.chunk.index, frames = frames.corrupted(), "source has damaged frames");
     }
-    if found == 0 || (spec.facts.one_frame_per_unit && found != expected) {
+    let missing = if spec.facts.one_frame_per_unit { expected.saturating_sub(found) } else { 0 };
+    let wrong = found == 0 || spec.facts.one_frame_per_unit && found > expected;
+    if wrong || missing > 0 && spec.device.decoder.is_some() {
         if spec.device.decoder.is_some() {
             let what = format!("the decoder of the device gave {found} frames of {expected}");
             return Err(Failure::device_fault(DeviceFault::BadOutput, what));
@@ -130,5 +133,8 @@ fn check(spec: &EncodeSpec, frames: &Frames) -> Result<(), Failure> {
             "the source has {expected} frames and {found} were decoded; it is damaged, upload it again"
         )));
     }
-    Ok(())
+    if missing > 0 {
+        tracing::warn!(chunk = spec.chunk.index, expected, found, "frames of the source cannot be decoded");
+    }
+    Ok(missing + frames.corrupted())
 }

@@ -154,14 +154,14 @@ impl Output {
     ///
     /// # Errors
     /// `permanent` where nothing or not all of `frames` came, `retryable` where the file cannot be written.
-    pub fn finish(&self, frames: u32) -> Result<EncodedFile<VideoStats>, Failure> {
+    pub fn finish(&self, frames: u32, damaged: u32) -> Result<EncodedFile<VideoStats>, Failure> {
         let mut state = self.lock();
         let (access_units, key_units) = (state.access_units, state.key_units);
         let Some(writer) = state.writer.take().filter(|_| access_units == frames) else {
             return Err(self.wrong(&format!("the encoder was given {frames} frames and gave {access_units}")));
         };
         let written = writer.finish()?;
-        let media = VideoStats { access_units, key_units };
+        let media = VideoStats { access_units, key_units, damaged };
         Ok(EncodedFile { bytes: written.bytes, sha256: written.sha256, media })
     }
 

@@ -13,8 +13,11 @@ use gstreamer_app::{AppSrc, AppSrcCallbacks};
 
 use super::picture::colours;
 use crate::media::decoder;
-use crate::media::gdp::{GdpReader, presentation_ns};
+use crate::media::gdp::{GdpReader, presentation_ns, to_file_time};
 use crate::media::pipeline::{Nudge, Pipeline, element};
+
+/// Distance of frames where nothing tells it, in nanoseconds: that of 25 a second.
+const FRAME_NS: i64 = 40_000_000;
 
 /// What is known of the frames while they pass.
 pub struct Frames {
@@ -25,6 +28,8 @@ pub struct Frames {
     corrupted: AtomicU32,
     seen: AtomicU64,
     media_ns: AtomicU64,
+    // The latest frame, and its distance from the one before.
+    latest: Mutex<Option<(i64, i64)>>,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -39,6 +44,7 @@ impl Frames {
             corrupted: AtomicU32::new(0),
             seen: AtomicU64::new(0),
             media_ns: AtomicU64::new(0),
+            latest: Mutex::new(None),
             failure: Mutex::new(None),
         })
     }
@@ -73,10 +79,24 @@ impl Frames {
         self.nudge.send();
     }
 
+    /// When a decoded frame is shown. One without a time follows the one before as that did.
+    fn time(&self, buffer: &mut gst::Buffer) -> Option<i64> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = buffer.pts().map(presentation_ns);
+        let time = said.or_else(|| latest.map(|(time, distance)| time.saturating_add(distance)))?;
+        if said.is_none() {
+            buffer.make_mut().set_pts(to_file_time(time));
+        }
+        let usual = buffer.duration().and_then(|length| i64::try_from(length.nseconds()).ok()).unwrap_or(FRAME_NS);
+        let distance = latest.map_or(usual, |(before, _)| time.saturating_sub(before));
+        *latest = Some((time, if distance > 0 { distance } else { usual }));
+        Some(time)
+    }
+
     /// Whether a decoded frame belongs to the chunk.
-    fn keeps(&self, buffer: &gst::BufferRef) -> bool {
+    fn keeps(&self, buffer: &mut gst::Buffer) -> bool {
         self.seen.fetch_add(1, Ordering::Relaxed);
-        let Some(time) = buffer.pts().map(presentation_ns) else {
+        let Some(time) = self.time(buffer) else {
             self.fail(Failure::permanent("the decoder gave a frame without a time"));
             return false;
         };
@@ -173,7 +193,8 @@ fn settle(decoder: &gst::Element) {
         }
     }
     if decoder.has_property("max-errors") {
-        decoder.set_property("max-errors", 0i32);
+        // It goes on after damage; what is missing is counted.
+        decoder.set_property("max-errors", -1i32);
     }
     if decoder.has_property("qos") {
         decoder.set_property("qos", false);
@@ -195,7 +216,11 @@ fn watch(
     let kind = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(kind, move |_, info| {
         match &mut info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) if !frames.keeps(buffer) => return gst::PadProbeReturn::Drop,
+            Some(gst::PadProbeData::Buffer(buffer)) => {
+                if !frames.keeps(buffer) {
+                    return gst::PadProbeReturn::Drop;
+                }
+            }
             Some(gst::PadProbeData::Event(event)) => {
                 if let gst::EventView::Caps(caps) = event.view() {
                     let mut caps = caps.caps_owned();

@@ -12,7 +12,7 @@ use actors::domain::failure::Failure;
 use actors::domain::plan::{ChunkFacts, Window, chunk_target, windows};
 use gstreamer as gst;
 
-use super::stream::Unit;
+use super::unit::Unit;
 use crate::media::codec::bitstream::Access;
 use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 
@@ -29,6 +29,7 @@ pub struct Cutter {
     open: Vec<Source>,
     chunks: Vec<ChunkFacts>,
     cuttable: bool,
+    edited: bool,
 }
 
 struct Source {
@@ -39,6 +40,8 @@ struct Source {
     latest: i64,
     beyond: u32,
     times: Vec<u64>,
+    // Whether nothing is shown in front of it.
+    first: bool,
 }
 
 impl Cutter {
@@ -51,12 +54,19 @@ impl Cutter {
             open: Vec::new(),
             chunks: Vec::new(),
             cuttable: true,
+            edited: false,
         }
     }
 
     /// From here on no new source is begun: the times of the units cannot be relied on.
     pub fn stop_cutting(&mut self) {
         self.cuttable = false;
+    }
+
+    /// Another edit begins with the next unit, a random access point, and has a source of its own: its times begin where those
+    /// of the edit before end, but for what both decode and do not show.
+    pub fn begin_edit(&mut self) {
+        self.edited = self.has_begun();
     }
 
     /// Whether the first random access point was seen.
@@ -71,6 +81,13 @@ impl Cutter {
     pub fn push(&mut self, unit: &Unit, access: Access, caps: &gst::Caps) -> Result<(), Failure> {
         if self.open.is_empty() {
             self.begin(unit.time.max(0), caps)?;
+        } else if std::mem::take(&mut self.edited) && self.open.last().is_some_and(|last| last.latest >= 0) {
+            let end = self.open.last().map_or(0, |last| last.latest + 1);
+            if let Some(last) = self.open.last_mut() {
+                last.end = Some(end);
+            }
+            self.close_ready(|_| true)?;
+            self.begin(end, caps)?;
         } else if self.begins_source(unit, access) {
             if let Some(last) = self.open.last_mut() {
                 last.end = Some(unit.time);
@@ -83,7 +100,7 @@ impl Cutter {
         let newest = self.open.len() - 1;
         for (index, source) in self.open.iter_mut().enumerate() {
             // The first source of all takes its leading pictures; the caller left out what cannot be decoded.
-            if index < newest || self.num_sources == 1 || unit.clipped || unit.time >= source.start {
+            if index < newest || self.num_sources == 1 || unit.hidden || unit.time >= source.start {
                 source.take(unit)?;
             }
         }
@@ -95,7 +112,7 @@ impl Cutter {
         let due = last.start.saturating_add_unsigned(self.target_ns);
         self.cuttable
             && matches!(access, Access::Open | Access::Closed)
-            && !unit.clipped
+            && !unit.hidden
             && unit.time >= due
             // Where times run backwards the boundary would divide what was decoded together.
             && unit.time > last.latest
@@ -104,7 +121,8 @@ impl Cutter {
     fn begin(&mut self, start: i64, caps: &gst::Caps) -> Result<(), Failure> {
         let name = format!("v{:05}.gdp", self.num_sources);
         let writer = GdpWriter::source(&self.directory.join(&name), caps)?;
-        self.open.push(Source { name, writer, start, end: None, latest: i64::MIN, beyond: 0, times: Vec::new() });
+        let first = self.num_sources == 0;
+        self.open.push(Source { name, writer, start, end: None, latest: i64::MIN, beyond: 0, times: Vec::new(), first });
         self.num_sources += 1;
         Ok(())
     }
@@ -163,13 +181,17 @@ impl Source {
             fields.set_offset(NO_OFFSET);
             fields.set_offset_end(NO_OFFSET);
             fields.unset_flags(gst::BufferFlags::DISCONT | gst::BufferFlags::RESYNC | gst::BufferFlags::TAG_MEMORY);
+            if unit.hidden {
+                fields.set_flags(gst::BufferFlags::DECODE_ONLY);
+            }
         }
         self.writer.write(buffer)?;
-        if unit.clipped {
+        if unit.hidden {
             return Ok(());
         }
         self.latest = self.latest.max(unit.time);
-        if unit.time >= self.start && self.end.is_none_or(|end| unit.time < end) {
+        // Leading pictures of the first source are not shown before its boundary, but before its first picture.
+        if (unit.time >= self.start || self.first) && self.end.is_none_or(|end| unit.time < end) {
             self.times.push(nanoseconds(unit.time));
         }
         if let Some(end) = self.end {

@@ -1,38 +1,45 @@
 //! Cuts an input into chunk sources and an audio source, without decoding it.
 //!
-//! * [`boxes`]: what the boxes of an MP4 file tell beforehand
-//! * [`demux`]: finds demuxer and parsers, hands over the streams
-//! * [`select`]: which of them are used, and what is wrong with a file that has none
-//! * [`stream`]: times after edit lists
+//! * [`boxes`]: whether an MP4 file is whole
+//! * [`parsed`]: from packets to access units
+//! * [`unit`]: what an edit list hides
 //! * [`access`], [`cutter`], [`cadence`], [`video`]: the video track
 //! * [`sound`]: the audio track
 //!
-//! Everything runs on the demuxer's thread; memory holds eight bytes for each frame of a chunk source.
+//! Everything runs on one thread; memory holds eight bytes for each frame of a chunk source, and some packets.
 
 mod access;
 mod boxes;
 mod cadence;
 mod cutter;
-mod demux;
-mod select;
+mod parsed;
 mod sound;
-mod stream;
+mod unit;
 mod video;
 
-use std::sync::Arc;
-
-use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::failure::Failure;
 use actors::domain::plan::SourceFacts;
 
 use crate::media::carry_out::CarryOut;
-use crate::media::pipeline::{BusEvent, Gate, Pipeline};
+use crate::media::libav::caps;
+use crate::media::libav::choice::Choice;
+use crate::media::libav::Reader;
+use crate::media::libav::film::Film;
+use crate::media::libav::packet::Packet;
 use crate::process::Progress;
 use crate::protocol::SplitSpec;
 use boxes::Boxes;
-use select::Splitter;
+use parsed::{Item, Parsed};
+use sound::AudioTrack;
+use unit::{Pictures, Sounds};
+use video::VideoTrack;
 
-/// An input that ends so much earlier than it says is truncated: more than this, and more than 2 % of its length.
-const TRUNCATED_NS: u64 = 1_000_000_000;
+/// An input that ends so much earlier than it says is truncated: more than this, and more than a tenth of its length.
+const TRUNCATED_NS: u64 = 5_000_000_000;
+/// Progress is told each time that so much media was read, in nanoseconds.
+const PROGRESS_NS: u64 = 1_000_000_000;
+/// Containers whose header says how long the film is, whatever there is of it.
+const WITH_LENGTH: [&str; 3] = ["matroska,webm", "flv", "avi"];
 
 impl CarryOut for SplitSpec {
     /// Cuts the input. `progress` gets the media time that was read.
@@ -46,66 +53,37 @@ impl CarryOut for SplitSpec {
 
 fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure> {
     let boxes = check_file(spec)?;
-    let pipeline = Pipeline::new("split");
-    let splitter = Arc::new(Splitter::new(spec, pipeline.nudge(), boxes.as_ref().and_then(|boxes| boxes.duration_ns)));
-    let patches = boxes.as_ref().map(|boxes| boxes.patches.clone()).unwrap_or_default();
-    let gate = demux::build(&pipeline, &spec.input, patches, Arc::<Splitter>::clone(&splitter))?;
-    let played = play(&pipeline, &gate, &splitter, progress);
-    // From here on no thread of the pipeline touches the tracks.
-    drop(pipeline);
-    if let Some(failure) = splitter.failure() {
+    let reader = Reader::open(&spec.input)?;
+    let choice = Choice::new(reader.tracks(), spec.audio)?;
+    let said_ns = reader.said_ns().filter(|_| WITH_LENGTH.contains(&reader.container().as_str()));
+    let mut splitter = Splitter::new(spec, reader, choice)?;
+    splitter.run(progress)?;
+    if let Some(failure) = truncation(said_ns, splitter.first_ns, splitter.end_ns) {
         return Err(failure);
     }
-    // What ends a damaged file early is an error of the demuxer or a quiet end: the same finding.
-    if let Some(failure) = splitter.truncation(TRUNCATED_NS) {
-        return Err(failure);
-    }
-    if let (Err(_), Some(Boxes { cut: Some(cut), .. }))
-    | (Ok(()), Some(Boxes { cut: Some(cut), duration_ns: None, .. })) = (&played, &boxes)
-    {
+    if let Some(Boxes { cut: Some(cut), .. }) = &boxes {
         return Err(Failure::permanent(format!(
             "the file ends inside its `{cut}` box; it is truncated, upload it again"
         )));
     }
-    match played {
-        Err(failure) if failure.class == FailureClass::Permanent => Err(splitter.explain(failure)),
-        Err(failure) => Err(failure),
-        Ok(()) => splitter.finish(),
-    }
+    splitter.finish()
 }
 
-fn play(pipeline: &Pipeline, gate: &Gate, splitter: &Splitter, progress: Progress<'_>) -> Result<(), Failure> {
-    let started = pipeline.start();
-    gate.open();
-    started?;
-    let mut missing = None;
-    let mut told = 0;
-    let waited = pipeline.wait(
-        &|| splitter.movement(),
-        &mut || {
-            let media_ns = splitter.media_ns();
-            if media_ns > told {
-                told = media_ns;
-                progress(media_ns);
-            }
-            !splitter.is_over()
-        },
-        &mut |event| match event {
-            BusEvent::Missing(what) => missing = Some(what),
-            BusEvent::Warned(text) => tracing::warn!(text, "split goes on"),
-            _ => {}
-        },
-    );
-    match (waited, missing) {
-        (Ok(_), _) => Ok(()),
-        (Err(failure), Some(what)) if failure.class == FailureClass::Permanent => {
-            Err(Failure::permanent(format!("{} (there is no {what})", failure.message)))
-        }
-        (Err(failure), _) => Err(failure),
+/// The finding that a file ends much earlier than its header says. Some headers count from zero, wherever the media begins.
+fn truncation(said_ns: Option<u64>, first_ns: i64, end_ns: i64) -> Option<Failure> {
+    let said = said_ns?;
+    let found = u64::try_from(end_ns.max(end_ns.saturating_add(first_ns))).unwrap_or(0);
+    if said.saturating_sub(found) <= TRUNCATED_NS.max(said / 10) {
+        return None;
     }
+    // Tenths of a second are enough for a reader.
+    let (said, end) = (said as f64 / 1e9, found as f64 / 1e9);
+    Some(Failure::permanent(format!(
+        "the file says {said:.1} s but ends at {end:.1} s; it is truncated, upload it again"
+    )))
 }
 
-/// Looks at the file before GStreamer does; gives the boxes of an MP4 file.
+/// Looks at the file before anything is parsed; gives the boxes of an MP4 file.
 fn check_file(spec: &SplitSpec) -> Result<Option<Boxes>, Failure> {
     use std::io::ErrorKind;
     let mut file = std::fs::File::open(&spec.input).map_err(|error| match error.kind() {
@@ -126,5 +104,109 @@ fn check_file(spec: &SplitSpec) -> Result<Option<Boxes>, Failure> {
             "the file is an MP4 file without its index (the `moov` box); it is truncated, upload it again",
         )),
         _ => Ok(boxes),
+    }
+}
+
+/// Takes the packets of the tracks that are used, and cuts them.
+struct Splitter {
+    film: Film,
+    video: Picture,
+    audio: Option<Sound>,
+    first_ns: i64,
+    end_ns: i64,
+}
+
+struct Picture {
+    index: usize,
+    parsed: Parsed,
+    pictures: Pictures,
+    track: VideoTrack,
+    decoding_order: bool,
+}
+
+struct Sound {
+    index: usize,
+    sounds: Sounds,
+    track: AudioTrack,
+}
+
+impl Splitter {
+    fn new(spec: &SplitSpec, reader: Reader, choice: Choice) -> Result<Self, Failure> {
+        let duration_ns = reader.guessed_ns();
+        // AVI has one time for each unit, and they count in decoding order.
+        let decoding_order = reader.container() == "avi";
+        let (index, form) = choice.video;
+        let used: Vec<_> = std::iter::once(index).chain(choice.audio.as_ref().map(|(index, _)| *index)).collect();
+        let film = Film::new(reader, &used)?;
+        let parsed = Parsed::new(&form)?;
+        let track = VideoTrack::new(&spec.directory, form.caps, duration_ns, spec.chunk_seconds, decoding_order);
+        let video = Picture { index, parsed, pictures: Pictures::default(), track, decoding_order };
+        let audio = choice.audio.map(|(index, form)| {
+            let track = AudioTrack::new(&spec.directory, form.caps.clone())?;
+            Ok(Sound { index, sounds: Sounds::new(form.caps), track })
+        });
+        let first_ns = film.zero_ns();
+        Ok(Self { film, video, audio: audio.transpose()?, first_ns, end_ns: 0 })
+    }
+
+    fn run(&mut self, progress: Progress<'_>) -> Result<(), Failure> {
+        let mut told = 0;
+        while let Some(mut packet) = self.film.next()? {
+            if packet.track == self.video.index {
+                self.video.push(&packet, &self.film, &mut self.end_ns)?;
+            } else if let Some(sound) = self.audio.as_mut().filter(|sound| sound.index == packet.track) {
+                let unit = sound.sounds.unit(&mut packet, &self.film.tracks()[sound.index]);
+                self.end_ns = self.end_ns.max(unit.heard.1);
+                sound.track.push(&unit)?;
+            }
+            let media_ns = u64::try_from(self.end_ns).unwrap_or(0);
+            if media_ns >= told + PROGRESS_NS {
+                told = media_ns;
+                progress(media_ns);
+            }
+        }
+        self.video.parsed.end();
+        self.video.drain(&mut self.end_ns)
+    }
+
+    fn finish(self) -> Result<SourceFacts, Failure> {
+        let orientation = self.film.tracks()[self.video.index].orientation;
+        let audio = self.audio.map(|sound| sound.track.finish()).transpose()?.flatten();
+        Ok(SourceFacts { video: self.video.track.finish(orientation)?, audio })
+    }
+}
+
+impl Picture {
+    fn push(&mut self, packet: &Packet, film: &Film, end_ns: &mut i64) -> Result<(), Failure> {
+        if let Some(configuration) = packet.new_configuration()
+            && let Some(form) = caps::changed(&film.tracks()[self.index], configuration)
+        {
+            self.parsed.change(&form)?;
+        }
+        let time = if self.decoding_order { packet.dts } else { packet.pts };
+        if self.pictures.enter(packet, time) {
+            // What the parser holds belongs to the edit before.
+            self.parsed.drain()?;
+            self.drain(end_ns)?;
+            self.track.begin_edit();
+        }
+        self.parsed.push(unit::to_buffer(packet, time))?;
+        self.drain(end_ns)
+    }
+
+    fn drain(&mut self, end_ns: &mut i64) -> Result<(), Failure> {
+        while let Some(item) = self.parsed.take() {
+            match item {
+                Item::Caps(caps) => self.track.set_caps(caps),
+                Item::Unit(buffer) => {
+                    let unit = self.pictures.unit(buffer);
+                    if !unit.hidden {
+                        *end_ns = (*end_ns).max(unit.heard.1);
+                    }
+                    self.track.push(&unit)?;
+                }
+            }
+        }
+        Ok(())
     }
 }

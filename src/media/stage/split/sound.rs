@@ -5,9 +5,8 @@ use std::path::Path;
 use actors::domain::failure::Failure;
 use actors::domain::plan::AudioFacts;
 use gstreamer as gst;
-use gstreamer_audio as gst_audio;
 
-use super::stream::Unit;
+use super::unit::Unit;
 use crate::media::gdp::{GdpWriter, NO_OFFSET, to_file_time};
 
 /// File name of the audio source.
@@ -46,25 +45,26 @@ impl AudioTrack {
     /// `retryable` where the source cannot be written.
     pub fn push(&mut self, unit: &Unit) -> Result<(), Failure> {
         let (from, to) = unit.heard;
-        let silent = unit.clipped && from >= to;
         // In front of the first edit a decoder needs the packets that are not heard; between edits there is no place
-        // for them, and behind the last one no use: such units were moved away.
-        if silent && unit.time != unit.at {
+        // for them, and behind the last one no use.
+        if unit.hidden && self.heard.is_some() {
             return Ok(());
         }
-        if !silent {
+        if !unit.hidden {
             let (start, end) = self.heard.unwrap_or((from, from));
             let rounded = (EXACT_NS..ROUNDED_NS).contains(&from.abs_diff(end));
             let to = if rounded { end.saturating_add(to - from) } else { to };
             self.heard = Some((start.min(from), end.max(to)));
         }
         let mut buffer = unit.buffer.copy();
-        if let Some(block) = Aes3::of(&buffer, &self.caps) {
-            self.form.get_or_insert((AES3_RATE, block.channels));
+        if self.form.is_none()
+            && let Ok(bytes) = buffer.map_readable()
+        {
+            self.form = Aes3::of(&bytes, &self.caps).map(|block| (AES3_RATE, block.channels));
         }
         {
             let fields = buffer.make_mut();
-            fields.set_pts(to_file_time(unit.at));
+            fields.set_pts(to_file_time(unit.time));
             fields.set_dts(gst::ClockTime::NONE);
             fields.set_offset(NO_OFFSET);
             fields.set_offset_end(NO_OFFSET);
@@ -96,19 +96,10 @@ impl AudioTrack {
     }
 }
 
-/// A packet that says how long it lasts, where that is known: Matroska's of uncompressed sound do not, nor those of SMPTE 302M.
-pub fn lasting(mut packet: gst::Buffer, caps: &gst::Caps) -> gst::Buffer {
-    if packet.duration().is_some() {
-        return packet;
-    }
-    let raw = gst_audio::AudioInfo::from_caps(caps).ok();
-    let raw = raw.and_then(|sound| Some((packet.size().checked_div(sound.bpf() as usize)?, sound.rate())));
-    let known = raw.or_else(|| Aes3::of(&packet, caps).map(|block| (block.samples, AES3_RATE)));
-    if let Some((samples, rate)) = known.filter(|(_, rate)| *rate > 0) {
-        let length = samples as u64 * 1_000_000_000 / u64::from(rate);
-        packet.make_mut().set_duration(gst::ClockTime::from_nseconds(length));
-    }
-    packet
+/// How long a packet lasts whose container does not say it: that of SMPTE 302M.
+pub fn length_ns(bytes: &[u8], caps: &gst::Caps) -> Option<u64> {
+    let block = Aes3::of(bytes, caps)?;
+    Some(block.samples as u64 * 1_000_000_000 / u64::from(AES3_RATE))
 }
 
 /// What a packet of uncompressed sound in MPEG-TS says of itself (SMPTE 302M, 5.3).
@@ -119,10 +110,9 @@ struct Aes3 {
 }
 
 impl Aes3 {
-    fn of(packet: &gst::BufferRef, caps: &gst::Caps) -> Option<Self> {
+    fn of(packet: &[u8], caps: &gst::Caps) -> Option<Self> {
         let is_aes3 = caps.structure(0)?.name() == "audio/x-smpte-302m";
-        let mut header = [0; 4];
-        (is_aes3 && packet.copy_to_slice(0, &mut header).is_ok()).then(|| Self::read(header))
+        packet.first_chunk::<4>().filter(|_| is_aes3).map(|header| Self::read(*header))
     }
 
     /// Bytes of the packet in 16 bits, pairs of channels in 2, a number in 8, and bits of a sample in 2; each sample has

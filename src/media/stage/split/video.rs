@@ -11,7 +11,7 @@ use gstreamer as gst;
 use super::access::{Coding, access, has_closed_gop, leading_decodes};
 use super::cadence::Cadence;
 use super::cutter::Cutter;
-use super::stream::Unit;
+use super::unit::Unit;
 use crate::media::codec::bitstream::Access;
 
 /// Length of the last frame where nothing tells it, in nanoseconds: that of 25 frames a second.
@@ -72,6 +72,11 @@ impl VideoTrack {
         }
     }
 
+    /// Another edit begins with the next unit: what is decoded before it is of no use to it.
+    pub fn begin_edit(&mut self) {
+        self.cutter.begin_edit();
+    }
+
     /// Takes the next unit in decoding order.
     ///
     /// # Errors
@@ -88,7 +93,7 @@ impl VideoTrack {
                 self.first = Some(First { time: unit.time, closed });
             }
             // Shown before the first picture that can be decoded.
-            Some(first) if unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) => {
+            Some(first) if !unit.hidden && unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) => {
                 return Ok(());
             }
             Some(_) => {}
@@ -101,7 +106,7 @@ impl VideoTrack {
         if access == Access::Poor && !self.cutter.has_begun() {
             self.one_frame_per_unit = false;
         }
-        if !unit.clipped {
+        if !unit.hidden {
             self.cadence.note(unit.time);
             if self.latest.is_none_or(|(time, _)| unit.time >= time) {
                 self.latest = Some((unit.time, unit.duration.filter(|duration| *duration > 0)));
@@ -173,19 +178,4 @@ fn bit_depth(caps: &gst::Caps) -> u8 {
     }
     // ProRes has at least ten bits in all its kinds.
     if structure.name() == "video/x-prores" { 10 } else { 8 }
-}
-
-/// The orientation that a tag list asks for, if it does.
-pub fn orientation(tags: &gst::TagListRef) -> Option<Orientation> {
-    let value = tags.get::<gst::tags::ImageOrientation>()?;
-    Some(match value.get() {
-        "rotate-90" => Orientation::Rotate90,
-        "rotate-180" => Orientation::Rotate180,
-        "rotate-270" => Orientation::Rotate270,
-        "flip-rotate-0" => Orientation::FlipRotate0,
-        "flip-rotate-90" => Orientation::FlipRotate90,
-        "flip-rotate-180" => Orientation::FlipRotate180,
-        "flip-rotate-270" => Orientation::FlipRotate270,
-        _ => Orientation::Rotate0,
-    })
 }

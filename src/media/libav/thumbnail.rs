@@ -1,0 +1,261 @@
+//! Small pictures to compare with: the mean colours of the fields of a grid, in RGB as the tags of the picture say it is to be
+//! understood, so that a wrong matrix or range shows as another colour.
+
+use actors::domain::geometry::Orientation;
+use ffmpeg_the_third::{color, ffi, format, frame};
+
+/// Fields from left to right and from top to bottom.
+pub const SIDE: usize = 32;
+/// High definition begins here: what says nothing of its matrix has that of BT.709 from here on, else that of BT.601.
+const HD_LINES: u32 = 577;
+
+/// The fields of a picture, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbnail(pub Vec<[u8; 3]>);
+
+/// How the samples of a picture are laid out and what they mean.
+struct Form {
+    matrix: Matrix,
+    full: bool,
+    rgb: bool,
+    depth: i32,
+}
+
+/// Weights of red and blue in luma (ISO/IEC 23091-2, table 4).
+type Matrix = (f64, f64);
+
+impl Thumbnail {
+    /// That of a picture; `None` where its format has no samples that can be averaged, or fewer than the grid has fields.
+    pub fn of(picture: &frame::Video) -> Option<Self> {
+        // SAFETY: the picture is alive, and its descriptor static.
+        let (raw, described) = unsafe {
+            let raw = &*picture.as_ptr();
+            (raw, ffi::av_pix_fmt_desc_get(picture.format().into()).as_ref()?)
+        };
+        let flags = described.flags as u32;
+        let unknown = [
+            ffi::AV_PIX_FMT_FLAG_PAL,
+            ffi::AV_PIX_FMT_FLAG_BITSTREAM,
+            ffi::AV_PIX_FMT_FLAG_HWACCEL,
+            ffi::AV_PIX_FMT_FLAG_BAYER,
+            ffi::AV_PIX_FMT_FLAG_FLOAT,
+        ];
+        if unknown.iter().any(|flag| flags & *flag as u32 != 0) {
+            return None;
+        }
+        let (width, height) = (usize::try_from(raw.width).ok()?, usize::try_from(raw.height).ok()?);
+        let rgb = flags & ffi::AV_PIX_FMT_FLAG_RGB as u32 != 0;
+        let big_endian = flags & ffi::AV_PIX_FMT_FLAG_BE as u32 != 0;
+        let mut planes = Vec::new();
+        let components = if described.nb_components < 3 { 1 } else { 3 };
+        for (number, part) in described.comp.iter().enumerate().take(components) {
+            let chroma = !rgb && number > 0;
+            let shrunk = |side: usize, by: u8| if chroma { side.div_ceil(1 << by) } else { side };
+            let (width, height) = (shrunk(width, described.log2_chroma_w), shrunk(height, described.log2_chroma_h));
+            let plane = usize::try_from(part.plane).ok()?;
+            let stride = usize::try_from(*raw.linesize.get(plane)?).ok()?;
+            let data = *raw.data.get(plane)?;
+            if data.is_null() || width.min(height) < SIDE {
+                return None;
+            }
+            // SAFETY: the decoder filled so many rows of so many bytes.
+            let bytes = unsafe { std::slice::from_raw_parts(data, stride * (height - 1) + row_bytes(width, part)) };
+            planes.push(means(bytes, stride, part, (width, height), big_endian));
+        }
+        let form = Form::of(picture, rgb, described.comp[0].depth);
+        let field = |at: usize| {
+            let neutral = f64::from(1u32 << (form.depth - 1));
+            let sample = |number: usize| planes.get(number).map_or(neutral, |plane| plane[at]);
+            form.colour([sample(0), sample(1), sample(2)])
+        };
+        Some(Self((0..SIDE * SIDE).map(field).collect()))
+    }
+}
+
+/// Bytes of a row of `width` samples.
+fn row_bytes(width: usize, part: &ffi::AVComponentDescriptor) -> usize {
+    let wide = usize::from(part.depth + part.shift > 8);
+    (width - 1) * part.step as usize + part.offset as usize + 1 + wide
+}
+
+/// The means of the samples in each field of the grid; a sample on the border of two counts for both, with its shares.
+fn means(
+    bytes: &[u8],
+    stride: usize,
+    part: &ffi::AVComponentDescriptor,
+    (width, height): (usize, usize),
+    big_endian: bool,
+) -> Vec<f64> {
+    let (step, offset, wide) = (part.step as usize, part.offset as usize, part.depth + part.shift > 8);
+    let mask = (1u32 << part.depth) - 1;
+    let columns: Vec<_> = (0..width).map(|x| share(x, width)).collect();
+    let mut sums = vec![0.0f64; SIDE * SIDE];
+    let mut row = [0.0f32; SIDE + 1];
+    for y in 0..height {
+        row.fill(0.0);
+        let from = y * stride + offset;
+        for (x, (field, first)) in columns.iter().enumerate() {
+            let at = from + x * step;
+            let value = if wide {
+                let pair = [bytes[at], bytes[at + 1]];
+                u32::from(if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
+            } else {
+                u32::from(bytes[at])
+            };
+            let value = (value >> part.shift & mask) as f32;
+            row[*field] += value * first;
+            row[*field + 1] += value * (1.0 - first);
+        }
+        let (field, first) = share(y, height);
+        for (column, sum) in row[..SIDE].iter().enumerate() {
+            sums[field * SIDE + column] += f64::from(sum * first);
+            if field + 1 < SIDE {
+                sums[(field + 1) * SIDE + column] += f64::from(sum * (1.0 - first));
+            }
+        }
+    }
+    let area = (width * height) as f64 / (SIDE * SIDE) as f64;
+    sums.iter_mut().for_each(|sum| *sum /= area);
+    sums
+}
+
+/// The field in which a sample begins, and the share of it that lies there.
+fn share(at: usize, of: usize) -> (usize, f32) {
+    let (begin, end) = (at * SIDE, (at + 1) * SIDE);
+    let field = begin / of;
+    let border = (field + 1) * of;
+    (field, if end <= border { 1.0 } else { (border - begin) as f32 / SIDE as f32 })
+}
+
+impl Form {
+    fn of(picture: &frame::Video, rgb: bool, depth: i32) -> Self {
+        const BT601: Matrix = (0.299, 0.114);
+        const BT709: Matrix = (0.2126, 0.0722);
+        let matrix = match picture.color_space() {
+            color::Space::BT709 => BT709,
+            color::Space::BT2020NCL | color::Space::BT2020CL => (0.2627, 0.0593),
+            color::Space::BT470BG | color::Space::SMPTE170M => BT601,
+            color::Space::SMPTE240M => (0.212, 0.087),
+            color::Space::FCC => (0.3, 0.11),
+            _ if picture.height() >= HD_LINES => BT709,
+            _ => BT601,
+        };
+        use format::Pixel::{YUVJ411P, YUVJ420P, YUVJ422P, YUVJ440P, YUVJ444P};
+        let always = [YUVJ411P, YUVJ420P, YUVJ422P, YUVJ440P, YUVJ444P].contains(&picture.format());
+        let full = always || picture.color_range() == color::Range::JPEG;
+        Self { matrix, full, rgb, depth }
+    }
+
+    /// Red, green and blue of a mean; the formula is linear, so that it may come after the mean.
+    fn colour(&self, [first, second, third]: [f64; 3]) -> [u8; 3] {
+        let whole = f64::from((1u32 << self.depth) - 1);
+        let byte = |value: f64| (value * 255.0).round().clamp(0.0, 255.0) as u8;
+        if self.rgb {
+            return [first, second, third].map(|value| byte(value / whole));
+        }
+        let unit = f64::from(1u32 << (self.depth - 8));
+        let (luma, blue, red) = match self.full {
+            true => (first / whole, (second - 128.0 * unit) / whole, (third - 128.0 * unit) / whole),
+            false => (
+                (first - 16.0 * unit) / (219.0 * unit),
+                (second - 128.0 * unit) / (224.0 * unit),
+                (third - 128.0 * unit) / (224.0 * unit),
+            ),
+        };
+        let (of_red, of_blue) = self.matrix;
+        let r = luma + 2.0 * (1.0 - of_red) * red;
+        let b = luma + 2.0 * (1.0 - of_blue) * blue;
+        let g = (luma - of_red * r - of_blue * b) / (1.0 - of_red - of_blue);
+        [byte(r), byte(g), byte(b)]
+    }
+}
+
+/// How much two thumbnails differ: means of the colours, of 255.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// Over all fields.
+    pub mean: f64,
+    /// Over the tenth of the fields that differ most.
+    pub worst: f64,
+}
+
+impl Thumbnail {
+    /// The picture turned.
+    pub fn turned(&self, orientation: Orientation) -> Self {
+        use Orientation::{
+            FlipRotate0, FlipRotate90, FlipRotate180, FlipRotate270, Rotate0, Rotate90, Rotate180, Rotate270,
+        };
+        let last = SIDE - 1;
+        let from = |x: usize, y: usize| match orientation {
+            Rotate0 => (x, y),
+            Rotate90 => (y, last - x),
+            Rotate180 => (last - x, last - y),
+            Rotate270 => (last - y, x),
+            FlipRotate0 => (last - x, y),
+            FlipRotate90 => (last - y, last - x),
+            FlipRotate180 => (x, last - y),
+            FlipRotate270 => (y, x),
+        };
+        let field = |at: usize| {
+            let (x, y) = from(at % SIDE, at / SIDE);
+            self.0[y * SIDE + x]
+        };
+        Self((0..SIDE * SIDE).map(field).collect())
+    }
+
+    /// How much it differs from another one.
+    pub fn difference(&self, other: &Self) -> Difference {
+        let field = |(one, other): (&[u8; 3], &[u8; 3])| {
+            let sum: u32 = one.iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(*other))).sum();
+            f64::from(sum) / 3.0
+        };
+        let mut fields: Vec<f64> = self.0.iter().zip(&other.0).map(field).collect();
+        fields.sort_unstable_by(|one, other| other.total_cmp(one));
+        let mean = |fields: &[f64]| fields.iter().sum::<f64>() / fields.len().max(1) as f64;
+        Difference { mean: mean(&fields), worst: mean(&fields[..fields.len() / 10]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another colour in each field.
+    fn picture() -> Thumbnail {
+        Thumbnail((0..SIDE * SIDE).map(|at| [(at % SIDE * 8) as u8, (at / SIDE * 8) as u8, 7]).collect())
+    }
+
+    #[test]
+    fn turning_is_clockwise_and_mirrors_come_first() {
+        let (picture, last) = (picture(), SIDE - 1);
+        let at = |picture: &Thumbnail, x: usize, y: usize| picture.0[y * SIDE + x];
+        // What is in the upper left corner of the picture is in the upper right one of the picture turned clockwise.
+        assert_eq!(at(&picture.turned(Orientation::Rotate90), last, 0), at(&picture, 0, 0));
+        assert_eq!(at(&picture.turned(Orientation::Rotate270), 0, last), at(&picture, 0, 0));
+        let mirrored = picture.turned(Orientation::FlipRotate0);
+        assert_eq!(mirrored.turned(Orientation::Rotate90), picture.turned(Orientation::FlipRotate90));
+        assert_eq!(mirrored.turned(Orientation::Rotate180), picture.turned(Orientation::FlipRotate180));
+        assert_eq!(mirrored.turned(Orientation::Rotate270), picture.turned(Orientation::FlipRotate270));
+    }
+
+    #[test]
+    fn a_sample_on_a_border_counts_for_both_fields() {
+        assert_eq!((share(0, 32), share(31, 32)), ((0, 1.0), (31, 1.0)));
+        // Three samples for two fields, sixteen times.
+        assert_eq!([share(0, 48), share(1, 48), share(2, 48)], [(0, 1.0), (0, 0.5), (1, 1.0)]);
+        for of in [1, 7, 31, 33, 100, 1920] {
+            let sum: f32 = (0..of).map(|at| share(at, of).1).sum();
+            assert!(share(of - 1, of).0 < SIDE && sum > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_broken_tenth_shows_in_the_worst_and_hardly_in_the_mean() {
+        let right = picture();
+        let mut broken = right.clone();
+        broken.0[..SIDE * SIDE / 10].fill([255, 0, 255]);
+        let found = right.difference(&broken);
+        assert!(found.worst > 90.0 && found.mean < found.worst / 9.0, "{found:?}");
+        assert_eq!(right.difference(&right), Difference { mean: 0.0, worst: 0.0 });
+    }
+}

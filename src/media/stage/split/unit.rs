@@ -1,0 +1,115 @@
+//! A compressed frame or packet on the presentation timeline. What an edit list hides is needed for decoding only.
+
+use std::collections::VecDeque;
+
+use gstreamer as gst;
+
+use super::sound::length_ns;
+use crate::media::gdp::{presentation_ns, to_file_time};
+use crate::media::libav::packet::Packet;
+use crate::media::libav::track::Track;
+
+/// A compressed frame or packet with its times in nanoseconds.
+#[derive(Debug)]
+pub struct Unit {
+    /// Presentation time. That of a hidden unit is the one that it would have, which another unit may have as well.
+    pub time: i64,
+    /// Whether the time was in the stream, or is a guess.
+    pub timed: bool,
+    /// Decoding time.
+    pub dts: Option<i64>,
+    /// Length, where it is known.
+    pub duration: Option<u64>,
+    /// Whether nothing of it is shown.
+    pub hidden: bool,
+    /// The part of it that is shown.
+    pub heard: (i64, i64),
+    /// Its bytes.
+    pub buffer: gst::Buffer,
+}
+
+/// A packet for a parser, with its time in the file of a source.
+pub fn to_buffer(packet: &Packet, time: Option<i64>) -> gst::Buffer {
+    let mut buffer = gst::Buffer::from_slice(packet.bytes().to_vec());
+    let fields = buffer.make_mut();
+    fields.set_pts(time.map(to_file_time));
+    fields.set_duration(packet.duration.map(gst::ClockTime::from_nseconds));
+    if !packet.key {
+        fields.set_flags(gst::BufferFlags::DELTA_UNIT);
+    }
+    buffer
+}
+
+/// Makes units of what a parser gives.
+#[derive(Debug, Default)]
+pub struct Pictures {
+    next: i64,
+    // Times of packets that went into the parser and have not come out, and whether they are hidden.
+    inside: VecDeque<(Option<i64>, bool)>,
+    latest: i64,
+    hides: bool,
+}
+
+/// Packets that a parser holds back, and more.
+const MAX_INSIDE: usize = 64;
+
+impl Pictures {
+    /// A packet goes into the parser. Says whether another edit begins with it: the film goes back to a random access point.
+    pub fn enter(&mut self, packet: &Packet, time: Option<i64>) -> bool {
+        let begins = packet.key && (packet.hidden || self.hides) && time.is_some_and(|time| time < self.latest);
+        self.hides = packet.hidden || self.hides && !begins;
+        self.latest = match time {
+            Some(time) if begins => time,
+            Some(time) => self.latest.max(time),
+            None => self.latest,
+        };
+        if self.inside.len() == MAX_INSIDE {
+            self.inside.pop_front();
+        }
+        self.inside.push_back((time, packet.hidden));
+        begins
+    }
+
+    /// The next unit.
+    pub fn unit(&mut self, buffer: gst::Buffer) -> Unit {
+        let time = buffer.pts().map(presentation_ns);
+        let known = self.inside.iter().position(|(inside, _)| *inside == time);
+        let hidden = known.and_then(|known| self.inside.drain(..=known).last()).is_some_and(|(_, hidden)| hidden);
+        let duration = buffer.duration().map(gst::ClockTime::nseconds);
+        let (timed, time) = (time.is_some(), time.unwrap_or(self.next));
+        let end = time.saturating_add_unsigned(duration.unwrap_or(0));
+        let hidden = hidden || time < 0;
+        if !hidden {
+            self.next = end;
+        }
+        Unit { time, timed, dts: None, duration, hidden, heard: (time, end), buffer }
+    }
+}
+
+/// Makes units of packets of sound.
+#[derive(Debug)]
+pub struct Sounds {
+    caps: gst::Caps,
+    next: i64,
+}
+
+impl Sounds {
+    /// Packets of this form.
+    pub const fn new(caps: gst::Caps) -> Self {
+        Self { caps, next: 0 }
+    }
+
+    /// The next one.
+    pub fn unit(&mut self, packet: &mut Packet, track: &Track) -> Unit {
+        packet.duration = packet.duration.or_else(|| length_ns(packet.bytes(), &self.caps));
+        let packet = &*packet;
+        let buffer = to_buffer(packet, packet.pts);
+        let time = packet.pts.or(packet.dts);
+        let (timed, time) = (time.is_some(), time.unwrap_or(self.next));
+        let end = time.saturating_add_unsigned(packet.duration.unwrap_or(0));
+        let (from, to) = packet.heard(track).unwrap_or((time, end));
+        self.next = end;
+        let hidden = packet.hidden || to <= from.max(0) && packet.duration.is_some();
+        Unit { time, timed, dts: packet.dts, duration: packet.duration, hidden, heard: (from.max(0), to), buffer }
+    }
+}

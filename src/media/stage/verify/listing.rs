@@ -1,0 +1,142 @@
+//! When the frames of a file are shown, by its container: without a decoder, and counted from the first one.
+
+use std::path::Path;
+
+use actors::domain::failure::Failure;
+use ffmpeg_the_third::FieldOrder;
+use ffmpeg_the_third::codec::Id;
+
+use super::{open, seconds};
+use crate::media::libav::packet::Packet;
+use crate::media::libav::track::Track;
+
+/// Times agree within this: the ticks of a container that counts in milliseconds.
+const SLACK_NS: i64 = 1_100_000;
+/// Where times are not those of presentation, or two packets make one picture: a frame and a half of 24 a second.
+const LOOSE_NS: i64 = 63_000_000;
+
+/// The frames of a file, in the order of their times.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Times in nanoseconds, from the first one.
+    pub times: Vec<i64>,
+    /// Those of them that are random access points.
+    pub keys: Vec<i64>,
+    /// Time of the first one on the timeline of the film.
+    pub first_ns: i64,
+    /// Whether each packet is one frame with its own time.
+    pub exact: bool,
+}
+
+impl Listing {
+    /// Reads a file, on the timeline that it has with its sound.
+    ///
+    /// # Errors
+    /// As those of opening and reading it.
+    pub fn of(path: &Path, audio: bool) -> Result<Self, Failure> {
+        let (mut film, choice) = open(path, audio)?;
+        let mut listing = Self::new(&film.tracks()[choice.video.0], "");
+        while let Some(packet) = film.next()? {
+            if packet.track == choice.video.0 {
+                listing.note(&packet);
+            }
+        }
+        listing.finish();
+        Ok(listing)
+    }
+
+    /// None yet of this track.
+    pub fn new(track: &Track, container: &str) -> Self {
+        let hides = track.codec == Id::VP8;
+        let fields = !matches!(track.parameters().field_order(), FieldOrder::Progressive | FieldOrder::Unknown);
+        Self { exact: !hides && !fields && container != "avi", ..Self::default() }
+    }
+
+    /// The next packet.
+    pub fn note(&mut self, packet: &Packet) {
+        if packet.hidden {
+            return;
+        }
+        let Some(time) = packet.pts.or(packet.dts) else {
+            self.exact = false;
+            return;
+        };
+        self.exact &= packet.pts.is_some();
+        self.times.push(time);
+        if packet.key {
+            self.keys.push(time);
+        }
+    }
+
+    /// There are no more.
+    pub fn finish(&mut self) {
+        self.times.sort_unstable();
+        self.keys.sort_unstable();
+        self.first_ns = self.times.first().copied().unwrap_or(0);
+        let first = self.first_ns;
+        self.times.iter_mut().chain(&mut self.keys).for_each(|time| *time -= first);
+    }
+}
+
+/// Compares the frames of input and output, of which so many may be missing.
+///
+/// # Errors
+/// The first difference, in words.
+pub fn compare(input: &Listing, output: &Listing, damaged: u64) -> Result<(), String> {
+    let (there, made) = (input.times.len(), output.times.len());
+    if !input.exact || damaged > 0 {
+        return compare_loosely(input, output, damaged);
+    }
+    if there != made {
+        return Err(format!("it has {made} frames where {there} are right"));
+    }
+    let pairs = input.times.iter().zip(&output.times);
+    match pairs.into_iter().position(|(right, found)| right.abs_diff(*found) > SLACK_NS.unsigned_abs()) {
+        Some(at) => {
+            let (found, right) = (seconds(output.times[at]), seconds(input.times[at]));
+            Err(format!("frame {at} is shown at {found} where {right} is right"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Each frame of the output is one of the input, and both end at the same time.
+fn compare_loosely(input: &Listing, output: &Listing, damaged: u64) -> Result<(), String> {
+    let near = |time: &i64| {
+        let at = input.times.partition_point(|known| known < time);
+        let around = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| input.times.get(at));
+        around.map(|known| known.abs_diff(*time)).min().is_some_and(|off| off <= LOOSE_NS.unsigned_abs())
+    };
+    if let Some(stray) = output.times.iter().find(|time| !near(time)) {
+        return Err(format!("it shows a frame at {}, where the input has none", seconds(*stray)));
+    }
+    let (right, found) = (input.times.last().copied().unwrap_or(0), output.times.last().copied().unwrap_or(0));
+    if damaged == 0 && right.abs_diff(found) > 2 * LOOSE_NS.unsigned_abs() {
+        return Err(format!("its last frame is at {} where {} is right", seconds(found), seconds(right)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(times: impl IntoIterator<Item = i64>) -> Listing {
+        Listing { times: times.into_iter().map(|n| n * 40_000_000).collect(), exact: true, ..Listing::default() }
+    }
+
+    #[test]
+    fn a_frame_that_is_missing_or_at_another_time_is_found() {
+        let right = listing(0..100);
+        assert_eq!(compare(&right, &listing(0..100), 0), Ok(()));
+        assert!(compare(&right, &listing(0..99), 0).is_err_and(|what| what.contains("99 frames where 100")));
+        assert_eq!(compare(&right, &listing((0..100).filter(|n| *n != 50)), 1), Ok(()));
+        let mut late = listing(0..100);
+        late.times[70] += 2_000_000;
+        assert!(compare(&right, &late, 0).is_err_and(|what| what.contains("frame 70 is shown at 2.802 s")));
+        let loose = Listing { exact: false, ..listing(0..100) };
+        assert_eq!(compare(&loose, &listing((0..100).filter(|n| n % 7 != 3)), 0), Ok(()));
+        assert!(compare(&loose, &listing(0..90), 0).is_err());
+        assert!(compare(&loose, &listing(0..110), 0).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! Compares a finished output with the input, by another way than the one that made it: both files are read from the beginning
+//! by libavformat and decoded by libavcodec, and no plan, no chunk source and no part is looked at.
+//!
+//! * [`listing`]: when frames are shown
+//! * [`sampling`]: which pictures of the input are looked at; [`looking`]: the same ones of the output
+//! * [`levels`], [`sound`]: level, side and envelope of the whole track
+//!
+//! What it finds is a sentence that names time and kind; an output for which there is one is never published.
+
+mod levels;
+mod listing;
+mod looking;
+mod sampling;
+mod sound;
+
+use actors::domain::failure::Failure;
+
+use crate::media::carry_out::CarryOut;
+use crate::media::libav::Reader;
+use crate::media::libav::choice::Choice;
+use crate::media::libav::film::Film;
+use crate::process::Progress;
+use crate::protocol::{Compared, VerifySpec};
+use listing::Listing;
+
+impl CarryOut for VerifySpec {
+    /// # Errors
+    /// `retryable` where the output is not what the input shows, or one of them cannot be read.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Compared, Failure> {
+        let wrong = |what: String| {
+            let (target, input) = (self.target.display(), self.input.display());
+            Failure::retryable(format!("{target} is not what {input} shows: {what}"))
+        };
+        let output = Listing::of(&self.target, self.audio)?;
+        let input = sampling::read(&self.input, self.audio, &output, progress)?;
+        listing::compare(&input.listing, &output, self.damaged_frames).map_err(wrong)?;
+        let shown = looking::read(&self.target, self.audio, &output, &input.pictures, progress)?;
+        let pictures = looking::compare(&input.pictures, &shown.pictures).map_err(wrong)?;
+        if let Some(heard) = &input.levels {
+            let made = shown.levels.as_ref().ok_or_else(|| wrong("it has no sound".into()))?;
+            sound::compare(heard, made).map_err(wrong)?;
+        }
+        Ok(Compared { frames: output.times.len() as u64, pictures, sound: input.levels.is_some() })
+    }
+}
+
+/// Opens a file with the tracks that are used of it.
+fn open(path: &std::path::Path, audio: bool) -> Result<(Film, Choice), Failure> {
+    let reader = Reader::open(path).map_err(|failure| failure.context(path.display()))?;
+    let choice = Choice::new(reader.tracks(), audio)?;
+    let used: Vec<_> = std::iter::once(choice.video.0).chain(choice.audio.as_ref().map(|(index, _)| *index)).collect();
+    Ok((Film::new(reader, &used)?, choice))
+}
+
+/// Nanoseconds as a reader wants them.
+fn seconds(ns: i64) -> String {
+    format!("{:.3} s", ns as f64 / 1e9)
+}

@@ -1,0 +1,213 @@
+//! Which pictures of the input are looked at: random access points that are such in the output as well, because both decode
+//! there at once; and whole groups of pictures, as many as the cost allows, in which a missing reference or a false access
+//! point shows. Sound is decoded whole.
+
+use std::path::Path;
+
+use actors::domain::failure::Failure;
+use ffmpeg_the_third::codec::Id;
+
+use super::levels::Levels;
+use super::listing::Listing;
+use super::open;
+use crate::media::libav::decoder::{Decoder, time_ns};
+use crate::media::libav::packet::Packet;
+use crate::media::libav::thumbnail::Thumbnail;
+use crate::media::libav::track::Track;
+use crate::process::Progress;
+
+/// So many pictures are decoded of any film; they cost nothing beside what else a job costs.
+const FREE: f64 = 150.0;
+/// And this share of the others: decoding a film costs about a seventh of encoding it.
+const SHARE: f64 = 0.06;
+/// Distance of random access points that are looked at.
+const KEYS_NS: i64 = 2_000_000_000;
+/// Distance of other pictures that are looked at.
+const PICTURES_NS: i64 = 400_000_000;
+/// A random access point of the output is near one of the input: three frames of 24 a second.
+const NEAR_NS: i64 = 125_000_000;
+
+/// What the input shows.
+pub struct Input {
+    /// All its frames.
+    pub listing: Listing,
+    /// Some pictures, with their times from the first frame on.
+    pub pictures: Vec<(i64, Thumbnail)>,
+    /// Its sound.
+    pub levels: Option<Levels>,
+}
+
+/// Reads the input of an output with these frames.
+///
+/// # Errors
+/// As those of opening and reading it.
+pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) -> Result<Input, Failure> {
+    let (mut film, choice) = open(path, audio)?;
+    let video = choice.video.0;
+    let container = film.container();
+    let mut listing = Listing::new(&film.tracks()[video], &container);
+    let mut sampler = Sampler::new(&film.tracks()[video], output)?;
+    let mut sound = None;
+    if let Some((index, _)) = choice.audio {
+        sound = Some((index, Decoder::new(&film.tracks()[index])?, Levels::default()));
+    }
+    let mut told = 0;
+    while let Some(packet) = film.next()? {
+        if packet.track == video {
+            listing.note(&packet);
+            sampler.take(&packet, listing.times.iter().min().copied().filter(|_| listing.times.len() < 64));
+            let media_ns = packet.pts.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
+            if media_ns > told + 1_000_000_000 {
+                told = media_ns;
+                progress(media_ns);
+            }
+        } else if let Some((_, decoder, levels)) = &mut sound {
+            decoder.send(&packet);
+            levels.take_all(decoder);
+        }
+    }
+    sampler.decoder.end();
+    sampler.drain();
+    let levels = sound.map(|(_, mut decoder, mut levels)| {
+        decoder.end();
+        levels.take_all(&mut decoder);
+        levels
+    });
+    listing.finish();
+    let first = listing.first_ns;
+    let pictures = sampler.pictures.into_iter().map(|(time, picture)| (time - first, picture));
+    let pictures = pictures.filter(|(time, _)| *time >= 0).collect();
+    Ok(Input { pictures, levels: levels.map(|levels| levels.from(first)), listing })
+}
+
+struct Sampler<'a> {
+    decoder: Decoder,
+    output: &'a Listing,
+    orientation: actors::domain::geometry::Orientation,
+    nal_length: Option<usize>,
+    h264: bool,
+    credit: f64,
+    mode: Mode,
+    begins: i64,
+    first: i64,
+    sampled: Option<i64>,
+    pictures: Vec<(i64, Thumbnail)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Nothing,
+    KeyOnly,
+    Whole,
+}
+
+impl<'a> Sampler<'a> {
+    fn new(track: &Track, output: &'a Listing) -> Result<Self, Failure> {
+        let record = track.configuration();
+        let nal_length = (record.first() == Some(&1)).then(|| record.get(4).map_or(4, |byte| usize::from(byte & 3) + 1));
+        Ok(Self {
+            decoder: Decoder::new(track)?,
+            output,
+            orientation: track.orientation,
+            nal_length,
+            h264: track.codec == Id::H264,
+            credit: FREE,
+            mode: Mode::Nothing,
+            begins: i64::MIN,
+            first: 0,
+            sampled: None,
+            pictures: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, packet: &Packet, first: Option<i64>) {
+        self.first = first.unwrap_or(self.first);
+        self.credit += SHARE;
+        let time = packet.pts.or(packet.dts).unwrap_or(0);
+        if packet.key && self.is_access_point(packet.bytes()) {
+            let before = self.mode;
+            self.mode = self.mode_from(time);
+            // What is shown before a picture that is decoded without the ones in front of it is not to be had.
+            self.begins = if before == Mode::Whole { i64::MIN } else { time };
+        }
+        let wanted = match self.mode {
+            Mode::Nothing => false,
+            Mode::KeyOnly => time == self.begins && packet.key,
+            Mode::Whole => time >= self.begins,
+        };
+        if !wanted {
+            return;
+        }
+        self.credit -= 1.0;
+        if self.mode == Mode::Whole && self.credit < -FREE {
+            self.mode = Mode::Nothing;
+        }
+        self.decoder.send(packet);
+        self.drain();
+    }
+
+    fn mode_from(&self, time: i64) -> Mode {
+        let from_first = time - self.first;
+        let near = |key: &i64| (-NEAR_NS..=NEAR_NS).contains(&(from_first - key));
+        let at = self.output.keys.partition_point(|key| *key < from_first - NEAR_NS);
+        let shared = self.output.keys.get(at).is_some_and(near);
+        match self.sampled {
+            _ if self.credit > FREE / 3.0 => Mode::Whole,
+            Some(sampled) if time - sampled < KEYS_NS => Mode::Nothing,
+            _ if shared => Mode::KeyOnly,
+            _ => Mode::Nothing,
+        }
+    }
+
+    /// An I picture of H.264 that is no IDR picture may be followed by some that need what came before.
+    fn is_access_point(&self, unit: &[u8]) -> bool {
+        !self.h264 || has_idr(unit, self.nal_length)
+    }
+
+    fn drain(&mut self) {
+        while let Some(picture) = self.decoder.picture() {
+            let Some(time) = time_ns(&picture) else { continue };
+            let due = self.sampled.is_none_or(|sampled| time - sampled >= PICTURES_NS || time < sampled);
+            if (due || self.mode == Mode::KeyOnly)
+                && !picture.is_corrupt()
+                && let Some(small) = Thumbnail::of(&picture)
+            {
+                self.sampled = Some(time);
+                self.pictures.push((time, small.turned(self.orientation)));
+            }
+        }
+    }
+}
+
+/// Whether a unit of H.264 has a slice of an IDR picture; its NAL units have their length in so many bytes in front of them, or
+/// start codes.
+fn has_idr(unit: &[u8], nal_length: Option<usize>) -> bool {
+    let is_idr = |byte: &u8| byte & 0x1f == 5;
+    let Some(width) = nal_length else {
+        return crate::media::codec::start_code::codes(unit).any(|(code, _)| is_idr(&code));
+    };
+    let mut rest = unit;
+    while let Some((length, more)) = rest.split_at_checked(width) {
+        let length = length.iter().fold(0usize, |all, byte| all << 8 | usize::from(*byte));
+        if more.first().is_some_and(is_idr) {
+            return true;
+        }
+        let Some(next) = more.get(length..) else { return false };
+        rest = next;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idr_picture_is_found_in_both_forms_and_broken_units_are_none() {
+        assert!(has_idr(&[0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 9], None));
+        assert!(!has_idr(&[0, 0, 0, 1, 0x41, 1, 5], None));
+        assert!(has_idr(&[0, 0, 0, 2, 6, 5, 0, 0, 0, 1, 0x65], Some(4)));
+        assert!(!has_idr(&[0, 2, 0x41, 0x65, 0, 9], Some(2)));
+        assert!(!has_idr(&[0xff; 9], Some(4)));
+    }
+}
