@@ -8,13 +8,13 @@ use std::sync::Arc;
 use actors::domain::failure::Failure;
 use actors::domain::record::{Publication, Queue};
 use actors::ports::{Answer, Capabilities, CapabilityProbe as _, DeadLetters, JobStore};
-use actors::ports::{StatusSink, SystemClock, TaskPublisher};
+use actors::ports::{StatusSink, Store, SystemClock, TaskPublisher};
 use actors::supervisor::{Adapters, Ended, Supervisor, WorkerHandle};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::cli::{LocalJob, Wiring};
+use crate::cli::{LocalJob, LocalJobs, Wiring};
 use crate::config::{Brokers, Config};
 use crate::gpu::NvmlMonitor;
 use crate::kafka::{
@@ -43,7 +43,7 @@ impl Wiring for Worker {
         Box::pin(async move {
             let metrics = telemetry::install_metrics().map_err(Failure::permanent)?;
             let sink = wiring::sink(&config)?;
-            let running = start(&config, sink).await?;
+            let running = start(&config, wiring::store(&config)?, sink).await?;
             let space = Space::default();
             let watching = actix_rt::spawn(running.storage.clone().watch_space(space.clone()));
             let health = wiring::health(running.handle.status(), running.clock.clone(), space);
@@ -59,19 +59,28 @@ impl Wiring for Worker {
 
     fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
-            let running = start(&order.config, order.sink).await?;
-            let value = serde_json::to_vec(&order.job)
+            let LocalJob { job, config, store, sink } = order;
+            let running = start(&config, store.clone(), sink).await?;
+            let value = serde_json::to_vec(&job)
                 .map_err(|error| Failure::permanent(format!("the job cannot be written as JSON: {error}")))?;
-            let key = order.job.job_id.as_str().as_bytes().to_vec();
-            let job = Publication { queue: Queue::Jobs, key, value: Some(value), headers: Vec::new() };
-            running.publisher.publish(job).await?;
-            work(&running, stop).await
+            let key = job.job_id.as_str().as_bytes().to_vec();
+            let record = Publication { queue: Queue::Jobs, key, value: Some(value), headers: Vec::new() };
+            running.publisher.publish(record).await?;
+            let ended = work(&running, stop).await;
+            if let Err(failure) = wiring::end_local(&config, store.as_ref(), &job.job_id).await {
+                tracing::debug!(%failure, "the store of the job stays until it is asked for or expires");
+            }
+            ended
         })
     }
 
     fn jobs(&self, config: &Config) -> Answer<Arc<dyn JobStore>> {
         let store = wiring::store(config).map(|store| store as Arc<dyn JobStore>);
         Box::pin(std::future::ready(store))
+    }
+
+    fn local_jobs(&self, config: &Config) -> Result<Box<dyn LocalJobs>, Failure> {
+        Ok(Box::new(wiring::job_stores(config)?))
     }
 
     fn publisher(&self, config: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
@@ -103,7 +112,7 @@ impl Wiring for Worker {
     }
 }
 
-async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Failure> {
+async fn start(config: &Config, store: Arc<dyn Store>, sink: Arc<dyn StatusSink>) -> Result<Running, Failure> {
     let worker = wiring::worker_name();
     telemetry::name_worker(&worker);
     let (kafka, broker) = wiring::kafka(&config.kafka, &worker)?;
@@ -120,7 +129,7 @@ async fn start(config: &Config, sink: Arc<dyn StatusSink>) -> Result<Running, Fa
     let adapters = Adapters {
         connect: connector(kafka, clock.clone()),
         publisher: Arc::clone(&publisher),
-        store: wiring::store(config)?,
+        store,
         work: Arc::new(storage.clone()),
         stages: Arc::new(ProcessRunner::new(storage.clone(), wiring::runner(config, &worker, proven.clone()))),
         probe: Arc::new(wiring::probe(config, monitor.clone(), proven)),

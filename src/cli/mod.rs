@@ -28,7 +28,7 @@ use context::Context;
 pub use exit::{Exit, Trouble};
 pub use progress::Progress;
 pub use streams::Streams;
-pub use wiring::{LocalJob, Wiring};
+pub use wiring::{LocalJob, LocalJobs, Wiring};
 
 use crate::config::environment;
 

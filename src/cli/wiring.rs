@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use actors::domain::checkpoint::Checkpoint;
 use actors::domain::failure::Failure;
-use actors::domain::job::JobSpec;
-use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, StatusSink, TaskPublisher};
+use actors::domain::job::{JobId, JobSpec};
+use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, StatusSink, Store, TaskPublisher};
 use futures_util::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -16,10 +17,27 @@ use crate::process::check::{CheckOrder, CheckReport};
 pub struct LocalJob {
     /// The job; it may be one that was begun before.
     pub job: JobSpec,
-    /// Embedded broker and store, work storage in a directory.
+    /// Embedded broker, work storage in a directory.
     pub config: Config,
+    /// The checkpoint store of the job, see [`LocalJobs::hold`].
+    pub store: Arc<dyn Store>,
     /// Gets the reports, in place of the Transcoding Service. Its last one ends the command.
     pub sink: Arc<dyn StatusSink>,
+}
+
+/// What this machine knows of its own jobs. Nobody else looks, and nobody begins a job, as long as this lives.
+pub trait LocalJobs {
+    /// What is known of a job.
+    ///
+    /// # Errors
+    /// `retryable` where another process does it.
+    fn read(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure>;
+
+    /// The store of a job. As long as it lives, this process is the only one that does the job.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn hold(&self, job_id: &JobId) -> Result<Arc<dyn Store>, Failure>;
 }
 
 /// The worker and its parts, each built when a command asks for it. Futures run on the command's own thread.
@@ -32,6 +50,12 @@ pub trait Wiring: Send + Sync {
 
     /// The checkpoint store. Dropping it closes it.
     fn jobs(&self, config: &Config) -> Answer<Arc<dyn JobStore>>;
+
+    /// The jobs of this machine. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// `retryable` where they cannot be looked at now.
+    fn local_jobs(&self, config: &Config) -> Result<Box<dyn LocalJobs>, Failure>;
 
     /// The producer.
     ///

@@ -20,9 +20,10 @@ use actors::domain::job::JobId;
 use actors::domain::progress::Report;
 use actors::domain::unit::UnitId;
 use actors::ports::{Answer, JobStore, LeaseStore, Outbox, PartStore, Recorded, Reopened, WorkerInfo};
-use redb::{Database, Durability, ReadTransaction, ReadableTable};
+use redb::{Database, Durability, ReadTransaction, ReadableTable, ReadableTableMetadata as _};
 
 use self::change::Change;
+pub(super) use self::file::NAME as FILE;
 use self::memory::Memory;
 use self::tables::{JOBS, OUTBOX, PARTS, Problem};
 
@@ -46,11 +47,46 @@ impl EmbeddedStore {
     /// Opens the store in `dir`, which is made if it is not there, and forgets finished jobs after `checkpoint_ttl`.
     /// Fails where another process has it open. Blocks: it reads and writes files.
     pub fn open(dir: &Path, checkpoint_ttl: Duration) -> Result<Self, Failure> {
+        Self::open_free(dir, checkpoint_ttl)?.ok_or_else(|| file::in_use(dir))
+    }
+
+    /// [`Self::open`], but `None` where another process has it open.
+    pub(super) fn open_free(dir: &Path, checkpoint_ttl: Duration) -> Result<Option<Self>, Failure> {
         let place = format!("the checkpoint store in {}", dir.display());
         let checkpoint_ttl = checkpoint_ttl.min(LONGEST_TTL);
-        let inner = Inner { database: file::open(dir)?, memory: Mutex::default(), checkpoint_ttl, place };
+        let Some(database) = file::open(dir)? else { return Ok(None) };
+        let inner = Inner { database, memory: Mutex::default(), checkpoint_ttl, place };
         inner.write(Durability::Immediate, |change| change.prepare()).map_err(|error| inner.failed(&error))?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Some(Self { inner: Arc::new(inner) }))
+    }
+
+    /// Moves what `other` knows of a job to this store, unless it is known here. It is here before it is gone there, so
+    /// that a process that is killed in between loses nothing. Blocks.
+    pub(super) fn take_over(&self, job_id: &JobId, other: &Self) -> Result<(), Failure> {
+        let known =
+            other.inner.read(|from| self.inner.write(Durability::Immediate, |change| change.take_over(job_id, from)));
+        if known.map_err(|error| self.inner.failed(&error))? {
+            let left = other.inner.write(Durability::Immediate, |change| change.leave(job_id));
+            left.map_err(|error| other.inner.failed(&error))?;
+        }
+        Ok(())
+    }
+
+    /// What is known of a job. Blocks.
+    pub(super) fn checkpoint(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
+        self.inner.checkpoint(job_id).map_err(|error| self.inner.failed(&error))
+    }
+
+    /// Keeps a job that ended elsewhere. Blocks.
+    pub(super) fn keep_ended(&self, ended: Checkpoint) -> Result<(), Failure> {
+        let kept = self.inner.write(Durability::Immediate, |change| change.keep_ended(ended));
+        kept.map_err(|error| self.inner.failed(&error))
+    }
+
+    /// Whether there is no job in it. Blocks.
+    pub(super) fn is_empty(&self) -> Result<bool, Failure> {
+        let empty = self.inner.read(|transaction| Ok(transaction.open_table(JOBS)?.is_empty()?));
+        empty.map_err(|error| self.inner.failed(&error))
     }
 
     /// Does `work` on a thread that may block.
@@ -104,6 +140,13 @@ impl Inner {
         work(&self.database.begin_read()?)
     }
 
+    fn checkpoint(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Problem> {
+        self.read(|transaction| {
+            let row = tables::row_of(&transaction.open_table(JOBS)?, job_id, chrono::Utc::now())?;
+            Ok(row.and_then(|row| row.checkpoint))
+        })
+    }
+
     /// What is kept in memory is consistent after each of its methods, so that a panic elsewhere does not spoil it.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -125,12 +168,7 @@ impl JobStore for EmbeddedStore {
     }
 
     fn read(&self, job_id: JobId) -> Answer<Option<Checkpoint>> {
-        self.blocking(move |inner| {
-            inner.read(|transaction| {
-                let row = tables::row_of(&transaction.open_table(JOBS)?, &job_id, chrono::Utc::now())?;
-                Ok(row.and_then(|row| row.checkpoint))
-            })
-        })
+        self.blocking(move |inner| inner.checkpoint(&job_id))
     }
 
     fn advance(&self, job_id: JobId, step: Advance, now: Timestamp) -> Answer<Option<Advanced>> {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actors::domain::checkpoint::Checkpoint;
 use actors::domain::failure::Failure;
+use actors::domain::job::JobId;
 use actors::domain::record::TopicNames;
 use actors::gpu::GpuSettings;
 use actors::ports::{StatusSink, Store};
@@ -16,13 +18,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::admin::{AskHealth, Health};
+use crate::cli::LocalJobs;
 use crate::config::{self, Brokers, Config, Gpu};
 use crate::gpu::{Inventory, NvmlMonitor};
 use crate::kafka::{self, EmbeddedBroker, KafkaSettings, PollClock};
 use crate::process::{DeviceProbe, Launcher, ProcessProbe, Proven, RunnerSettings, Wanted};
 use crate::service::{HttpService, NoService, ServiceSettings};
 use crate::storage::{MIN_FREE_BYTES, Space, Storage, file_path};
-use crate::store::{EmbeddedStore, RedisSettings, RedisStore};
+use crate::store::{EmbeddedStore, JobStores, RedisSettings, RedisStore};
 
 /// A task whose worker died waits this long. Renewed three times as often; a pause of the machine of some seconds
 /// must not lose it.
@@ -31,7 +34,7 @@ const LEASE_TTL: Duration = Duration::from_secs(15);
 const IO_SLOTS: usize = 2;
 /// A poll thread that did not poll for this time is stuck: it polls many times a second.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Directory of the embedded store inside the work directory. No job id begins with a dot.
+/// Directory of the embedded stores inside the work directory. No job id begins with a dot.
 const STORE_DIRECTORY: &str = ".store";
 
 /// Name of this process in the fleet. In a pod the process id is always the same, so that a container that was
@@ -71,20 +74,41 @@ pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
             let settings = RedisSettings { password, ..RedisSettings::new(host.clone(), *port) };
             Ok(Arc::new(RedisStore::new(&settings, config.checkpoint_ttl)?))
         }
-        config::Store::Embedded => {
-            let directory = work_directory(config)?.join(STORE_DIRECTORY);
-            Ok(Arc::new(EmbeddedStore::open(&directory, config.checkpoint_ttl)?))
-        }
+        config::Store::Embedded => Ok(Arc::new(EmbeddedStore::open(&store_directory(config)?, config.checkpoint_ttl)?)),
     }
 }
 
-fn work_directory(config: &Config) -> Result<PathBuf, Failure> {
-    file_path(config.work_url.as_str()).ok_or_else(|| {
+/// What this machine knows of its own jobs. Opening it blocks as [`store`] does.
+pub(super) fn job_stores(config: &Config) -> Result<JobStores, Failure> {
+    JobStores::open(&store_directory(config)?, config.checkpoint_ttl)
+}
+
+impl LocalJobs for JobStores {
+    fn read(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
+        Self::read(self, job_id)
+    }
+
+    fn hold(&self, job_id: &JobId) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(Self::hold(self, job_id)?))
+    }
+}
+
+/// Keeps the job with those that ended, if it has. `store` is its own one, which is still open.
+pub(super) async fn end_local(config: &Config, store: &dyn Store, job_id: &JobId) -> Result<(), Failure> {
+    match store.read(job_id.clone()).await? {
+        Some(ended) if ended.status.is_terminal() => job_stores(config)?.end(ended),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn store_directory(config: &Config) -> Result<PathBuf, Failure> {
+    let work = file_path(config.work_url.as_str()).ok_or_else(|| {
         Failure::permanent(format!(
             "the embedded store lies in the work storage, and {} is no local directory: set REDIS_HOST",
             config.work_url
         ))
-    })
+    })?;
+    Ok(work.join(STORE_DIRECTORY))
 }
 
 /// Who is told.

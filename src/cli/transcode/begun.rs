@@ -4,27 +4,40 @@
 //! deleted, `--force`) gets the next free id: `ID-2`, `ID-3`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use actors::domain::checkpoint::{Checkpoint, JobStatus};
 use actors::domain::job::JobSpec;
-use actors::ports::JobStore;
+use actors::ports::Store;
 
-use super::super::Trouble;
+use super::super::{LocalJobs, Trouble};
 use crate::storage::file_path;
 
 /// Repetitions of one command whose checkpoints have not expired. More is a loop in somebody's script.
 const MAX_REPETITIONS: u32 = 1000;
 
 /// How to begin.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// Do this job.
-    Go(JobSpec),
+    Go(Held),
     /// Go on with this job: it was begun before, and so many of its chunks are done.
-    GoOn(JobSpec, Chunks),
+    GoOn(Held, Chunks),
     /// The job was completed, its outputs are there and as they were.
     AlreadyDone(JobSpec),
+}
+
+/// A job, and its store, which keeps other processes from doing it as long as it is held.
+pub(super) struct Held {
+    pub(super) job: JobSpec,
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl Held {
+    fn new(job: JobSpec, jobs: &dyn LocalJobs) -> Result<Self, Trouble> {
+        let store = jobs.hold(&job.job_id)?;
+        Ok(Self { job, store })
+    }
 }
 
 /// Chunks of a job that was begun; none before its input was cut.
@@ -34,16 +47,17 @@ pub(super) struct Chunks {
     pub(super) total: u32,
 }
 
-/// Looks the job up and refuses outputs that exist and that no unfinished run of this job could have made.
-pub(super) async fn start(job: JobSpec, jobs: &dyn JobStore, force: bool) -> Result<Start, Trouble> {
+/// Looks the job up and refuses outputs that exist and that no unfinished run of this job could have made, and a job
+/// that another process does.
+pub(super) fn start(job: JobSpec, jobs: &dyn LocalJobs, force: bool) -> Result<Start, Trouble> {
     for repetition in 1..=MAX_REPETITIONS {
         let job = repeated(&job, repetition)?;
-        let Some(checkpoint) = jobs.read(job.job_id.clone()).await? else {
+        let Some(checkpoint) = jobs.read(&job.job_id)? else {
             refuse_existing(&job)?;
-            return Ok(Start::Go(job));
+            return Ok(Start::Go(Held::new(job, jobs)?));
         };
         if !checkpoint.status.is_terminal() {
-            return go_on(job, &checkpoint);
+            return go_on(job, &checkpoint, jobs);
         }
         if !force && untouched_since(&job, &checkpoint) {
             return Ok(Start::AlreadyDone(job));
@@ -60,9 +74,10 @@ fn repeated(job: &JobSpec, repetition: u32) -> Result<JobSpec, Trouble> {
     Ok(JobSpec { job_id, ..job.clone() })
 }
 
-fn go_on(job: JobSpec, checkpoint: &Checkpoint) -> Result<Start, Trouble> {
+fn go_on(job: JobSpec, checkpoint: &Checkpoint, jobs: &dyn LocalJobs) -> Result<Start, Trouble> {
     if checkpoint.content == job.content_digest() {
-        return Ok(Start::GoOn(job, Chunks { done: checkpoint.chunks_done, total: checkpoint.chunks_total }));
+        let chunks = Chunks { done: checkpoint.chunks_done, total: checkpoint.chunks_total };
+        return Ok(Start::GoOn(Held::new(job, jobs)?, chunks));
     }
     Err(Trouble::usage(format!(
         "job {} was begun with another content and is not finished, give the changed job another job_id",

@@ -1,7 +1,8 @@
 //! `transcode`: one job on this machine, through the same code as a pod, with a broker and a store inside the process.
 //!
 //! The id of the job is made from the input, the outputs and the options, so that the same command again is the same
-//! job: after a kill it goes on, after its end it is known to be done.
+//! job: after a kill it goes on, after its end it is known to be done. Jobs run beside each other; each is done by one
+//! process at a time, the one that has its store.
 
 mod begun;
 mod options;
@@ -29,7 +30,7 @@ use super::status::exit_of;
 use super::{Context, Exit, LocalJob, Progress, Trouble, Wiring};
 use crate::config::Config;
 use crate::telemetry;
-use begun::{Chunks, Start};
+use begun::{Chunks, Held, Start};
 
 /// Reports on their way to the screen; the screen is fast.
 const REPORTS: usize = 16;
@@ -45,10 +46,7 @@ pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Res
     std::fs::create_dir_all(&work_dir).map_err(|error| cannot(format!("--work-dir {}", work_dir.display()), error))?;
     let progress = Progress::new(json, context.streams.clone());
     telemetry::init_logs(config.log_format, telemetry::COMMAND_FILTER, progress.log_writer());
-    let jobs = wiring.jobs(&config).await?;
-    let start = begun::start(job, jobs.as_ref(), args.force).await?;
-    // The worker opens the same store.
-    drop(jobs);
+    let start = begun::start(job, wiring.local_jobs(&config)?.as_ref(), args.force)?;
     match start {
         Start::AlreadyDone(job) => {
             let outputs: Vec<_> = job.outputs.iter().map(|output| &output.uri).collect();
@@ -61,11 +59,11 @@ pub(super) async fn transcode(args: TranscodeArgs, context: &Context<'_>) -> Res
             }
             Ok(Exit::Done)
         }
-        Start::GoOn(job, chunks) => {
-            say_what_was_done(&job, chunks, context);
-            go(job, config, progress, wiring).await
+        Start::GoOn(held, chunks) => {
+            say_what_was_done(&held.job, chunks, context);
+            go(held, config, progress, wiring).await
         }
-        Start::Go(job) => go(job, config, progress, wiring).await,
+        Start::Go(held) => go(held, config, progress, wiring).await,
     }
 }
 
@@ -78,19 +76,21 @@ fn say_what_was_done(job: &JobSpec, Chunks { done, total }: Chunks, context: &Co
     }
 }
 
-async fn go(job: JobSpec, config: Config, progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
-    paths::create_output_directories(&job)?;
-    work(job, config, progress, wiring).await
+async fn go(held: Held, config: Config, progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+    paths::create_output_directories(&held.job)?;
+    work(held, config, progress, wiring).await
 }
 
 /// Runs the worker until its job ended, a signal came, or it gave up.
-async fn work(job: JobSpec, config: Config, mut progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
+async fn work(held: Held, config: Config, mut progress: Progress, wiring: &dyn Wiring) -> Result<Exit, Trouble> {
     let signals = Signals::listen()?;
     let stop = signals.stop();
     let leave = config.drain_timeout + LEAVE_TIMEOUT;
     let (sender, mut reports) = mpsc::channel(REPORTS);
+    let Held { job, store } = held;
     let job_id = job.job_id.clone();
-    let mut worker = pin!(wiring.transcode(LocalJob { job, config, sink: Arc::new(Screen(sender)) }, stop.clone()));
+    let order = LocalJob { job, config, store, sink: Arc::new(Screen(sender)) };
+    let mut worker = pin!(wiring.transcode(order, stop.clone()));
     let mut limit = pin!(async {
         stop.cancelled().await;
         tokio::time::sleep(leave).await;

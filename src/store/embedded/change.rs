@@ -9,7 +9,7 @@ use actors::domain::job::JobId;
 use actors::domain::progress::Report;
 use actors::domain::unit::UnitId;
 use actors::ports::{Recorded, Reopened};
-use redb::{ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::tables::{
     ATTEMPTS, Count, Counts, EXPIRIES, JOBS, OUTBOX, PARTS, PLACES, Problem, Row, beyond, json_of, read_json, row_of,
@@ -203,6 +203,41 @@ impl Change<'_> {
             attempts.insert(key, fewer)?;
         }
         Ok(())
+    }
+
+    /// Takes over a job from another file, unless it is known here; whether it was known there.
+    pub fn take_over(&self, job_id: &JobId, from: &ReadTransaction) -> Result<bool, Problem> {
+        let Some(row) = row_of(&from.open_table(JOBS)?, job_id, self.time)? else { return Ok(false) };
+        if row_of(&self.transaction.open_table(JOBS)?, job_id, self.time)?.is_some() {
+            return Ok(true);
+        }
+        let (job, end) = (job_id.as_str(), beyond(job_id.as_str()));
+        let mut parts = self.transaction.open_table(PARTS)?;
+        for entry in from.open_table(PARTS)?.range((job, "", "")..(end.as_str(), "", ""))? {
+            let (key, part) = entry?;
+            parts.insert(key.value(), part.value())?;
+        }
+        let mut attempts = self.transaction.open_table(ATTEMPTS)?;
+        for entry in from.open_table(ATTEMPTS)?.range((job, "")..(end.as_str(), ""))? {
+            let (key, count) = entry?;
+            attempts.insert(key.value(), count.value())?;
+        }
+        self.keep(job_id, &row)?;
+        Ok(true)
+    }
+
+    /// Gives up a job that another file has taken over, its last report with it.
+    pub fn leave(&self, job_id: &JobId) -> Result<(), Problem> {
+        self.take_out(job_id)?;
+        self.wipe(job_id.as_str())
+    }
+
+    /// Keeps a job that ended elsewhere: of such a one nobody asks for parts or attempts.
+    pub fn keep_ended(&self, ended: Checkpoint) -> Result<(), Problem> {
+        let job_id = ended.job_id.clone();
+        self.wipe(job_id.as_str())?;
+        let row = Row { checkpoint: Some(ended), expires_at: Some(self.time + self.ttl), ..Row::default() };
+        self.keep(&job_id, &row)
     }
 
     /// The row of a job. What is left of a job that was to be forgotten goes first.

@@ -10,30 +10,32 @@ use actors::domain::failure::Failure;
 use redb::{Database, DatabaseError, StorageError};
 
 /// Name of the file in its directory.
-const NAME: &str = "checkpoints.redb";
+pub(in super::super) const NAME: &str = "checkpoints.redb";
 /// The whole of what a machine keeps of its own jobs fits; redb's own default is a gigabyte.
 const CACHE_BYTES: usize = 16 << 20;
 /// Length of the magic number at the beginning, which redb writes last when it makes a file.
 const MAGIC_BYTES: usize = 9;
 
-/// Opens the database in `dir`, and makes both where they are not there. Blocks.
-pub(super) fn open(dir: &Path) -> Result<Database, Failure> {
+/// Opens the database in `dir`, and makes both where they are not there; `None` where another process has it open.
+/// Blocks.
+pub(super) fn open(dir: &Path) -> Result<Option<Database>, Failure> {
     let path = dir.join(NAME);
     let unusable = |error: &std::io::Error| {
         Failure::retryable(format!("the checkpoint store {} cannot be used: {error}", path.display()))
     };
     std::fs::create_dir_all(dir).map_err(|error| unusable(&error))?;
-    let file = prepared(&path).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => in_use(&path),
-        _ => unusable(&error),
-    })?;
+    let file = match prepared(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(unusable(&error)),
+    };
     // Makes the name of a new file durable.
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| unusable(&error))?;
     let create = || Database::builder().set_cache_size(CACHE_BYTES).create_with_file_format_v3(true).create_file(file);
     // redb asserts that a file is as long as its header says.
     match catch_unwind(AssertUnwindSafe(create)) {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(in_use(&path)),
+        Ok(Ok(database)) => Ok(Some(database)),
+        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Ok(None),
         Ok(Err(DatabaseError::Storage(StorageError::Io(error)))) if error.kind() != ErrorKind::InvalidData => {
             Err(unusable(&error))
         }
@@ -58,10 +60,11 @@ fn prepared(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-fn in_use(path: &Path) -> Failure {
+/// Where another process has it open.
+pub(super) fn in_use(dir: &Path) -> Failure {
     Failure::retryable(format!(
         "the checkpoint store {} is in use by another process: wait for its end, or use another work directory",
-        path.display()
+        dir.join(NAME).display()
     ))
 }
 

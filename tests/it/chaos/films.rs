@@ -114,7 +114,8 @@ impl Film {
     }
 }
 
-fn digest(path: &Path) -> String {
+/// SHA-256 of a file, in hex.
+pub fn digest(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

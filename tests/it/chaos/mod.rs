@@ -2,6 +2,7 @@
 //! nothing disturbed. On real servers, real processes and real film.
 
 mod alone;
+mod beside;
 mod files;
 mod films;
 mod kills;

@@ -1,21 +1,27 @@
 //! A worker without media, Kafka and Redis: does with a job what the test says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use actors::domain::checkpoint::{Advance, Advanced, Checkpoint, JobStatus, Outcome, Timestamp};
+use actors::domain::checkpoint::{Advance, Advanced, Checkpoint, JobStatus, Outcome, PartRecord, Timestamp};
 use actors::domain::dead_letter::{DeadLetter, LetterId};
 use actors::domain::failure::Failure;
+use actors::domain::fingerprint::Fingerprint;
 use actors::domain::job::{JobId, JobSpec};
 use actors::domain::progress::Report;
 use actors::domain::record::Publication;
-use actors::ports::{Answer, Capabilities, DeadLetters, JobStore, Letters, Reopened, TaskPublisher};
+use actors::domain::unit::UnitId;
+use actors::ports::{
+    Answer, Capabilities, DeadLetters, JobStore, LeaseStore, Letters, Outbox, PartStore, Recorded, Reopened, Store,
+    TaskPublisher, WorkerInfo,
+};
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, ready};
-use gstreamer_worker::cli::{Exit, LocalJob, Streams, Trouble, Wiring, command};
+use gstreamer_worker::cli::{Exit, LocalJob, LocalJobs, Streams, Trouble, Wiring, command};
 use gstreamer_worker::config::Config;
 use gstreamer_worker::process::check::{CheckOrder, CheckReport};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +91,72 @@ impl JobStore for Jobs {
 
     fn finish(&self, _: JobId, _: Outcome, _: Report, _: Timestamp) -> Answer<bool> {
         answer(true)
+    }
+}
+
+impl LocalJobs for Jobs {
+    fn read(&self, job_id: &JobId) -> Result<Option<Checkpoint>, Failure> {
+        Ok(self.get(job_id))
+    }
+
+    fn hold(&self, _: &JobId) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+const NO_WORK: &str = "the fake worker works on no parts";
+
+impl PartStore for Jobs {
+    fn record(&self, _: JobId, _: Fingerprint, _: PartRecord, _: Timestamp) -> Answer<Recorded> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn part(&self, _: JobId, _: Fingerprint, _: UnitId) -> Answer<Option<PartRecord>> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn parts(&self, _: JobId, _: Fingerprint) -> Answer<BTreeMap<UnitId, PartRecord>> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn forget(&self, _: JobId, _: Fingerprint, _: UnitId) -> Answer<()> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn count_attempt(&self, _: JobId, _: String) -> Answer<u32> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn return_attempt(&self, _: JobId, _: String) -> Answer<()> {
+        unreachable!("{NO_WORK}")
+    }
+}
+
+impl LeaseStore for Jobs {
+    fn hold(&self, _: String, _: String, _: Duration) -> Answer<bool> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn release(&self, _: String, _: String) -> Answer<()> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn announce(&self, _: String, _: WorkerInfo, _: Duration) -> Answer<()> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn workers(&self) -> Answer<Vec<WorkerInfo>> {
+        unreachable!("{NO_WORK}")
+    }
+}
+
+impl Outbox for Jobs {
+    fn pending(&self, _: usize) -> Answer<Vec<Report>> {
+        unreachable!("{NO_WORK}")
+    }
+
+    fn delivered(&self, _: JobId, _: u64) -> Answer<()> {
+        unreachable!("{NO_WORK}")
     }
 }
 
@@ -174,7 +246,7 @@ impl Wiring for Fake {
     }
 
     fn transcode(&self, order: LocalJob, stop: CancellationToken) -> LocalBoxFuture<'static, Result<(), Failure>> {
-        let LocalJob { job, config, sink } = order;
+        let LocalJob { job, config, sink, .. } = order;
         let job_id = job.job_id.clone();
         self.worked.lock().expect("no panic").push(job);
         *self.config.lock().expect("no panic") = Some(config);
@@ -195,6 +267,10 @@ impl Wiring for Fake {
 
     fn jobs(&self, _: &Config) -> Answer<Arc<dyn JobStore>> {
         answer(Arc::new(self.jobs.clone()))
+    }
+
+    fn local_jobs(&self, _: &Config) -> Result<Box<dyn LocalJobs>, Failure> {
+        Ok(Box::new(self.jobs.clone()))
     }
 
     fn publisher(&self, _: &Config) -> Result<Arc<dyn TaskPublisher>, Failure> {
