@@ -6,6 +6,7 @@
 //! * [`parts`]: what an output is joined from; [`mp4`]: the boxes of MP4 files
 //! * [`decoder`]: who decodes on the CPU; [`scale`]: the scaler for the usual pictures
 //! * [`libav`]: how containers are read
+//! * [`ledger`]: what a container itself says there is
 //! * [`gdp`]: the files between the stages, exact to the nanosecond
 //! * [`device`]: what it means when a GPU fails
 //! * [`pipeline`]: builds, runs and ends a pipeline; what the bus says becomes our events
@@ -20,6 +21,7 @@ pub mod device;
 pub mod encoder;
 pub mod gdp;
 pub mod libav;
+pub mod ledger;
 pub mod mp4;
 pub mod package;
 pub mod parts;

@@ -6,6 +6,7 @@ mod clips;
 mod cut;
 mod encode;
 mod families;
+mod ledger;
 mod levels;
 mod nvenc;
 mod orientation;

@@ -13,7 +13,7 @@ use crate::media::libav::track::Track;
 /// Times agree within this: the ticks of a container that counts in milliseconds.
 const SLACK_NS: i64 = 1_100_000;
 /// Where times are not those of presentation, or two packets make one picture: a frame and a half of 24 a second.
-const LOOSE_NS: i64 = 63_000_000;
+pub const LOOSE_NS: i64 = 63_000_000;
 
 /// The frames of a file, in the order of their times.
 #[derive(Debug, Default)]

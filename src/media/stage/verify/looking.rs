@@ -5,7 +5,8 @@ use std::path::Path;
 use actors::domain::failure::Failure;
 
 use super::levels::Levels;
-use super::listing::Listing;
+use super::listing::{LOOSE_NS, Listing};
+use super::sampling::Input;
 use super::{open, seconds};
 use crate::media::libav::decoder::{Decoder, time_ns};
 use crate::media::libav::thumbnail::Thumbnail;
@@ -18,6 +19,11 @@ const SAME_NS: i64 = 8_000_000;
 const MEAN: f64 = 4.5;
 /// The same for the tenth of the fields that differ most: a part of the picture that is broken.
 const WORST: f64 = 18.0;
+
+/// How far two pictures may be from each other that are the same: a frame and a half where the input has times of decoding.
+fn same_ns(input: &Input) -> i64 {
+    if input.listing.exact { SAME_NS } else { LOOSE_NS }
+}
 
 /// What the output shows.
 pub struct Shown {
@@ -35,16 +41,17 @@ pub fn read(
     path: &Path,
     audio: bool,
     output: &Listing,
-    wanted: &[(i64, Thumbnail)],
+    wanted: &Input,
     progress: Progress<'_>,
 ) -> Result<Shown, Failure> {
+    let same_ns = same_ns(wanted);
     let (mut film, choice) = open(path, audio)?;
     let (video, first) = (choice.video.0, output.first_ns);
-    let mut times: Vec<i64> = wanted.iter().map(|(time, _)| *time).collect();
+    let mut times: Vec<i64> = wanted.pictures.iter().map(|(time, _)| *time).collect();
     times.sort_unstable();
     let is_wanted = |time: i64| {
-        let at = times.partition_point(|wanted| *wanted < time - SAME_NS);
-        times.get(at).is_some_and(|wanted| *wanted <= time + SAME_NS)
+        let at = times.partition_point(|wanted| *wanted < time - same_ns);
+        times.get(at).is_some_and(|wanted| *wanted <= time + same_ns)
     };
     let mut decoder = Decoder::new(&film.tracks()[video])?;
     let mut sound = None;
@@ -73,11 +80,12 @@ pub fn read(
         let time = packet.pts.or(packet.dts).unwrap_or(0) - first;
         if packet.key {
             let next = output.keys.get(output.keys.partition_point(|key| *key <= time)).copied().unwrap_or(i64::MAX);
-            let inside = times.partition_point(|wanted| *wanted < next);
-            until = inside.checked_sub(1).map_or(i64::MIN, |at| times[at]).max(time - 1);
+            let inside = times.partition_point(|wanted| *wanted < next.saturating_add(same_ns));
+            let latest = inside.checked_sub(1).map_or(i64::MIN, |at| times[at]);
+            until = if latest >= time - same_ns { latest + same_ns } else { i64::MIN };
         }
         // The pictures behind the last one that is wanted are decoded before it, where it needs them.
-        if until >= time - SAME_NS || packet.dts.is_some_and(|dts| dts - first <= until) {
+        if until >= time || packet.dts.is_some_and(|dts| dts - first <= until) {
             decoder.send(&packet);
             drain(&mut decoder);
         }
@@ -101,10 +109,10 @@ pub fn read(
 ///
 /// # Errors
 /// The first difference, in words.
-pub fn compare(input: &[(i64, Thumbnail)], output: &[(i64, Thumbnail)]) -> Result<u64, String> {
-    let mut compared = 0;
-    for (time, right) in input {
-        let near = output.iter().filter(|(found, _)| found.abs_diff(*time) <= SAME_NS.unsigned_abs());
+pub fn compare(input: &Input, output: &[(i64, Thumbnail)]) -> Result<u64, String> {
+    let (mut compared, same_ns) = (0, same_ns(input).unsigned_abs());
+    for (time, right) in &input.pictures {
+        let near = output.iter().filter(|(found, _)| found.abs_diff(*time) <= same_ns);
         let best = near.map(|(_, found)| right.difference(found)).min_by(|one, other| one.mean.total_cmp(&other.mean));
         let Some(best) = best else { continue };
         compared += 1;
@@ -116,8 +124,8 @@ pub fn compare(input: &[(i64, Thumbnail)], output: &[(i64, Thumbnail)]) -> Resul
             ));
         }
     }
-    if compared * 2 < input.len() as u64 {
-        return Err(format!("of {} pictures it has {compared} at their times", input.len()));
+    if compared * 2 < input.pictures.len() as u64 {
+        return Err(format!("of {} pictures it has {compared} at their times", input.pictures.len()));
     }
     Ok(compared)
 }

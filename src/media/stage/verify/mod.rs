@@ -34,8 +34,8 @@ impl CarryOut for VerifySpec {
         let output = Listing::of(&self.target, self.audio)?;
         let input = sampling::read(&self.input, self.audio, &output, progress)?;
         listing::compare(&input.listing, &output, self.damaged_frames).map_err(wrong)?;
-        let shown = looking::read(&self.target, self.audio, &output, &input.pictures, progress)?;
-        let pictures = looking::compare(&input.pictures, &shown.pictures).map_err(wrong)?;
+        let shown = looking::read(&self.target, self.audio, &output, &input, progress)?;
+        let pictures = looking::compare(&input, &shown.pictures).map_err(wrong)?;
         if let Some(heard) = &input.levels {
             let made = shown.levels.as_ref().ok_or_else(|| wrong("it has no sound".into()))?;
             sound::compare(heard, made).map_err(wrong)?;

@@ -17,7 +17,7 @@ use crate::media::libav::track::Track;
 use crate::process::Progress;
 
 /// So many pictures are decoded of any film; they cost nothing beside what else a job costs.
-const FREE: f64 = 150.0;
+const FREE: f64 = 100.0;
 /// And this share of the others: decoding a film costs about a seventh of encoding it.
 const SHARE: f64 = 0.06;
 /// Distance of random access points that are looked at.
