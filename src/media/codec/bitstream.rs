@@ -33,6 +33,11 @@ pub trait Bitstream: Sync {
     /// Whether a unit that is shown before the random access point in front of it can be decoded without what came before.
     fn leading_decodes(&self, unit: &[u8]) -> bool;
 
+    /// What decoders learn from this unit, the first one of a track, and do not find at later random access points.
+    fn carried(&self, _unit: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Looks through an access unit.
     fn scan(&self, unit: &[u8]) -> Summary;
 

@@ -5,7 +5,7 @@ use gstreamer as gst;
 
 use super::bitstream::{Access, Bitstream, Looked, Names, ParameterSets, Summary};
 use super::nal::{NalKind, NalSyntax, USER_DATA, caps};
-use super::start_code::codes;
+use super::start_code::{codes, nal_units};
 
 /// The codec.
 pub struct H264;
@@ -66,6 +66,13 @@ impl Bitstream for H264 {
         false
     }
 
+    /// How x264 names itself: versions before 0.151 code 4:4:4 in their own way, which libavcodec knows by that.
+    fn carried(&self, unit: &[u8]) -> Option<Vec<u8>> {
+        const NAME: &[u8] = b"x264 - core";
+        let mut named = nal_units(unit).filter(|nal| kind(nal) == NalKind::UserData);
+        named.find(|nal| nal.windows(NAME.len()).any(|bytes| bytes == NAME)).map(<[u8]>::to_vec)
+    }
+
     fn scan(&self, unit: &[u8]) -> Summary {
         NAL.scan(unit)
     }
@@ -110,6 +117,13 @@ mod tests {
 
     fn stream(nals: &[&[u8]]) -> Vec<u8> {
         nals.iter().flat_map(|nal| [&[0, 0, 0, 1][..], nal].concat()).collect()
+    }
+
+    #[test]
+    fn the_name_of_the_encoder_is_carried_and_other_messages_are_not() {
+        let name: &[u8] = b"\x06\x05\x20uuid x264 - core 125 r1 \x80";
+        assert_eq!(H264.carried(&stream(&[SPS, PPS, name, IDR])).as_deref(), Some(name));
+        assert_eq!(H264.carried(&stream(&[SPS, PPS, b"\x06\x05\x04else\x80", IDR])), None);
     }
 
     #[test]

@@ -39,6 +39,18 @@ pub fn nal_units(unit: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|nal| !nal.is_empty())
 }
 
+/// An access unit with one NAL unit more in front of its first one for which `before` holds; at its end without one.
+pub fn inserted(unit: &[u8], nal: &[u8], before: impl Fn(u8) -> bool) -> Vec<u8> {
+    let at = codes(unit).find(|(code, _)| before(*code)).map_or(unit.len(), |(_, at)| at - 3);
+    // A start code of four bytes is not divided.
+    let at = if at > 0 && at < unit.len() && unit[at - 1] == 0 { at - 1 } else { at };
+    let mut out = Vec::with_capacity(unit.len() + nal.len() + 4);
+    out.extend_from_slice(&unit[..at]);
+    put(nal, &mut out);
+    out.extend_from_slice(&unit[at..]);
+    out
+}
+
 /// Appends a NAL unit behind a start code.
 pub fn put(nal: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0, 0, 1]);
@@ -60,6 +72,15 @@ mod tests {
         let nals: [&[u8]; 4] = [&[0x09, 0xf0], &[0x67, 1, 2], &[0x68, 3], &[0x65, 9, 0, 0, 3, 1]];
         let bytes = [&stream(&nals)[..], &[0, 0, 0]].concat();
         assert_eq!(nal_units(&bytes).collect::<Vec<_>>(), nals);
+    }
+
+    #[test]
+    fn a_nal_unit_is_inserted_in_front_of_the_one_that_is_looked_for() {
+        let (first, slice, new): (&[u8], &[u8], &[u8]) = (&[0x67, 1], &[0x65, 9], &[0x06, 5]);
+        let unit = inserted(&stream(&[first, slice]), new, |code| code == 0x65);
+        assert_eq!(nal_units(&unit).collect::<Vec<_>>(), [first, new, slice]);
+        let unit = inserted(&stream(&[first]), new, |code| code == 0x65);
+        assert_eq!(nal_units(&unit).collect::<Vec<_>>(), [first, new]);
     }
 
     #[test]

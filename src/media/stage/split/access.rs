@@ -6,7 +6,7 @@ use actors::domain::job::VideoCodec;
 
 use crate::media::codec;
 use crate::media::codec::bitstream::Access;
-use crate::media::codec::start_code::codes;
+use crate::media::codec::start_code::{codes, inserted};
 
 /// The codec of a video track, as far as it matters for cutting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,19 @@ pub fn leading_decodes(coding: Coding, unit: &[u8], first_unit_is_closed: bool) 
         Coding::Mpeg2 => first_unit_is_closed,
         _ => true,
     }
+}
+
+/// What decoders learn from the first unit of a track and do not find at later random access points.
+pub fn carried(coding: Coding, unit: &[u8]) -> Option<Vec<u8>> {
+    match coding {
+        Coding::Made(codec) => codec::of(codec).carried(unit),
+        _ => None,
+    }
+}
+
+/// A unit of H.264 that tells it too.
+pub fn with_carried(unit: &[u8], nal: &[u8]) -> Vec<u8> {
+    inserted(unit, nal, |code| (1..=5).contains(&(code & 0x1f)))
 }
 
 /// Whether a unit has an MPEG-2 group header with the closed flag.

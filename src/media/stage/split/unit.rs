@@ -28,6 +28,16 @@ pub struct Unit {
     pub buffer: gst::Buffer,
 }
 
+impl Unit {
+    /// The same with other bytes.
+    pub fn with_bytes(&self, bytes: Vec<u8>) -> Self {
+        let mut buffer = gst::Buffer::from_slice(bytes);
+        // A new buffer has one owner, and its metadata can always be written.
+        let _ = self.buffer.copy_into(buffer.make_mut(), gst::BUFFER_COPY_METADATA, ..);
+        Self { buffer, ..*self }
+    }
+}
+
 /// A packet for a parser, with its time in the file of a source.
 pub fn to_buffer(packet: &Packet, time: Option<i64>) -> gst::Buffer {
     let mut buffer = gst::Buffer::from_slice(packet.bytes().to_vec());

@@ -8,7 +8,7 @@ use actors::domain::geometry::Orientation;
 use actors::domain::plan::VideoFacts;
 use gstreamer as gst;
 
-use super::access::{Coding, access, has_closed_gop, leading_decodes};
+use super::access::{Coding, access, carried, has_closed_gop, leading_decodes, with_carried};
 use super::cadence::Cadence;
 use super::cutter::Cutter;
 use super::unit::Unit;
@@ -27,6 +27,8 @@ pub struct VideoTrack {
     latest: Option<(i64, Option<u64>)>,
     one_frame_per_unit: bool,
     configured: bool,
+    // What the first unit tells decoders, for later random access points.
+    carried: Option<Vec<u8>>,
 }
 
 /// The random access point that the track begins with.
@@ -54,6 +56,7 @@ impl VideoTrack {
         Self {
             coding,
             configured: caps.structure(0).is_some_and(|structure| structure.has_field("codec_data")),
+            carried: None,
             caps,
             cutter,
             cadence: Cadence::default(),
@@ -91,6 +94,7 @@ impl VideoTrack {
             None => {
                 let closed = access == Access::Closed || has_closed_gop(bytes);
                 self.first = Some(First { time: unit.time, closed });
+                self.carried = carried(self.coding, bytes);
             }
             // Shown before the first picture that can be decoded.
             Some(first) if !unit.hidden && unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) => {
@@ -98,7 +102,13 @@ impl VideoTrack {
             }
             Some(_) => {}
         }
+        let with_carried = match (&self.carried, access) {
+            (Some(nal), Access::Closed | Access::Open) if self.cutter.has_begun() => Some(with_carried(bytes, nal)),
+            _ => None,
+        };
         drop(map);
+        let told = with_carried.map(|bytes| unit.with_bytes(bytes));
+        let unit = told.as_ref().unwrap_or(unit);
         if !unit.timed {
             self.cutter.stop_cutting();
             self.one_frame_per_unit = false;
