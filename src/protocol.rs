@@ -167,6 +167,9 @@ pub struct SplitSpec {
     pub chunk_seconds: u32,
     /// Whether an output wants audio.
     pub audio: bool,
+    /// How much of a track may be missing, as a share.
+    #[serde(default)]
+    pub max_damage: f64,
 }
 
 /// Encode the frames of `chunk` into one file for each rendition.

@@ -204,6 +204,9 @@ mod tests {
         assert!(serde_json::to_string(&turned).is_err(), "it would be read as another rendition");
         let before = video.replace(r#","encoders":["x264"]"#, "").replace(r#","samples":0,"priming":0"#, "");
         let record: PartRecord = serde_json::from_str(&before).expect("a record");
-        assert_eq!(record.parts[0].media, MediaStats::Video(VideoStats { access_units: 250, key_units: 5, damaged: 0 }));
+        assert_eq!(
+            record.parts[0].media,
+            MediaStats::Video(VideoStats { access_units: 250, key_units: 5, damaged: 0 })
+        );
     }
 }

@@ -45,8 +45,8 @@ const PACKAGES: &[Package<'_>] = &[
     },
     Package {
         name: "gstreamer1.0-plugins-good",
-        elements: &["qtdemux", "matroskademux", "deinterlace", "videoflip"],
-        purpose: "MP4 and Matroska inputs, interlaced and turned pictures",
+        elements: &["qtdemux", "deinterlace", "videoflip"],
+        purpose: "MP4 outputs, which are read back; interlaced and turned pictures",
         needed: true,
     },
     Package {

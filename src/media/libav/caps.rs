@@ -1,7 +1,6 @@
 //! From what libavformat says of a track to the caps of GStreamer, and the parser that brings its units into the form in which
 //! they are stored. The table is the list of codecs that are read: what is not in it is refused with its name.
 
-
 use ffmpeg_the_third::codec::Id;
 use ffmpeg_the_third::{self as av, color};
 use gstreamer as gst;

@@ -19,7 +19,8 @@ impl Decoder {
     /// # Errors
     /// `permanent` where there is none, or it does not take the configuration of the track.
     pub fn new(track: &Track) -> Result<Self, Failure> {
-        let failed = |error: av::Error| Failure::permanent(format!("{} cannot be decoded: {error}", track.codec_name()));
+        let failed =
+            |error: av::Error| Failure::permanent(format!("{} cannot be decoded: {error}", track.codec_name()));
         let codec = av::decoder::find(track.codec).ok_or_else(|| failed(av::Error::DecoderNotFound))?;
         let mut context = Context::from_parameters(track.parameters().clone()).map_err(failed)?;
         // SAFETY: the context is not open yet.

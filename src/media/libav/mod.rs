@@ -39,8 +39,38 @@ use track::{Kind, Track};
 /// What is read, by the names that libavformat has for it. Whatever is not here is refused by its name, before a byte of
 /// it is parsed.
 pub const FORMATS: [&str; 32] = [
-    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "mpegts", "mpeg", "flv", "avi", "asf", "mxf", "ogg", "gif",
-    "dv", "h264", "hevc", "obu", "ivf", "mpegvideo", "m4v", "mp3", "aac", "flac", "wav", "w64", "aiff", "ac3", "eac3", "dts",
+    "mov",
+    "mp4",
+    "m4a",
+    "3gp",
+    "3g2",
+    "mj2",
+    "matroska",
+    "webm",
+    "mpegts",
+    "mpeg",
+    "flv",
+    "avi",
+    "asf",
+    "mxf",
+    "ogg",
+    "gif",
+    "dv",
+    "h264",
+    "hevc",
+    "obu",
+    "ivf",
+    "mpegvideo",
+    "m4v",
+    "mp3",
+    "aac",
+    "flac",
+    "wav",
+    "w64",
+    "aiff",
+    "ac3",
+    "eac3",
+    "dts",
 ];
 
 /// Errors in a row after which a file is at its end: a damaged packet is followed by others, a damaged index is not.
@@ -75,7 +105,14 @@ impl Reader {
         let delayed = input.format().name().contains("matroska");
         let priming = tracks.iter().map(|track| if delayed { track.priming() } else { 0 }).collect();
         let in_decoding_order = input.format().name() == "avi";
-        Ok(Self { in_decoding_order, jumps: breaks.then(|| Jumps::new(tracks.len())), input, tracks, priming, num_errors: 0 })
+        Ok(Self {
+            in_decoding_order,
+            jumps: breaks.then(|| Jumps::new(tracks.len())),
+            input,
+            tracks,
+            priming,
+            num_errors: 0,
+        })
     }
 
     /// libavformat's names of the container, by commas.

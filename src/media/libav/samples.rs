@@ -11,9 +11,7 @@ pub fn each(block: &frame::Audio, mut to: impl FnMut(&[f32])) {
         Sample::I16(_) => |bytes| f32::from(i16::from_ne_bytes([bytes[0], bytes[1]])) / 32_768.0,
         Sample::I32(_) => |bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as f32 / 2_147_483_648.0,
         Sample::F32(_) => |bytes| f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
-        Sample::F64(_) => |bytes| {
-            bytes.first_chunk::<8>().map_or(0.0, |bytes| f64::from_ne_bytes(*bytes) as f32)
-        },
+        Sample::F64(_) => |bytes| bytes.first_chunk::<8>().map_or(0.0, |bytes| f64::from_ne_bytes(*bytes) as f32),
         Sample::None | Sample::I64(_) => return,
     };
     let width = block.format().bytes();

@@ -55,7 +55,11 @@ impl Track {
         let (indexed, rate, aspect) = unsafe {
             let raw = stream.as_ptr().cast_mut();
             let indexed = ffi::avformat_index_get_entries_count(raw);
-            (indexed, (*raw).avg_frame_rate, ffi::av_guess_sample_aspect_ratio(std::ptr::null_mut(), raw, std::ptr::null_mut()))
+            (
+                indexed,
+                (*raw).avg_frame_rate,
+                ffi::av_guess_sample_aspect_ratio(std::ptr::null_mut(), raw, std::ptr::null_mut()),
+            )
         };
         let positive = |ratio: ffi::AVRational| (ratio.num > 0 && ratio.den > 0).then_some((ratio.num, ratio.den));
         Self {
@@ -70,6 +74,11 @@ impl Track {
             parameters,
             time_base: (i64::from(base.numerator()), i64::from(base.denominator()).max(1)),
         }
+    }
+
+    /// Whether both hold the same kind of thing: pictures, moving or not, or sound.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.parameters.medium() == other.parameters.medium()
     }
 
     /// Name of the codec, as it is known in the field.

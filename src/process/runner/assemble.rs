@@ -113,7 +113,12 @@ impl Inner {
         let input = self.storage.fetch(uri).await?;
         let spec = VerifySpec { input: input.path().into(), target, audio, damaged_frames };
         let compared = self.process(&spec, gauge, stop).await?;
-        tracing::info!(frames = compared.frames, pictures = compared.pictures, sound = compared.sound, "output compared");
+        tracing::info!(
+            frames = compared.frames,
+            pictures = compared.pictures,
+            sound = compared.sound,
+            "output compared"
+        );
         Ok(())
     }
 

@@ -31,6 +31,7 @@ impl Inner {
             input: input.path().into(),
             directory: scratch.path().into(),
             chunk_seconds: self.settings.chunk_seconds,
+            max_damage: job.input.max_damage().into(),
             audio: job.outputs.iter().any(|output| output.audio.is_some()),
         };
         let split = match self.process(&spec, &mut gauge, stop).await {

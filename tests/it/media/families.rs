@@ -163,8 +163,11 @@ fn a_chunk_of_the_second_family_begins_with_an_idr_and_each_idr_has_its_sets_onc
         assert!(units.is_sorted_by(|a, b| a.pts < b.pts));
         let keys: Vec<usize> = (0..units.len()).filter(|index| units[*index].key).collect();
         assert!(keys.windows(2).all(|pair| pair[1] - pair[0] <= 50), "{keys:?}");
-        let recorded =
-            MediaStats::Video(VideoStats { access_units: chunk.window.frames, key_units: keys.len() as u32, damaged: 0 });
+        let recorded = MediaStats::Video(VideoStats {
+            access_units: chunk.window.frames,
+            key_units: keys.len() as u32,
+            damaged: 0,
+        });
         assert_eq!(part.part.media, recorded);
     }
 }

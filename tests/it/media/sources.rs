@@ -37,7 +37,13 @@ pub fn remux(directory: &Path, name: &str, from: &Path, options: &str) -> PathBu
 /// Cuts `input` into `directory`.
 pub fn split(input: &Path, directory: &Path, chunk_seconds: u32) -> Result<SourceFacts, Failure> {
     std::fs::create_dir_all(directory).expect("a directory");
-    let spec = SplitSpec { input: input.to_owned(), directory: directory.to_owned(), chunk_seconds, audio: true };
+    let spec = SplitSpec {
+        input: input.to_owned(),
+        directory: directory.to_owned(),
+        chunk_seconds,
+        audio: true,
+        max_damage: 0.02,
+    };
     media::run(&spec, &|_| {})
 }
 

@@ -186,7 +186,13 @@ fn without_an_edit_list_no_header_that_says_less_than_there_is_hides_anything() 
 fn the_real_film_is_cut_at_its_five_access_points_and_a_long_gop_is_shared() {
     let directory = tempfile::tempdir().expect("a directory");
     let told = RefCell::new(Vec::new());
-    let spec = SplitSpec { input: film(), directory: directory.path().to_owned(), chunk_seconds: 10, audio: true };
+    let spec = SplitSpec {
+        input: film(),
+        directory: directory.path().to_owned(),
+        chunk_seconds: 10,
+        audio: true,
+        max_damage: 0.02,
+    };
     let facts = media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("a film");
     check_windows(&facts, "film");
     assert_eq!(promised(&facts.video.chunks), 720);
@@ -262,7 +268,7 @@ fn an_input_without_audio_gives_no_audio_and_one_that_is_not_wanted_is_not_writt
     let loud = make(directory, "loud.mp4", &format!("{PICTURE} {TONE} {H264} -c:a aac"));
     let sources = directory.join("unwanted");
     std::fs::create_dir(&sources).expect("a directory");
-    let spec = SplitSpec { input: loud, directory: sources.clone(), chunk_seconds: 60, audio: false };
+    let spec = SplitSpec { input: loud, directory: sources.clone(), chunk_seconds: 60, audio: false, max_damage: 0.02 };
     media::run(&spec, &|_| {}).expect("a film");
     assert!(!sources.join("audio.gdp").exists());
 }
@@ -326,7 +332,13 @@ fn bad_inputs_are_refused_for_good_with_a_sentence_that_says_why() {
 fn a_directory_that_cannot_be_written_is_worth_another_try() {
     let directory = tempfile::tempdir().expect("a directory");
     let input = make(directory.path(), "h264.mp4", &format!("{PICTURE} {H264}"));
-    let spec = SplitSpec { input, directory: directory.path().join("absent"), chunk_seconds: 2, audio: true };
+    let spec = SplitSpec {
+        input,
+        directory: directory.path().join("absent"),
+        chunk_seconds: 2,
+        audio: true,
+        max_damage: 0.02,
+    };
     let failure = media::run(&spec, &|_| {}).expect_err("nowhere to write");
     assert_eq!(failure.class, FailureClass::Retryable, "{failure}");
 }

@@ -54,7 +54,13 @@ fn job(codec: &str, height: u32) -> JobSpec {
 }
 
 fn split(input: &Path, sources: &Path) -> SourceFacts {
-    let spec = SplitSpec { input: input.to_owned(), directory: sources.to_owned(), chunk_seconds: 4, audio: true };
+    let spec = SplitSpec {
+        input: input.to_owned(),
+        directory: sources.to_owned(),
+        chunk_seconds: 4,
+        audio: true,
+        max_damage: 0.02,
+    };
     media::run(&spec, &|_| {}).expect("it is split")
 }
 

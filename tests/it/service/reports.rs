@@ -29,7 +29,13 @@ pub fn completed() -> Outcome {
         bytes: 12_345_678,
         duration: 30.03,
         sha256: "0123456789abcdef".repeat(4),
-        verification: Verification { damaged_frames: 0, frames: 900, key_frames: 15, audio_samples: 1_440_000, av_offset_ns: -21_333_333 },
+        verification: Verification {
+            damaged_frames: 0,
+            frames: 900,
+            key_frames: 15,
+            audio_samples: 1_440_000,
+            av_offset_ns: -21_333_333,
+        },
     }])
 }
 

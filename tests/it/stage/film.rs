@@ -11,8 +11,8 @@ use actors::domain::plan::SourceFacts;
 use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
 use gstreamer_worker::protocol::{
-    AssembleSpec, Compared, EncodeAudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product, ProductFile,
-    SplitSpec, StageSpec,
+    AssembleSpec, Compared, EncodeAudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product,
+    ProductFile, SplitSpec, StageSpec,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -26,9 +26,9 @@ pub fn stage(mode: &str, spec: StageSpec, child: &Child) -> ExitCode {
         StageSpec::Encode(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(encode(mode, spec)))),
         StageSpec::Audio(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(audio(mode, spec)))),
         StageSpec::Assemble(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(assemble(spec)))),
-        StageSpec::Verify(spec) => child.run(&spec, |_, progress| {
-            begun(progress, || Ok(Compared { frames: 0, pictures: 0, sound: false }))
-        }),
+        StageSpec::Verify(spec) => {
+            child.run(&spec, |_, progress| begun(progress, || Ok(Compared { frames: 0, pictures: 0, sound: false })))
+        }
         other => panic!("a film of text is for no {other:?}"),
     }
 }
@@ -87,7 +87,13 @@ fn assemble(spec: &AssembleSpec) -> Joined {
     Joined::Product(Product {
         files: vec![ProductFile { path: spec.target.clone(), bytes: text.len() as u64, sha256: digest(&text) }],
         duration_ns: spec.plan.duration_ns(),
-        checks: Verification { damaged_frames: 0, frames: spec.plan.frames(), key_frames: 1, audio_samples: 0, av_offset_ns: 0 },
+        checks: Verification {
+            damaged_frames: 0,
+            frames: spec.plan.frames(),
+            key_frames: 1,
+            audio_samples: 0,
+            av_offset_ns: 0,
+        },
     })
 }
 

@@ -239,9 +239,10 @@ impl TryFrom<f64> for Share {
 
     fn try_from(value: f64) -> Result<Self, String> {
         // The range is checked, so that it fits.
-        (0.0..=1.0).contains(&value).then(|| Self((value * Self::WHOLE).round() as u32)).ok_or_else(|| {
-            format!("{value} is no share, 0 (nothing) to 1 (all) are accepted")
-        })
+        (0.0..=1.0)
+            .contains(&value)
+            .then(|| Self((value * Self::WHOLE).round() as u32))
+            .ok_or_else(|| format!("{value} is no share, 0 (nothing) to 1 (all) are accepted"))
     }
 }
 

@@ -122,7 +122,16 @@ impl Cutter {
         let name = format!("v{:05}.gdp", self.num_sources);
         let writer = GdpWriter::source(&self.directory.join(&name), caps)?;
         let first = self.num_sources == 0;
-        self.open.push(Source { name, writer, start, end: None, latest: i64::MIN, beyond: 0, times: Vec::new(), first });
+        self.open.push(Source {
+            name,
+            writer,
+            start,
+            end: None,
+            latest: i64::MIN,
+            beyond: 0,
+            times: Vec::new(),
+            first,
+        });
         self.num_sources += 1;
         Ok(())
     }

@@ -1,16 +1,18 @@
 //! Cuts an input into chunk sources and an audio source, without decoding it.
 //!
-//! * [`boxes`]: whether an MP4 file is whole
+//! * [`boxes`]: whether an MP4 file is whole; [`conservation`]: whether all that is there was read
 //! * [`parsed`]: from packets to access units
 //! * [`unit`]: what an edit list hides
 //! * [`access`], [`cutter`], [`cadence`], [`video`]: the video track
-//! * [`sound`]: the audio track
+//! * [`sound`]: the audio track; [`aes3`]: what its packets say in MPEG-TS
 //!
 //! Everything runs on one thread; memory holds eight bytes for each frame of a chunk source, and some packets.
 
 mod access;
+mod aes3;
 mod boxes;
 mod cadence;
+mod conservation;
 mod cutter;
 mod parsed;
 mod sound;
@@ -21,14 +23,16 @@ use actors::domain::failure::Failure;
 use actors::domain::plan::SourceFacts;
 
 use crate::media::carry_out::CarryOut;
+use crate::media::ledger;
+use crate::media::libav::Reader;
 use crate::media::libav::caps;
 use crate::media::libav::choice::Choice;
-use crate::media::libav::Reader;
 use crate::media::libav::film::Film;
 use crate::media::libav::packet::Packet;
 use crate::process::Progress;
 use crate::protocol::SplitSpec;
 use boxes::Boxes;
+use conservation::{Account, Given};
 use parsed::{Item, Parsed};
 use sound::AudioTrack;
 use unit::{Pictures, Sounds};
@@ -58,14 +62,15 @@ fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure>
     let said_ns = reader.said_ns().filter(|_| WITH_LENGTH.contains(&reader.container().as_str()));
     let mut splitter = Splitter::new(spec, reader, choice)?;
     splitter.run(progress)?;
-    if let Some(failure) = truncation(said_ns, splitter.first_ns, splitter.end_ns) {
+    if let Some(failure) = truncation(said_ns.filter(|_| spec.max_damage < 1.0), splitter.first_ns, splitter.end_ns) {
         return Err(failure);
     }
-    if let Some(Boxes { cut: Some(cut), .. }) = &boxes {
+    if let Some(Boxes { cut: Some(cut), .. }) = boxes.as_ref().filter(|_| spec.max_damage < 1.0) {
         return Err(Failure::permanent(format!(
             "the file ends inside its `{cut}` box; it is truncated, upload it again"
         )));
     }
+    splitter.account(spec)?;
     splitter.finish()
 }
 
@@ -114,6 +119,8 @@ struct Splitter {
     audio: Option<Sound>,
     first_ns: i64,
     end_ns: i64,
+    // Of each track of the file.
+    given: Vec<Given>,
 }
 
 struct Picture {
@@ -146,12 +153,17 @@ impl Splitter {
             Ok(Sound { index, sounds: Sounds::new(form.caps), track })
         });
         let first_ns = film.zero_ns();
-        Ok(Self { film, video, audio: audio.transpose()?, first_ns, end_ns: 0 })
+        let given = vec![Given::default(); film.tracks().len()];
+        Ok(Self { given, film, video, audio: audio.transpose()?, first_ns, end_ns: 0 })
     }
 
     fn run(&mut self, progress: Progress<'_>) -> Result<(), Failure> {
         let mut told = 0;
         while let Some(mut packet) = self.film.next()? {
+            let given = &mut self.given[packet.track];
+            given.units += 1;
+            given.bytes += packet.bytes().len() as u64;
+            given.shown_ns += packet.duration.filter(|_| !packet.hidden).unwrap_or(0);
             if packet.track == self.video.index {
                 self.video.push(&packet, &self.film, &mut self.end_ns)?;
             } else if let Some(sound) = self.audio.as_mut().filter(|sound| sound.index == packet.track) {
@@ -167,6 +179,19 @@ impl Splitter {
         }
         self.video.parsed.end();
         self.video.drain(&mut self.end_ns)
+    }
+
+    /// Compares what was read with what is there.
+    fn account(&self, spec: &SplitSpec) -> Result<(), Failure> {
+        let unreadable = |error: std::io::Error| Failure::retryable(format!("cannot be read: {error}"));
+        let account = Account::read(&std::fs::File::open(&spec.input).map_err(unreadable)?).map_err(unreadable)?;
+        let audio = self.audio.as_ref().map(|sound| (sound.index, ledger::Kind::Audio));
+        for (index, kind) in std::iter::once((self.video.index, ledger::Kind::Video)).chain(audio) {
+            let tracks = self.film.tracks();
+            let place = tracks[..index].iter().filter(|track| track.is_like(&tracks[index])).count();
+            account.compare(&tracks[index], kind, place, self.given[index], spec.max_damage)?;
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<SourceFacts, Failure> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use gstreamer as gst;
 
-use super::sound::length_ns;
+use super::aes3::length_ns;
 use crate::media::gdp::{presentation_ns, to_file_time};
 use crate::media::libav::packet::Packet;
 use crate::media::libav::track::Track;

@@ -97,7 +97,9 @@ impl VideoTrack {
                 self.carried = carried(self.coding, bytes);
             }
             // Shown before the first picture that can be decoded.
-            Some(first) if !unit.hidden && unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) => {
+            Some(first)
+                if !unit.hidden && unit.time < first.time && !leading_decodes(self.coding, bytes, first.closed) =>
+            {
                 return Ok(());
             }
             Some(_) => {}

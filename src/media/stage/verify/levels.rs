@@ -100,9 +100,7 @@ impl Levels {
 
     /// The levels from the first frame of the film on, which is shown at `first_ns`.
     pub fn from(mut self, first_ns: i64) -> Self {
-        let ns = |samples: i64| {
-            (i128::from(samples) * 1_000_000_000 / i128::from(self.rate.max(1))) as i64 - first_ns
-        };
+        let ns = |samples: i64| (i128::from(samples) * 1_000_000_000 / i128::from(self.rate.max(1))) as i64 - first_ns;
         self.heard_ns = (ns(self.first.unwrap_or(0)), ns(self.next.unwrap_or(0)));
         let skip = (first_ns / (1_000_000_000 / STEPS) + LEAD_STEPS).max(0) as usize;
         self.lead = (skip as i64) - LEAD_STEPS;

@@ -6,7 +6,7 @@ use actors::domain::failure::Failure;
 use ffmpeg_the_third::FieldOrder;
 use ffmpeg_the_third::codec::Id;
 
-use super::{open, seconds};
+use super::file::{open, seconds};
 use crate::media::libav::packet::Packet;
 use crate::media::libav::track::Track;
 

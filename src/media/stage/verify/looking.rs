@@ -4,10 +4,10 @@ use std::path::Path;
 
 use actors::domain::failure::Failure;
 
+use super::file::{open, seconds};
 use super::levels::Levels;
 use super::listing::{LOOSE_NS, Listing};
 use super::sampling::Input;
-use super::{open, seconds};
 use crate::media::libav::decoder::{Decoder, time_ns};
 use crate::media::libav::thumbnail::Thumbnail;
 use crate::process::Progress;

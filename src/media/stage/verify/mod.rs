@@ -1,12 +1,14 @@
 //! Compares a finished output with the input, by another way than the one that made it: both files are read from the beginning
 //! by libavformat and decoded by libavcodec, and no plan, no chunk source and no part is looked at.
 //!
+//! * [`file`]: the tracks that are compared
 //! * [`listing`]: when frames are shown
 //! * [`sampling`]: which pictures of the input are looked at; [`looking`]: the same ones of the output
 //! * [`levels`], [`sound`]: level, side and envelope of the whole track
 //!
 //! What it finds is a sentence that names time and kind; an output for which there is one is never published.
 
+mod file;
 mod levels;
 mod listing;
 mod looking;
@@ -16,9 +18,6 @@ mod sound;
 use actors::domain::failure::Failure;
 
 use crate::media::carry_out::CarryOut;
-use crate::media::libav::Reader;
-use crate::media::libav::choice::Choice;
-use crate::media::libav::film::Film;
 use crate::process::Progress;
 use crate::protocol::{Compared, VerifySpec};
 use listing::Listing;
@@ -42,17 +41,4 @@ impl CarryOut for VerifySpec {
         }
         Ok(Compared { frames: output.times.len() as u64, pictures, sound: input.levels.is_some() })
     }
-}
-
-/// Opens a file with the tracks that are used of it.
-fn open(path: &std::path::Path, audio: bool) -> Result<(Film, Choice), Failure> {
-    let reader = Reader::open(path).map_err(|failure| failure.context(path.display()))?;
-    let choice = Choice::new(reader.tracks(), audio)?;
-    let used: Vec<_> = std::iter::once(choice.video.0).chain(choice.audio.as_ref().map(|(index, _)| *index)).collect();
-    Ok((Film::new(reader, &used)?, choice))
-}
-
-/// Nanoseconds as a reader wants them.
-fn seconds(ns: i64) -> String {
-    format!("{:.3} s", ns as f64 / 1e9)
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use actors::domain::failure::Failure;
 use ffmpeg_the_third::codec::Id;
 
+use super::file::open;
 use super::levels::Levels;
 use super::listing::Listing;
-use super::open;
 use crate::media::libav::decoder::{Decoder, time_ns};
 use crate::media::libav::packet::Packet;
 use crate::media::libav::thumbnail::Thumbnail;
@@ -104,7 +104,8 @@ enum Mode {
 impl<'a> Sampler<'a> {
     fn new(track: &Track, output: &'a Listing) -> Result<Self, Failure> {
         let record = track.configuration();
-        let nal_length = (record.first() == Some(&1)).then(|| record.get(4).map_or(4, |byte| usize::from(byte & 3) + 1));
+        let nal_length =
+            (record.first() == Some(&1)).then(|| record.get(4).map_or(4, |byte| usize::from(byte & 3) + 1));
         Ok(Self {
             decoder: Decoder::new(track)?,
             output,

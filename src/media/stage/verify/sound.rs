@@ -1,8 +1,8 @@
 //! Whether the sound of an output is that of the input: its length, the level of each channel and of the difference of the first
 //! two, its envelope, and when it is heard.
 
+use super::file::seconds;
 use super::levels::{BLOCKS, Levels, STEPS};
-use super::seconds;
 
 /// Mean square below which nothing is heard: -55 dB. Encoders put noise there, or leave it out.
 const QUIET: f32 = 3.2e-6;
@@ -58,7 +58,8 @@ fn compare_channels(input: &Levels, output: &Levels) -> Result<(), String> {
         if input.channels.len() == 6 && (number == 3) || input.mask & LFE != 0 && number == lfe_place(input.mask) {
             continue;
         }
-        let what = if input.channels.len() == 1 { "its sound".into() } else { format!("channel {number} of its sound") };
+        let what =
+            if input.channels.len() == 1 { "its sound".into() } else { format!("channel {number} of its sound") };
         muted(right, found, &what)?;
         level(right, found, LEVEL, &what)?;
     }
@@ -123,7 +124,9 @@ fn late(right: &[f32], found: &[f32]) -> Result<(), String> {
         let onsets = |list: &[f64]| -> Vec<f64> { list.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).collect() };
         let right = onsets(&right);
         let at = |step: i64| {
-            let energy = |step: i64| usize::try_from(step).ok().and_then(|at| found.get(at)).map_or(0.0, |e| f64::from(e.sqrt()));
+            let energy = |step: i64| {
+                usize::try_from(step).ok().and_then(|at| found.get(at)).map_or(0.0, |e| f64::from(e.sqrt()))
+            };
             (energy(step + 1) - energy(step)).max(0.0)
         };
         let reach = FARTHEST_STEPS;
