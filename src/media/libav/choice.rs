@@ -7,6 +7,9 @@ use super::caps::{Form, form};
 use super::track::{Kind, Track};
 use crate::media::decoder::has_decoder;
 
+/// What a file needs a key for.
+pub const ENCRYPTED: &str = "the file is encrypted and its key is not known, upload it without encryption";
+
 /// What is used.
 pub struct Choice {
     /// Place of the video track among all, and its form.
@@ -22,8 +25,7 @@ impl Choice {
     /// `permanent` where there is no video, or none of the tracks of a kind that is wanted can be decoded.
     pub fn new(tracks: &[Track], wants_audio: bool) -> Result<Self, Failure> {
         if tracks.iter().any(|track| track.encrypted) {
-            let what = "the file is encrypted and its key is not known, upload it without encryption";
-            return Err(Failure::permanent(what));
+            return Err(Failure::permanent(ENCRYPTED));
         }
         let video = usable(tracks, Kind::Video).or_else(|| usable(tracks, Kind::Cover));
         let video = video.ok_or_else(|| no_video(tracks))?;

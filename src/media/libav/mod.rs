@@ -9,7 +9,7 @@
 //! * [`decoder`], [`thumbnail`], [`samples`]: its pictures and its sound
 //! * [`packet`]: a packet and what its container says of it
 //! * [`track`]: what is known of a track
-//! * [`jumps`]: breaks in the clock of a transport stream
+//! * [`jumps`]: breaks in the clock of a transport stream; [`vorbis`]: lengths of its packets
 //!
 //! The calls into C are all in this folder. They get nothing but local files of the kinds in [`FORMATS`].
 
@@ -22,6 +22,7 @@ pub mod packet;
 pub mod samples;
 pub mod thumbnail;
 pub mod track;
+mod vorbis;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -29,12 +30,14 @@ use std::path::Path;
 use std::sync::Once;
 
 use actors::domain::failure::Failure;
+use ffmpeg_the_third::codec::Id;
 use ffmpeg_the_third::format::context::Input;
 use ffmpeg_the_third::{self as av, ffi};
 
 use jumps::Jumps;
 use packet::Packet;
 use track::{Kind, Track};
+use vorbis::Lengths;
 
 /// What is read, by the names that libavformat has for it. Whatever is not here is refused by its name, before a byte of
 /// it is parsed.
@@ -86,6 +89,8 @@ pub struct Reader {
     jumps: Option<Jumps>,
     // AVI has one time for each unit, and they count in decoding order.
     in_decoding_order: bool,
+    // By track.
+    vorbis: Vec<Option<Lengths>>,
     // Samples of each track that are still not to be heard.
     priming: Vec<u64>,
     num_errors: u32,
@@ -105,7 +110,11 @@ impl Reader {
         let delayed = input.format().name().contains("matroska");
         let priming = tracks.iter().map(|track| if delayed { track.priming() } else { 0 }).collect();
         let in_decoding_order = input.format().name() == "avi";
+        let lengths =
+            |track: &Track| (track.codec == Id::VORBIS).then(|| Lengths::new(track.configuration())).flatten();
+        let vorbis = tracks.iter().map(lengths).collect();
         Ok(Self {
+            vorbis,
             in_decoding_order,
             jumps: breaks.then(|| Jumps::new(tracks.len())),
             input,
@@ -166,6 +175,11 @@ impl Reader {
                     self.num_errors = 0;
                     let Some(track) = self.tracks.get(raw.stream()) else { continue };
                     let mut packet = Packet::new(raw, track);
+                    if let Some(lengths) = &mut self.vorbis[packet.track]
+                        && let Some(samples) = lengths.samples(packet.bytes())
+                    {
+                        packet.duration = track.near(samples, packet.duration);
+                    }
                     if self.in_decoding_order && track.kind == Kind::Video {
                         packet.pts = None;
                     }

@@ -33,6 +33,7 @@ impl Packet {
     pub(super) fn new(raw: av::Packet, track: &Track) -> Self {
         let ns = |ticks: i64| track.ns(ticks);
         let flags = raw.flags();
+        let said = u64::try_from(ns(raw.duration())).ok().filter(|duration| *duration > 0);
         // The flag is not among those that the crate knows.
         // SAFETY: the packet is alive.
         let hidden = unsafe { (*raw.as_ptr()).flags } & ffi::AV_PKT_FLAG_DISCARD != 0;
@@ -40,7 +41,7 @@ impl Packet {
             track: raw.stream(),
             pts: raw.pts().map(ns),
             dts: raw.dts().map(ns),
-            duration: u64::try_from(ns(raw.duration())).ok().filter(|duration| *duration > 0),
+            duration: track.exact_ns(raw.data().unwrap_or_default(), said),
             key: flags.contains(Flags::KEY),
             hidden,
             corrupt: flags.contains(Flags::CORRUPT),
@@ -88,6 +89,11 @@ impl Packet {
         let from = begin.saturating_add(ns(front));
         let to = begin.saturating_add_unsigned(self.duration.unwrap_or(0)).saturating_sub(ns(back));
         Some((from, to.max(from)))
+    }
+
+    /// Whether a key is needed.
+    pub fn is_encrypted(&self) -> bool {
+        side_data(&self.raw, ffi::AVPacketSideDataType::ENCRYPTION_INFO).is_some()
     }
 
     /// A configuration that takes the place of that of the track from here on.

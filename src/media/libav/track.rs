@@ -6,6 +6,9 @@ use ffmpeg_the_third::format::stream::{Disposition, Stream};
 use ffmpeg_the_third::media::Type;
 use ffmpeg_the_third::{self as av, ffi};
 
+/// Lengths that containers round are off by less than this.
+const ROUNDED_NS: u64 = 1_500_000;
+
 /// What a track holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -117,16 +120,43 @@ impl Track {
         self.raw().ch_layout.nb_channels
     }
 
-    /// The places of the channels, as the mask that WAVE has; `None` where they are unknown or have no mask.
+    /// The places of the channels, as GStreamer's mask; `None` where they are unknown or it has none for them.
     pub fn channel_mask(&self) -> Option<u64> {
         let layout = &self.raw().ch_layout;
         // SAFETY: a layout of the native order holds its mask in the union.
-        (layout.order == ffi::AVChannelOrder::NATIVE).then(|| unsafe { layout.u.mask })
+        let mask = (layout.order == ffi::AVChannelOrder::NATIVE).then(|| unsafe { layout.u.mask })?;
+        to_gstreamer(mask)
     }
 
     /// Samples at the beginning of the track that only start its decoder.
     pub fn priming(&self) -> u64 {
         u64::from(self.parameters.initial_padding())
+    }
+
+    /// How long a packet of sound lasts, in nanoseconds, where that follows from its bytes: containers that count in
+    /// milliseconds round it. Otherwise what the container `said`.
+    pub(super) fn exact_ns(&self, bytes: &[u8], said: Option<u64>) -> Option<u64> {
+        let rate = u64::from(self.parameters.sample_rate());
+        if self.kind != Kind::Audio || rate == 0 {
+            return said;
+        }
+        let samples = match self.codec {
+            Id::FLAC => flac_samples(bytes),
+            Id::DTS => dts_samples(bytes),
+            _ => {
+                let size = i32::try_from(bytes.len()).unwrap_or(0);
+                // SAFETY: the parameters are owned; the call only reads them.
+                let samples = unsafe { ffi::av_get_audio_frame_duration2(self.parameters.as_ptr().cast_mut(), size) };
+                u64::try_from(samples).ok().filter(|samples| *samples > 0)
+            }
+        };
+        samples.map_or(said, |samples| self.near(samples, said))
+    }
+
+    /// How long so many samples last, in nanoseconds; what the container `said` where it is far from that, which is no rounding.
+    pub(super) fn near(&self, samples: u64, said: Option<u64>) -> Option<u64> {
+        let exact = samples * 1_000_000_000 / u64::from(self.parameters.sample_rate().max(1));
+        Some(exact).filter(|exact| said.is_none_or(|said| said.abs_diff(*exact) < ROUNDED_NS)).or(said)
     }
 
     /// Name of the format of pixels.
@@ -180,6 +210,39 @@ fn has_side_data(parameters: &Parameters, kind: ffi::AVPacketSideDataType) -> bo
     side_data(parameters, kind).is_some()
 }
 
+/// The mask of WAVE, which libav has, as GStreamer's: up to the rear centre both are the same, then GStreamer has a second
+/// LFE in front of the sides. Places above and beyond are not in the films that are read.
+const fn to_gstreamer(mask: u64) -> Option<u64> {
+    const SAME: u64 = 0x1ff;
+    const SIDES: u64 = 0x600;
+    if mask & !(SAME | SIDES) == 0 { Some(mask & SAME | (mask & SIDES) << 1) } else { None }
+}
+
+/// Samples in a core frame of DTS (ETSI TS 102 114, 5.4.1): blocks of 32.
+fn dts_samples(frame: &[u8]) -> Option<u64> {
+    let &[0x7f, 0xfe, 0x80, 0x01, high, low, ..] = frame else { return None };
+    Some((u64::from(high & 1) << 6 | u64::from(low >> 2)) * 32 + 32)
+}
+
+/// Samples in a frame of FLAC (RFC 9639, 9.1).
+fn flac_samples(frame: &[u8]) -> Option<u64> {
+    let &[0xff, second, sizes, _, ref number @ ..] = frame else { return None };
+    if second & 0xfc != 0xf8 {
+        return None;
+    }
+    // Behind the number of the frame, which is coded as UTF-8 codes characters.
+    let width = number.first().map_or(1, |first| (first.leading_ones() as usize).max(1));
+    let rest = number.get(width..)?;
+    Some(match sizes >> 4 {
+        1 => 192,
+        code @ 2..=5 => 576 << (code - 2),
+        6 => u64::from(*rest.first()?) + 1,
+        7 => (u64::from(*rest.first()?) << 8 | u64::from(*rest.get(1)?)) + 1,
+        code @ 8..=15 => 256 << (code - 8),
+        _ => return None,
+    })
+}
+
 /// What becomes of the unit of x, and of that of y, on the way to the screen (ISO/IEC 14496-12, 6.2.2): movie and track.
 fn matrix(parameters: &Parameters) -> Option<[i32; 4]> {
     let bytes = side_data(parameters, ffi::AVPacketSideDataType::DISPLAYMATRIX)?.get(..36)?;
@@ -207,6 +270,31 @@ fn orientation(parts: [i32; 4]) -> Orientation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_of_flac_says_how_many_samples_it_has() {
+        assert_eq!(flac_samples(&[0xff, 0xf8, 0xc9, 0x18, 0x00]), Some(4096));
+        assert_eq!(flac_samples(&[0xff, 0xf8, 0x59, 0x18, 0x00]), Some(4608));
+        assert_eq!(flac_samples(&[0xff, 0xf8, 0x79, 0x18, 0x0a, 0x07, 0x7f]), Some(1920));
+        assert_eq!(flac_samples(&[0xff, 0xf8, 0x69, 0x18, 0xc2, 0x80, 0x5f]), Some(96));
+        for broken in [&[][..], &[0xff, 0xf8, 0x79], &[0xff, 0xf8, 0x79, 0x18, 0x0a], &[0xff, 0xf1, 0x50, 0x80, 0]] {
+            assert_eq!(flac_samples(broken), None);
+        }
+    }
+
+    #[test]
+    fn a_frame_of_dts_says_how_many_samples_it_has() {
+        assert_eq!(dts_samples(&[0x7f, 0xfe, 0x80, 0x01, 0xfc, 0x3c, 0x7d]), Some(512));
+        assert_eq!(dts_samples(&[0x7f, 0xfe, 0x80, 0x01]), None);
+    }
+
+    #[test]
+    fn sides_are_one_bit_higher_in_the_mask_of_gstreamer() {
+        assert_eq!(to_gstreamer(0x3f), Some(0x3f));
+        assert_eq!(to_gstreamer(0x60f), Some(0xc0f));
+        assert_eq!(to_gstreamer(0x63f), Some(0xc3f));
+        assert_eq!(to_gstreamer(0x1_0000), None);
+    }
 
     #[test]
     fn a_matrix_that_enlarges_turns_as_it_does_without_and_other_angles_do_not_turn() {

@@ -189,13 +189,15 @@ fn cuts_between_chunks_change_no_picture() {
 }
 
 #[test]
-fn a_window_that_the_source_does_not_fill_is_a_fault_that_names_the_numbers() {
+fn frames_that_are_missing_in_a_window_are_counted_and_one_without_any_is_a_fault() {
     let cut = Cut::new(&format!("{PICTURE} {H264}"), "h264.mp4", 60);
     let mut spec = cut.spec(0, &[h264(160, 96, crf(30))]);
     spec.chunk.window.frames += 3;
-    let failure = encode(&spec).expect_err("three frames are missing");
+    assert_eq!(encode(&spec).expect("the others")[0].media.damaged, 3);
+    spec.chunk.window.frames -= 4;
+    let failure = encode(&spec).expect_err("one frame too many");
     assert_eq!(failure.class, FailureClass::Permanent);
-    let (expected, found) = (spec.chunk.window.frames, spec.chunk.window.frames - 3);
+    let (expected, found) = (spec.chunk.window.frames, spec.chunk.window.frames + 1);
     assert!(failure.message.contains("chunk 0 (0.000 s to"), "{failure}");
     assert!(
         failure.message.contains(&expected.to_string()) && failure.message.contains(&found.to_string()),

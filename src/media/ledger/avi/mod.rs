@@ -11,11 +11,7 @@ use std::io;
 
 use super::reader::{Reader, little, to_end};
 use super::{Container, Ledger, MAX_TRACKS};
-use stream::Stream;
-
-/// What a stream is said to be, as far as it is looked at.
-const HEADER_BYTES: usize = 48;
-const FORMAT_BYTES: usize = 16;
+use stream::{FORMAT_BYTES, HEADER_BYTES, Stream};
 
 pub(super) fn read(mut reader: Reader<'_>) -> io::Result<Option<Ledger>> {
     let begins = matches!(reader.array(), Ok([b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ' | 0x19]));

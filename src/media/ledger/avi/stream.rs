@@ -2,7 +2,10 @@
 
 use super::super::reader::little;
 use super::super::{Kind, TrackLedger, length_ns, to_ns};
-use super::{FORMAT_BYTES, HEADER_BYTES};
+
+/// What a stream is said to be, as far as it is looked at.
+pub(super) const HEADER_BYTES: usize = 48;
+pub(super) const FORMAT_BYTES: usize = 16;
 
 /// What writers put where the length of a stream belongs until they know it.
 const UNKNOWN_LENGTHS: [u64; 3] = [1 << 30, (1 << 31) - 1, (1 << 32) - 1];

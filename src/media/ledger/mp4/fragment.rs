@@ -4,7 +4,8 @@ use std::io;
 
 use super::super::reader::{Reader, big, to_end};
 use super::boxes::{Boxes, Header, child};
-use super::movie::{Defaults, Movie, Run, Track};
+use super::movie::Movie;
+use super::track::{Defaults, Run, Track};
 
 /// Counts the samples of a fragment of `movie`. Those of tracks that it does not have are not counted.
 pub(super) fn read(movie: &mut Movie, reader: &mut Reader<'_>, outer: &Header) -> io::Result<()> {

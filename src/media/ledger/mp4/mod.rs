@@ -1,7 +1,7 @@
 //! MP4 and QuickTime (ISO/IEC 14496-12, and Apple's QuickTime File Format). Nothing of `mdat` is read.
 //!
 //! * `boxes`: headers of boxes
-//! * `movie`: `moov`, with what it says of each track
+//! * `movie`: `moov`, with what it says of each track; `track`: what is counted of it
 //! * `samples`: the sample tables of a track
 //! * `sound`: bytes of a PCM sample
 //! * `fragment`: `moof`
@@ -15,6 +15,7 @@ mod samples;
 mod sound;
 #[cfg(test)]
 pub(super) mod tests;
+mod track;
 
 use std::io;
 

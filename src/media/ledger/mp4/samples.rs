@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind};
 use super::super::Kind;
 use super::super::reader::{Reader, big, to_end};
 use super::boxes::{Boxes, Header};
-use super::movie::{Run, Track, words};
 use super::sound;
+use super::track::{Run, Track, words};
 
 /// Lengths of samples that are meant as negative: writers correct their times with small ones.
 const NEGATIVE_FROM: u32 = u32::MAX - 480_000;

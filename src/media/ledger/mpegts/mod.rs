@@ -7,6 +7,7 @@
 //! Packets have 188 bytes; with a time in front of each (BDAV) 192, with parity behind each (DVB) 204.
 
 mod clock;
+mod packet;
 mod pes;
 mod section;
 #[cfg(test)]
@@ -16,10 +17,10 @@ use std::io;
 
 use super::reader::{Reader, to_end};
 use super::{Container, Ledger, MAX_TRACKS};
+use packet::{PACKET_BYTES, Packet};
 use pes::Stream;
 use section::{Assembler, first_program, streams};
 
-const PACKET_BYTES: usize = 188;
 const SYNC: u8 = 0x47;
 /// From one packet to the next.
 const DISTANCES: [u64; 3] = [188, 192, 204];
@@ -92,16 +93,6 @@ struct Walk<'a> {
     broken: u64,
 }
 
-/// The fields of a packet that count here (2.4.3).
-pub(super) struct Packet<'a> {
-    pub begins: bool,
-    /// Marked as wrong by whoever received it.
-    pub is_wrong: bool,
-    pub counter: u8,
-    pub is_discontinuous: bool,
-    pub payload: Option<&'a [u8]>,
-}
-
 impl Walk<'_> {
     fn packets(&mut self) -> io::Result<()> {
         loop {
@@ -155,21 +146,5 @@ impl Walk<'_> {
         } else if let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) {
             stream.push(&packet, &mut self.reference);
         }
-    }
-}
-
-impl<'a> Packet<'a> {
-    /// `None` where the adaptation field is longer than the packet.
-    fn of(bytes: &'a [u8; PACKET_BYTES]) -> Option<Self> {
-        let (adaptation, payload) = (bytes[3] & 0x20 != 0, bytes[3] & 0x10 != 0);
-        let length = if adaptation { 1 + usize::from(bytes[4]) } else { 0 };
-        let payload = if payload { Some(bytes.get(4 + length..)?) } else { None };
-        Some(Self {
-            begins: bytes[1] & 0x40 != 0,
-            is_wrong: bytes[1] & 0x80 != 0,
-            counter: bytes[3] & 0x0f,
-            is_discontinuous: length > 1 && bytes[5] & 0x80 != 0,
-            payload,
-        })
     }
 }

@@ -1,8 +1,8 @@
 //! The PES packets of a track (ISO/IEC 13818-1, 2.4.3.6).
 
 use super::super::{Kind, TrackLedger, to_ns};
-use super::Packet;
 use super::clock::Clock;
+use super::packet::Packet;
 
 /// Ticks of time stamps per second.
 const CLOCK_RATE: u64 = 90_000;

@@ -1,7 +1,7 @@
 //! The program association and map tables (ISO/IEC 13818-1, 2.4.4).
 
 use super::super::Kind;
-use super::Packet;
+use super::packet::Packet;
 
 /// Header and the largest `section_length` of any table.
 const MAX_SECTION_BYTES: usize = 3 + 4093;

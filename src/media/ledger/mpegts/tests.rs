@@ -1,6 +1,6 @@
 use super::super::tests::read;
 use super::super::{Kind, Ledger};
-use super::PACKET_BYTES;
+use super::packet::PACKET_BYTES;
 use super::section::checksum;
 
 const PROGRAM: u16 = 0x1000;

@@ -169,9 +169,12 @@ fn feed(mut reader: GdpReader, first: gst::Sample, frames: Arc<Frames>) -> AppSr
         .build()
 }
 
-/// `GstVideoDecoder` mistrusts presentation times where decoding times repeat, as those of FLV do, and moves frames.
+/// `GstVideoDecoder` mistrusts presentation times where decoding times repeat, as those of FLV do, and moves frames. Where they
+/// are all there is, it makes those of presentation of them.
 fn without_decoding_time(mut buffer: gst::Buffer) -> gst::Buffer {
-    buffer.make_mut().set_dts(None::<gst::ClockTime>);
+    if buffer.pts().is_some() && buffer.pts() != buffer.dts() {
+        buffer.make_mut().set_dts(None::<gst::ClockTime>);
+    }
     buffer
 }
 

@@ -1,4 +1,5 @@
-//! Whether an MP4 or QuickTime file is whole: its outermost boxes, found by their headers (ISO/IEC 14496-12, 4.2).
+//! Whether a file is whole, as far as its outermost structure says: boxes of MP4 and QuickTime, found by their headers (ISO/IEC
+//! 14496-12, 4.2), and the segment of Matroska (RFC 9559, 4.5).
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -7,6 +8,9 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 const MAX_BOXES: u32 = 4_000_000;
 /// Types that an MP4 or QuickTime file begins with.
 const BEGINNINGS: [&[u8; 4]; 8] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"];
+
+/// Bytes in which the header of a Matroska file and the beginning of its segment lie.
+const MAX_EBML_HEADER: u64 = 4096;
 
 /// The boxes of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,6 +53,34 @@ impl Boxes {
         }
         Ok((at > 0).then_some(found))
     }
+}
+
+/// Whether a Matroska file ends before its segment does; a segment that was written without a known length does not say.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn is_cut_matroska(file: &mut File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let mut start = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.by_ref().take(MAX_EBML_HEADER).read_to_end(&mut start)?;
+    let Some(rest) = start.strip_prefix(&[0x1a, 0x45, 0xdf, 0xa3]) else { return Ok(false) };
+    let segment = ebml_size(rest).and_then(|(width, size)| {
+        let at = 4 + width + usize::try_from(size?).ok()?;
+        let rest = start.get(at..)?.strip_prefix(&[0x18, 0x53, 0x80, 0x67])?;
+        let (width, size) = ebml_size(rest)?;
+        Some((at + 4 + width) as u64 + size?)
+    });
+    Ok(segment.is_some_and(|end| end > length))
+}
+
+/// A size of EBML (RFC 8794, 5): how many bytes it takes, and the number; `None` in it where it is unknown.
+fn ebml_size(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
+    let first = *bytes.first()?;
+    let width = first.leading_zeros() as usize + 1;
+    let value = number(bytes.get(..width)?);
+    let ones = (1u64 << (7 * width)).checked_sub(1)?;
+    Some((width, Some(value & ones).filter(|value| *value != ones)))
 }
 
 fn header(file: &mut File, at: u64, length: u64) -> io::Result<Option<Header>> {
@@ -105,6 +137,24 @@ mod tests {
         assert_eq!(read(&whole[..whole.len() - 1]).expect("an MP4 file").cut.as_deref(), Some("mdat"));
         let last = [boxed(b"ftyp", b"isom0000"), boxed(b"mdat", &[7; 1000])].concat();
         assert!(!read(&last).expect("an MP4 file").has_index);
+    }
+
+    #[test]
+    fn a_matroska_file_that_ends_before_its_segment_is_cut() {
+        let is_cut = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(bytes).expect("written");
+            is_cut_matroska(&mut file).expect("readable")
+        };
+        let file =
+            |size: &[u8]| [&[0x1a, 0x45, 0xdf, 0xa3, 0x82, 1, 2, 0x18, 0x53, 0x80, 0x67][..], size, &[7; 10]].concat();
+        assert!(!is_cut(&file(&[0x8a])) && is_cut(&file(&[0x8b])));
+        assert!(!is_cut(&file(&[0x40, 10])) && is_cut(&file(&[0x01, 0, 0, 0, 0, 0, 0, 11])));
+        assert!(!is_cut(&file(&[0xff])) && !is_cut(&file(&[0x01, 255, 255, 255, 255, 255, 255, 255])), "unknown");
+        for end in 0..file(&[0x8b]).len() {
+            let _ = is_cut(&file(&[0x8b])[..end]);
+        }
+        assert!(!is_cut(&movie()));
     }
 
     #[test]

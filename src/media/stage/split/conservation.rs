@@ -22,8 +22,15 @@ pub struct Given {
     pub units: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How long those last that are shown.
-    pub shown_ns: u64,
+    /// When the first one begins that is shown, and when the last one ends.
+    pub shown: Option<(i64, i64)>,
+}
+
+impl Given {
+    /// A packet that is shown in this time.
+    pub fn show(&mut self, (from, to): (i64, i64)) {
+        self.shown = Some(self.shown.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
+    }
 }
 
 /// The account of a file; `None` for containers that have none.
@@ -87,7 +94,8 @@ impl Account {
     fn compare_shown(&self, said: &TrackLedger, kind: Kind, given: Given, max_damage: f64) -> Result<(), Failure> {
         let media = said.first_ns.zip(said.end_ns).map_or(0, |(first, end)| end.abs_diff(first));
         let there = said.shown_ns.unwrap_or(0).min(media);
-        let lost = there.saturating_sub(given.shown_ns);
+        let shown_ns = given.shown.map_or(0, |(first, last)| last.abs_diff(first));
+        let lost = there.saturating_sub(shown_ns);
         if lost <= SLACK_NS || lost as f64 <= there as f64 * max_damage {
             return Ok(());
         }
@@ -97,7 +105,7 @@ impl Account {
              (input.max_damage)",
             name(kind),
             seconds(there),
-            seconds(given.shown_ns),
+            seconds(shown_ns),
         )))
     }
 }

@@ -26,7 +26,7 @@ use crate::media::carry_out::CarryOut;
 use crate::media::ledger;
 use crate::media::libav::Reader;
 use crate::media::libav::caps;
-use crate::media::libav::choice::Choice;
+use crate::media::libav::choice::{self, Choice};
 use crate::media::libav::film::Film;
 use crate::media::libav::packet::Packet;
 use crate::process::Progress;
@@ -103,6 +103,9 @@ fn check_file(spec: &SplitSpec) -> Result<Option<Boxes>, Failure> {
     if facts.len() == 0 {
         return Err(Failure::permanent("the file is empty, upload it again"));
     }
+    if spec.max_damage < 1.0 && boxes::is_cut_matroska(&mut file).map_err(unreadable)? {
+        return Err(Failure::permanent("the file ends before its segment does; it is truncated, upload it again"));
+    }
     let boxes = Boxes::read(&mut file).map_err(unreadable)?;
     match &boxes {
         Some(boxes) if !boxes.has_index => Err(Failure::permanent(
@@ -147,7 +150,8 @@ impl Splitter {
         let film = Film::new(reader, &used)?;
         let parsed = Parsed::new(&form)?;
         let track = VideoTrack::new(&spec.directory, form.caps, duration_ns, spec.chunk_seconds, decoding_order);
-        let video = Picture { index, parsed, pictures: Pictures::default(), track, decoding_order };
+        let pictures = Pictures::new(track.is_in_decoding_order());
+        let video = Picture { index, parsed, pictures, track, decoding_order };
         let audio = choice.audio.map(|(index, form)| {
             let track = AudioTrack::new(&spec.directory, form.caps.clone())?;
             Ok(Sound { index, sounds: Sounds::new(form.caps), track })
@@ -160,10 +164,15 @@ impl Splitter {
     fn run(&mut self, progress: Progress<'_>) -> Result<(), Failure> {
         let mut told = 0;
         while let Some(mut packet) = self.film.next()? {
+            if packet.is_encrypted() {
+                return Err(Failure::permanent(choice::ENCRYPTED));
+            }
             let given = &mut self.given[packet.track];
             given.units += 1;
             given.bytes += packet.bytes().len() as u64;
-            given.shown_ns += packet.duration.filter(|_| !packet.hidden).unwrap_or(0);
+            if let Some(heard) = packet.heard(&self.film.tracks()[packet.track]).filter(|_| !packet.hidden) {
+                given.show(heard);
+            }
             if packet.track == self.video.index {
                 self.video.push(&packet, &self.film, &mut self.end_ns)?;
             } else if let Some(sound) = self.audio.as_mut().filter(|sound| sound.index == packet.track) {

@@ -53,6 +53,7 @@ pub fn to_buffer(packet: &Packet, time: Option<i64>) -> gst::Buffer {
 /// Makes units of what a parser gives.
 #[derive(Debug, Default)]
 pub struct Pictures {
+    in_decoding_order: bool,
     next: i64,
     // Times of packets that went into the parser and have not come out, and whether they are hidden.
     inside: VecDeque<(Option<i64>, bool)>,
@@ -64,6 +65,11 @@ pub struct Pictures {
 const MAX_INSIDE: usize = 64;
 
 impl Pictures {
+    /// None yet. Where their times are those of decoding the decoder finds out when they are shown.
+    pub fn new(in_decoding_order: bool) -> Self {
+        Self { in_decoding_order, ..Self::default() }
+    }
+
     /// A packet goes into the parser. Says whether another edit begins with it: the film goes back to a random access point.
     pub fn enter(&mut self, packet: &Packet, time: Option<i64>) -> bool {
         let begins = packet.key && (packet.hidden || self.hides) && time.is_some_and(|time| time < self.latest);
@@ -86,13 +92,16 @@ impl Pictures {
         let known = self.inside.iter().position(|(inside, _)| *inside == time);
         let hidden = known.and_then(|known| self.inside.drain(..=known).last()).is_some_and(|(_, hidden)| hidden);
         let duration = buffer.duration().map(gst::ClockTime::nseconds);
-        let (timed, time) = (time.is_some(), time.unwrap_or(self.next));
+        let dts = time.filter(|_| self.in_decoding_order);
+        // A random access point is decoded when it is shown, or all would be late.
+        let reordered = dts.is_some() && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let (timed, time) = (time.is_some() && !reordered, time.unwrap_or(self.next));
         let end = time.saturating_add_unsigned(duration.unwrap_or(0));
         let hidden = hidden || time < 0;
         if !hidden {
             self.next = end;
         }
-        Unit { time, timed, dts: None, duration, hidden, heard: (time, end), buffer }
+        Unit { time, timed, dts, duration, hidden, heard: (time, end), buffer }
     }
 }
 

@@ -29,6 +29,7 @@ pub struct VideoTrack {
     configured: bool,
     // What the first unit tells decoders, for later random access points.
     carried: Option<Vec<u8>>,
+    decoding_order: bool,
 }
 
 /// The random access point that the track begins with.
@@ -49,8 +50,8 @@ impl VideoTrack {
         let coding = coding_of(&caps);
         let interlaced = is_interlaced(&caps);
         let mut cutter = Cutter::new(directory, duration_ns, chunk_seconds);
-        let reorders = !matches!(coding, Coding::Intra | Coding::Hidden | Coding::Mpeg2);
-        if decoding_order && reorders {
+        let decoding_order = decoding_order && !matches!(coding, Coding::Intra | Coding::Hidden | Coding::Mpeg2);
+        if decoding_order {
             cutter.stop_cutting();
         }
         Self {
@@ -63,8 +64,14 @@ impl VideoTrack {
             first: None,
             latest: None,
             // A unit can hold one field of an interlaced picture.
-            one_frame_per_unit: !(coding.hides_pictures() || interlaced || decoding_order && reorders),
+            one_frame_per_unit: !(coding.hides_pictures() || interlaced || decoding_order),
+            decoding_order,
         }
+    }
+
+    /// Whether the times of its units are those of decoding, and others than those of presentation.
+    pub const fn is_in_decoding_order(&self) -> bool {
+        self.decoding_order
     }
 
     /// New caps in the middle of the track.
