@@ -192,7 +192,7 @@ fn raw_format(track: &Track) -> Option<&'static str> {
         ("gray", "GRAY8", 4),
     ];
     let name = track.pixel_format()?;
-    let multiple = |width: u32, of: u32| width % of == 0;
+    let multiple = |width: u32, of: u32| width.is_multiple_of(of);
     let known = FORMATS.iter().find(|(libav, ..)| *libav == name);
     known.filter(|(_, _, of)| multiple(track.parameters().width(), *of)).map(|(_, format, _)| *format)
 }

@@ -25,14 +25,14 @@ impl Film {
     /// Reads the beginning of the `used` tracks.
     ///
     /// # Errors
-    /// As [`Reader::next`].
+    /// As [`Reader::packet`].
     pub fn new(mut reader: Reader, used: &[usize]) -> Result<Self, Failure> {
         reader.only(used);
         let mut first = VecDeque::new();
         let (mut seen, mut bytes) = (vec![0; reader.tracks().len()], 0);
         let mut begins = vec![None::<i64>; reader.tracks().len()];
         while used.iter().any(|track| seen[*track] < LOOKED_AT) && bytes < MAX_BYTES {
-            let Some(packet) = reader.next()? else { break };
+            let Some(packet) = reader.packet()? else { break };
             if !packet.hidden
                 && let Some(begin) = packet.heard(&reader.tracks()[packet.track])
             {
@@ -66,11 +66,11 @@ impl Film {
     /// The next packet, with times that count from zero.
     ///
     /// # Errors
-    /// As [`Reader::next`].
-    pub fn next(&mut self) -> Result<Option<Packet>, Failure> {
+    /// As [`Reader::packet`].
+    pub fn packet(&mut self) -> Result<Option<Packet>, Failure> {
         let packet = match self.first.pop_front() {
             Some(packet) => Some(packet),
-            None => self.reader.next()?,
+            None => self.reader.packet()?,
         };
         Ok(packet.map(|mut packet| {
             packet.shift(self.zero_ns.saturating_neg());

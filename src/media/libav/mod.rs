@@ -167,7 +167,7 @@ impl Reader {
     ///
     /// # Errors
     /// `retryable` where the disk is at fault.
-    pub fn next(&mut self) -> Result<Option<Packet>, Failure> {
+    pub fn packet(&mut self) -> Result<Option<Packet>, Failure> {
         while self.num_errors < MAX_ERRORS {
             let mut raw = av::Packet::empty();
             match raw.read(&mut self.input) {

@@ -31,7 +31,7 @@ pub fn each(block: &frame::Audio, mut to: impl FnMut(&[f32])) {
         for (channel, sample) in instant.iter_mut().enumerate() {
             let (plane, at) = if planar { (channel, n) } else { (0, n * channels + channel) };
             let bytes = planes.get(plane).and_then(|plane| plane.get(at * width..(at + 1) * width));
-            *sample = bytes.map_or(0.0, |bytes| read(bytes)).clamp(-8.0, 8.0);
+            *sample = bytes.map_or(0.0, read).clamp(-8.0, 8.0);
         }
         to(&instant);
     }

@@ -124,7 +124,7 @@ impl Track {
     pub fn channel_mask(&self) -> Option<u64> {
         let layout = &self.raw().ch_layout;
         // SAFETY: a layout of the native order holds its mask in the union.
-        let mask = (layout.order == ffi::AVChannelOrder::NATIVE).then(|| unsafe { layout.u.mask })?;
+        let mask = (layout.order == ffi::AVChannelOrder::NATIVE).then_some(unsafe { layout.u.mask })?;
         to_gstreamer(mask)
     }
 

@@ -14,4 +14,5 @@ mod parts;
 mod picture;
 pub mod sources;
 mod split;
+mod verify;
 mod whole;

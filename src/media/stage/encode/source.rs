@@ -218,31 +218,28 @@ fn watch(
     let rate = gst::Fraction::new(i32::try_from(num).unwrap_or(0), i32::try_from(den).unwrap_or(1).max(1));
     let kind = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(kind, move |_, info| {
-        match &mut info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) => {
-                if !frames.keeps(buffer) {
-                    return gst::PadProbeReturn::Drop;
-                }
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data
+            && !frames.keeps(buffer)
+        {
+            return gst::PadProbeReturn::Drop;
+        }
+        if let Some(gst::PadProbeData::Event(event)) = &mut info.data
+            && let gst::EventView::Caps(caps) = event.view()
+        {
+            let mut caps = caps.caps_owned();
+            let colours = colours(&caps);
+            let fields = caps.make_mut();
+            fields.set("framerate", rate);
+            if let Some(colours) = colours {
+                fields.set("colorimetry", colours);
             }
-            Some(gst::PadProbeData::Event(event)) => {
-                if let gst::EventView::Caps(caps) = event.view() {
-                    let mut caps = caps.caps_owned();
-                    let colours = colours(&caps);
-                    let fields = caps.make_mut();
-                    fields.set("framerate", rate);
-                    if let Some(colours) = colours {
-                        fields.set("colorimetry", colours);
-                    }
-                    if !interlaced {
-                        // What the container and the stream do not announce is not deinterlaced, nor encoded as fields.
-                        fields.set("interlace-mode", "progressive");
-                        fields.iter_mut().for_each(|structure| structure.remove_field("field-order"));
-                    }
-                    on_caps(&caps);
-                    *event = gst::event::Caps::new(&caps);
-                }
+            if !interlaced {
+                // What the container and the stream do not announce is not deinterlaced, nor encoded as fields.
+                fields.set("interlace-mode", "progressive");
+                fields.iter_mut().for_each(|structure| structure.remove_field("field-order"));
             }
-            _ => {}
+            on_caps(&caps);
+            *event = gst::event::Caps::new(&caps);
         }
         gst::PadProbeReturn::Ok
     });

@@ -163,7 +163,7 @@ impl Splitter {
 
     fn run(&mut self, progress: Progress<'_>) -> Result<(), Failure> {
         let mut told = 0;
-        while let Some(mut packet) = self.film.next()? {
+        while let Some(mut packet) = self.film.packet()? {
             if packet.is_encrypted() {
                 return Err(Failure::permanent(choice::ENCRYPTED));
             }

@@ -90,7 +90,7 @@ impl Pictures {
     pub fn unit(&mut self, buffer: gst::Buffer) -> Unit {
         let time = buffer.pts().map(presentation_ns);
         let known = self.inside.iter().position(|(inside, _)| *inside == time);
-        let hidden = known.and_then(|known| self.inside.drain(..=known).last()).is_some_and(|(_, hidden)| hidden);
+        let hidden = known.and_then(|known| self.inside.drain(..=known).next_back()).is_some_and(|(_, hidden)| hidden);
         let duration = buffer.duration().map(gst::ClockTime::nseconds);
         let dts = time.filter(|_| self.in_decoding_order);
         // A random access point is decoded when it is shown, or all would be late.

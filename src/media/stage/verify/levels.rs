@@ -28,12 +28,10 @@ pub struct Levels {
     pub mask: u64,
     /// When it is first heard and when it ends, in nanoseconds from the first frame on.
     pub heard_ns: (i64, i64),
-    rate: i64,
+    pub(super) rate: i64,
     // Samples from the zero of the film on, which follow one another.
-    next: Option<i64>,
-    first: Option<i64>,
-    // Steps and blocks in front of the zero.
-    lead: i64,
+    pub(super) next: Option<i64>,
+    pub(super) first: Option<i64>,
 }
 
 /// Steps that are kept in front of the zero of the film: what begins earlier is priming.
@@ -103,7 +101,6 @@ impl Levels {
         let ns = |samples: i64| (i128::from(samples) * 1_000_000_000 / i128::from(self.rate.max(1))) as i64 - first_ns;
         self.heard_ns = (ns(self.first.unwrap_or(0)), ns(self.next.unwrap_or(0)));
         let skip = (first_ns / (1_000_000_000 / STEPS) + LEAD_STEPS).max(0) as usize;
-        self.lead = (skip as i64) - LEAD_STEPS;
         let cut = |list: &mut Vec<f32>, from: usize| {
             list.drain(..from.min(list.len()));
         };

@@ -36,7 +36,7 @@ impl Listing {
     pub fn of(path: &Path, audio: bool) -> Result<Self, Failure> {
         let (mut film, choice) = open(path, audio)?;
         let mut listing = Self::new(&film.tracks()[choice.video.0], "");
-        while let Some(packet) = film.next()? {
+        while let Some(packet) = film.packet()? {
             if packet.track == choice.video.0 {
                 listing.note(&packet);
             }

@@ -69,7 +69,7 @@ pub fn read(
             }
         }
     };
-    while let Some(packet) = film.next()? {
+    while let Some(packet) = film.packet()? {
         if packet.track != video {
             if let Some((decoder, levels)) = &mut sound {
                 decoder.send(&packet);

@@ -17,7 +17,7 @@ use crate::media::libav::track::Track;
 use crate::process::Progress;
 
 /// So many pictures are decoded of any film; they cost nothing beside what else a job costs.
-const FREE: f64 = 100.0;
+const FREE: f64 = 60.0;
 /// And this share of the others: decoding a film costs about a seventh of encoding it.
 const SHARE: f64 = 0.06;
 /// Distance of random access points that are looked at.
@@ -52,7 +52,7 @@ pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) 
         sound = Some((index, Decoder::new(&film.tracks()[index])?, Levels::default()));
     }
     let mut told = 0;
-    while let Some(packet) = film.next()? {
+    while let Some(packet) = film.packet()? {
         if packet.track == video {
             listing.note(&packet);
             sampler.take(&packet, listing.times.iter().min().copied().filter(|_| listing.times.len() < 64));

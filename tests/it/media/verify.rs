@@ -1,0 +1,105 @@
+//! The verification of content: what a transcode may do to a film passes, and each kind of mistake is named. The outputs are
+//! made by an ffmpeg that shares no code with this program; nothing but them and the input is given to the verification.
+
+use std::path::{Path, PathBuf};
+
+use actors::domain::failure::{Failure, FailureClass};
+use gstreamer_worker::media;
+use gstreamer_worker::protocol::{Compared, VerifySpec};
+
+use super::sources::make;
+use crate::support::media::{film_head, text};
+
+/// Beeps at odd times, others on the left than on the right.
+const SOUND: &str =
+    "aevalsrc='0.4*sin(880*2*PI*t)*lt(mod(t*1.7,1),0.3)|0.3*sin(440*2*PI*t)*lt(mod(t*1.3+0.4,1),0.35)':s=48000:d=8";
+const TAGS: &str = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv";
+
+struct Bench {
+    directory: tempfile::TempDir,
+    input: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = format!(
+            "-f lavfi -i testsrc2=size=320x240:rate=25:duration=8 -f lavfi -i {SOUND} -vf {TAGS} -c:v libx264 -g 50 -bf 2 \
+             -pix_fmt yuv420p -c:a aac -b:a 192k"
+        );
+        let input = make(directory.path(), "input.mp4", &options);
+        Self { directory, input }
+    }
+
+    /// The input through these filters, as small and as bad as anybody would want it.
+    fn made(&self, pictures: &str, sound: &str) -> PathBuf {
+        let options = format!(
+            "-i {} -vf {pictures},{TAGS} -af {sound} -fps_mode passthrough -c:v libx264 -preset ultrafast -g 50 -b:v 200k \
+             -c:a aac -b:a 96k",
+            text(&self.input)
+        );
+        make(self.directory.path(), "output.mp4", &options)
+    }
+
+    fn compare(&self, output: &Path) -> Result<Compared, Failure> {
+        compare(&self.input, output)
+    }
+}
+
+fn compare(input: &Path, output: &Path) -> Result<Compared, Failure> {
+    let spec = VerifySpec { input: input.to_owned(), target: output.to_owned(), audio: true, damaged_frames: 0 };
+    media::run(&spec, &|_| {})
+}
+
+#[test]
+fn what_a_transcode_may_do_is_no_difference() {
+    let bench = Bench::new();
+    for pictures in ["null", "scale=160:120", "scale=640:480"] {
+        let compared = bench.compare(&bench.made(pictures, "anull")).expect(pictures);
+        assert!(compared.frames == 200 && compared.pictures >= 4 && compared.sound, "{compared:?}");
+    }
+    let film = film_head();
+    let options = "-vf scale=-2:180 -c:v libx264 -preset ultrafast -b:v 100k -c:a aac -b:a 64k";
+    let output = make(bench.directory.path(), "film.mp4", &format!("-i {} {options}", text(&film)));
+    let compared = compare(&film, &output).expect("the film");
+    assert!(compared.pictures >= 3, "{compared:?}");
+}
+
+#[test]
+fn each_kind_of_mistake_is_found_and_named() {
+    let bench = Bench::new();
+    let swapped = "split=4[a][b][c][d];[a]trim=0:2,setpts=PTS-STARTPTS[a];[b]trim=4:6,setpts=PTS-STARTPTS[b];\
+                   [c]trim=2:4,setpts=PTS-STARTPTS[c];[d]trim=6:8,setpts=PTS-STARTPTS[d];[a][b][c][d]concat=n=4";
+    for (what, pictures, sound, said) in [
+        ("the last frame is dropped", "select='lt(n,199)'", "anull", "it has 199 frames where 200 are right"),
+        ("a frame is dropped", "select='not(eq(n,77))'", "anull", "frames where 200 are right"),
+        ("two chunks change places", swapped, "anull", "is another one"),
+        ("the second half is green", "drawbox=enable='gte(t,4)':color=green:t=fill", "anull", "is another one"),
+        ("a quarter is grey", "drawbox=w=iw/2:h=ih/2:color=gray:t=fill", "anull", "is another one"),
+        ("the matrix is wrong", "scale=in_color_matrix=bt709:out_color_matrix=bt601", "anull", "is another one"),
+        ("the range is wrong", "scale=in_range=tv:out_range=pc", "anull", "is another one"),
+        ("it is upside down", "vflip", "anull", "is another one"),
+        ("it is mirrored", "hflip", "anull", "is another one"),
+        ("left and right change places", "null", "pan=stereo|c0=c1|c1=c0", "channel 0 of its sound"),
+        ("both sides are the same", "null", "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0+0.5*c1", "of its sound"),
+        ("it is half as loud", "null", "volume=0.5", "louder by -6"),
+        ("100 ms are mute", "null", "volume=0:enable='between(t,3.55,3.65)'", "is silent from 3.5"),
+        ("the sound is late", "null", "adelay=40:all=1", "late"),
+        ("the sound is early", "null", "atrim=start=0.04,asetpts=PTS-STARTPTS", "late"),
+        ("a packet of sound is missing", "null", "aselect='not(eq(n,300))',asetpts=N/SR/TB", "late"),
+        ("the sound ends early", "null", "atrim=end=7", "its sound ends at"),
+    ] {
+        let failure = bench.compare(&bench.made(pictures, sound)).expect_err(what);
+        assert_eq!(failure.class, FailureClass::Retryable, "{what}: {failure}");
+        assert!(failure.message.contains(said), "{what}: {failure}");
+    }
+}
+
+#[test]
+fn an_output_without_the_sound_of_its_input_is_found() {
+    let bench = Bench::new();
+    let options = format!("-i {} -an -c:v copy", text(&bench.input));
+    let silent = make(bench.directory.path(), "silent.mp4", &options);
+    let failure = bench.compare(&silent).expect_err("it is silent");
+    assert!(failure.message.contains("no sound"), "{failure}");
+}
