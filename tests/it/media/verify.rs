@@ -86,7 +86,7 @@ fn each_kind_of_mistake_is_found_and_named() {
         ("100 ms are mute", "null", "volume=0:enable='between(t,3.55,3.65)'", "is silent from 3.5"),
         ("the sound is late", "null", "adelay=40:all=1", "late"),
         ("the sound is early", "null", "atrim=start=0.04,asetpts=PTS-STARTPTS", "late"),
-        ("a packet of sound is missing", "null", "aselect='not(eq(n,300))',asetpts=N/SR/TB", "late"),
+        ("a packet of sound is missing", "null", "aselect='not(eq(n,120))',asetpts=N/SR/TB", "late"),
         ("the sound ends early", "null", "atrim=end=7", "its sound ends at"),
     ] {
         let failure = bench.compare(&bench.made(pictures, sound)).expect_err(what);
