@@ -20,10 +20,10 @@ const LFE: u64 = 8;
 const LATE_STEPS: i64 = 4;
 /// ...and how far it is looked for.
 const FARTHEST_STEPS: i64 = 150;
-/// The time of sound is looked at in windows of so many steps.
-const WINDOW_STEPS: usize = 5_000;
+/// The time of sound is looked at in windows of so many steps: in 5 s of a film music can seem to be 23 ms late.
+const WINDOW_STEPS: usize = 20_000;
 /// What has no onsets has no time: so much better must the best place be than the right one.
-const CLEARLY: f64 = 1.04;
+const CLEARLY: f64 = 1.2;
 /// The ends of a track agree within this: four packets.
 const END_NS: u64 = 100_000_000;
 
