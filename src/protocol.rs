@@ -57,7 +57,7 @@ pub enum StageSpec {
     Audio(Box<EncodeAudioSpec>),
     /// Join parts into one output.
     Assemble(Box<AssembleSpec>),
-    /// Compare an output with the input.
+    /// Compare outputs with the input.
     Verify(VerifySpec),
     /// Find out which encoders of the CPU work.
     Probe(ProbeSpec),
@@ -93,7 +93,7 @@ impl Stage for AssembleSpec {
 }
 
 impl Stage for VerifySpec {
-    type Output = Compared;
+    type Output = Vec<Compared>;
     const NAME: &'static str = "verify";
 }
 
@@ -237,14 +237,21 @@ pub struct AssembleSpec {
     pub target: PathBuf,
 }
 
-/// Compare an output with the input that it was made of, and with nothing else.
+/// Compare outputs with the input that they were made of, which is read once for all of them, and with nothing else.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerifySpec {
     /// The input.
     pub input: PathBuf,
-    /// The output (a temporary name).
+    /// The outputs.
+    pub outputs: Vec<VerifiedFile>,
+}
+
+/// An output that is compared.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifiedFile {
+    /// Where it is (a temporary name).
     pub target: PathBuf,
-    /// Whether the output has sound.
+    /// Whether it has sound.
     pub audio: bool,
     /// Frames of the input that could not be decoded.
     pub damaged_frames: u64,

@@ -28,6 +28,8 @@ impl Decoder {
             let raw = &mut *context.as_mut_ptr();
             raw.pkt_timebase = ffi::AVRational { num: 1, den: 1_000_000_000 };
             raw.thread_count = 1;
+            // A cropping rectangle is applied to the pixel; otherwise its left side is rounded, and the picture is shifted.
+            raw.flags |= ffi::AV_CODEC_FLAG_UNALIGNED as libc::c_int;
         }
         let opened = context.decoder().open_as(codec).map_err(failed)?;
         Ok(Self { opened, complaints: 0 })

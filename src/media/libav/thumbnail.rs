@@ -9,9 +9,14 @@ pub const SIDE: usize = 32;
 /// High definition begins here: what says nothing of its matrix has that of BT.709 from here on, else that of BT.601.
 const HD_LINES: u32 = 577;
 
-/// The fields of a picture, row by row.
+/// The fields of a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thumbnail(pub Vec<[u8; 3]>);
+pub struct Thumbnail {
+    /// Row by row.
+    fields: Vec<[u8; 3]>,
+    /// How many fields of a row and of a column differ: less than all in a picture that has fewer samples. A power of two.
+    detail: usize,
+}
 
 /// How the samples of a picture are laid out and what they mean.
 struct Form {
@@ -25,42 +30,48 @@ struct Form {
 type Matrix = (f64, f64);
 
 impl Thumbnail {
-    /// That of a picture; `None` where its format has no samples that can be averaged, or fewer than the grid has fields.
+    /// That of a picture; `None` where its format has no samples that can be averaged: floating point, or less than a byte.
     pub fn of(picture: &frame::Video) -> Option<Self> {
         // SAFETY: the picture is alive, and its descriptor static.
         let (raw, described) = unsafe {
             let raw = &*picture.as_ptr();
             (raw, ffi::av_pix_fmt_desc_get(picture.format().into()).as_ref()?)
         };
-        let flags = described.flags as u32;
+        let has = |flag: libc::c_int| described.flags & flag as u64 != 0;
         let unknown = [
-            ffi::AV_PIX_FMT_FLAG_PAL,
             ffi::AV_PIX_FMT_FLAG_BITSTREAM,
             ffi::AV_PIX_FMT_FLAG_HWACCEL,
             ffi::AV_PIX_FMT_FLAG_BAYER,
             ffi::AV_PIX_FMT_FLAG_FLOAT,
         ];
-        if unknown.iter().any(|flag| flags & *flag as u32 != 0) {
+        if unknown.into_iter().any(has) {
             return None;
         }
         let (width, height) = (usize::try_from(raw.width).ok()?, usize::try_from(raw.height).ok()?);
-        let rgb = flags & ffi::AV_PIX_FMT_FLAG_RGB as u32 != 0;
-        let big_endian = flags & ffi::AV_PIX_FMT_FLAG_BE as u32 != 0;
-        let mut planes = Vec::new();
+        if has(ffi::AV_PIX_FMT_FLAG_PAL) {
+            return Self::of_palette(raw, (width, height));
+        }
+        let (rgb, big_endian) = (has(ffi::AV_PIX_FMT_FLAG_RGB), has(ffi::AV_PIX_FMT_FLAG_BE));
+        let (mut planes, mut detail) = (Vec::new(), SIDE);
         let components = if described.nb_components < 3 { 1 } else { 3 };
         for (number, part) in described.comp.iter().enumerate().take(components) {
             let chroma = !rgb && number > 0;
             let shrunk = |side: usize, by: u8| if chroma { side.div_ceil(1 << by) } else { side };
-            let (width, height) = (shrunk(width, described.log2_chroma_w), shrunk(height, described.log2_chroma_h));
-            let plane = usize::try_from(part.plane).ok()?;
-            let stride = usize::try_from(*raw.linesize.get(plane)?).ok()?;
-            let data = *raw.data.get(plane)?;
-            if data.is_null() || width.min(height) < SIDE {
-                return None;
-            }
-            // SAFETY: the decoder filled so many rows of so many bytes.
-            let bytes = unsafe { std::slice::from_raw_parts(data, stride * (height - 1) + row_bytes(width, part)) };
-            planes.push(means(bytes, stride, part, (width, height), big_endian));
+            let size = (shrunk(width, described.log2_chroma_w), shrunk(height, described.log2_chroma_h));
+            detail = detail.min(detail_of(size)?);
+            let (step, offset, wide) = (part.step as usize, part.offset as usize, part.depth + part.shift > 8);
+            let row = (size.0.checked_sub(1)?) * step + offset + 1 + usize::from(wide);
+            let (bytes, stride) = rows(raw, usize::try_from(part.plane).ok()?, row, size.1)?;
+            let mask = (1u32 << part.depth) - 1;
+            planes.push(means(size, |x, y| {
+                let at = y * stride + offset + x * step;
+                let value = match (wide, big_endian) {
+                    (false, _) => u32::from(bytes[at]),
+                    (true, false) => u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]])),
+                    (true, true) => u32::from(u16::from_be_bytes([bytes[at], bytes[at + 1]])),
+                };
+                (value >> part.shift & mask) as f32
+            }));
         }
         let form = Form::of(picture, rgb, described.comp[0].depth);
         let field = |at: usize| {
@@ -68,41 +79,54 @@ impl Thumbnail {
             let sample = |number: usize| planes.get(number).map_or(neutral, |plane| plane[at]);
             form.colour([sample(0), sample(1), sample(2)])
         };
-        Some(Self((0..SIDE * SIDE).map(field).collect()))
+        Some(Self { fields: (0..SIDE * SIDE).map(field).collect(), detail })
+    }
+
+    /// That of a picture whose bytes are places in a list of colours, which is its second plane.
+    fn of_palette(raw: &ffi::AVFrame, size: (usize, usize)) -> Option<Self> {
+        let (bytes, stride) = rows(raw, 0, size.0, size.1)?;
+        // SAFETY: a picture with a palette has 256 colours of four bytes there.
+        let colours = unsafe {
+            let palette = raw.data[1].cast::<u32>();
+            (!palette.is_null()).then(|| std::slice::from_raw_parts(palette, 256))?
+        };
+        // Alpha, red, green, blue, in the order of the machine.
+        let [red, green, blue] = [16, 8, 0]
+            .map(|shift| means(size, |x, y| (colours[usize::from(bytes[y * stride + x])] >> shift & 0xff) as f32));
+        let fields = (0..SIDE * SIDE).map(|at| [&red, &green, &blue].map(|plane| plane[at].round() as u8));
+        Some(Self { fields: fields.collect(), detail: detail_of(size)? })
     }
 }
 
-/// Bytes of a row of `width` samples.
-fn row_bytes(width: usize, part: &ffi::AVComponentDescriptor) -> usize {
-    let wide = usize::from(part.depth + part.shift > 8);
-    (width - 1) * part.step as usize + part.offset as usize + 1 + wide
+/// How many fields of a row and of a column a plane of this size can tell; `None` where it has no samples.
+fn detail_of((width, height): (usize, usize)) -> Option<usize> {
+    width.min(height).min(SIDE).checked_ilog2().map(|power| 1 << power)
 }
 
-/// The means of the samples in each field of the grid; a sample on the border of two counts for both, with its shares.
-fn means(
-    bytes: &[u8],
-    stride: usize,
-    part: &ffi::AVComponentDescriptor,
-    (width, height): (usize, usize),
-    big_endian: bool,
-) -> Vec<f64> {
-    let (step, offset, wide) = (part.step as usize, part.offset as usize, part.depth + part.shift > 8);
-    let mask = (1u32 << part.depth) - 1;
+/// The bytes of a plane with so many rows of so many bytes that count, and the distance of its rows.
+fn rows(raw: &ffi::AVFrame, plane: usize, row_bytes: usize, height: usize) -> Option<(&[u8], usize)> {
+    let stride = usize::try_from(*raw.linesize.get(plane)?).ok().filter(|stride| *stride >= row_bytes)?;
+    let data = *raw.data.get(plane)?;
+    let length = stride * height.checked_sub(1)? + row_bytes;
+    // SAFETY: the decoder filled so many rows of so many bytes.
+    (!data.is_null()).then(|| (unsafe { std::slice::from_raw_parts(data, length) }, stride))
+}
+
+/// The means of samples in each field of the grid. One on the border of two fields counts for both, with its shares; where there
+/// are fewer samples than fields, the nearest one is taken.
+fn means((width, height): (usize, usize), sample: impl Fn(usize, usize) -> f32) -> Vec<f64> {
+    if width.min(height) < SIDE {
+        let nearest = |field: usize, of: usize| (2 * field + 1) * of / (2 * SIDE);
+        let at = |field: usize| f64::from(sample(nearest(field % SIDE, width), nearest(field / SIDE, height)));
+        return (0..SIDE * SIDE).map(at).collect();
+    }
     let columns: Vec<_> = (0..width).map(|x| share(x, width)).collect();
     let mut sums = vec![0.0f64; SIDE * SIDE];
     let mut row = [0.0f32; SIDE + 1];
     for y in 0..height {
         row.fill(0.0);
-        let from = y * stride + offset;
         for (x, (field, first)) in columns.iter().enumerate() {
-            let at = from + x * step;
-            let value = if wide {
-                let pair = [bytes[at], bytes[at + 1]];
-                u32::from(if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
-            } else {
-                u32::from(bytes[at])
-            };
-            let value = (value >> part.shift & mask) as f32;
+            let value = sample(x, y);
             row[*field] += value * first;
             row[*field + 1] += value * (1.0 - first);
         }
@@ -177,6 +201,8 @@ pub struct Difference {
     pub mean: f64,
     /// Over the tenth of the fields that differ most.
     pub worst: f64,
+    /// Fields of a row and of a column that were compared.
+    pub detail: usize,
 }
 
 impl Thumbnail {
@@ -198,21 +224,35 @@ impl Thumbnail {
         };
         let field = |at: usize| {
             let (x, y) = from(at % SIDE, at / SIDE);
-            self.0[y * SIDE + x]
+            self.fields[y * SIDE + x]
         };
-        Self((0..SIDE * SIDE).map(field).collect())
+        Self { fields: (0..SIDE * SIDE).map(field).collect(), detail: self.detail }
     }
 
-    /// How much it differs from another one.
+    /// How much it differs from another one, in the detail that both have.
     pub fn difference(&self, other: &Self) -> Difference {
-        let field = |(one, other): (&[u8; 3], &[u8; 3])| {
-            let sum: u32 = one.iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(*other))).sum();
-            f64::from(sum) / 3.0
+        let detail = self.detail.min(other.detail);
+        let field = |(one, other): (&[f64; 3], &[f64; 3])| {
+            one.iter().zip(other).map(|(one, other)| (one - other).abs()).sum::<f64>() / 3.0
         };
-        let mut fields: Vec<f64> = self.0.iter().zip(&other.0).map(field).collect();
+        let (one, other) = (self.blocks(detail), other.blocks(detail));
+        let mut fields: Vec<f64> = one.iter().zip(&other).map(field).collect();
         fields.sort_unstable_by(|one, other| other.total_cmp(one));
         let mean = |fields: &[f64]| fields.iter().sum::<f64>() / fields.len().max(1) as f64;
-        Difference { mean: mean(&fields), worst: mean(&fields[..fields.len() / 10]) }
+        Difference { mean: mean(&fields), worst: mean(&fields[..fields.len().div_ceil(10)]), detail }
+    }
+
+    /// The means of blocks of fields, so many in a row and in a column.
+    fn blocks(&self, detail: usize) -> Vec<[f64; 3]> {
+        let step = SIDE / detail;
+        let mut blocks = vec![[0.0; 3]; detail * detail];
+        for (at, field) in self.fields.iter().enumerate() {
+            let block = &mut blocks[at / SIDE / step * detail + at % SIDE / step];
+            for (sum, colour) in block.iter_mut().zip(field) {
+                *sum += f64::from(*colour) / (step * step) as f64;
+            }
+        }
+        blocks
     }
 }
 
@@ -222,13 +262,14 @@ mod tests {
 
     /// Another colour in each field.
     fn picture() -> Thumbnail {
-        Thumbnail((0..SIDE * SIDE).map(|at| [(at % SIDE * 8) as u8, (at / SIDE * 8) as u8, 7]).collect())
+        let fields = (0..SIDE * SIDE).map(|at| [(at % SIDE * 8) as u8, (at / SIDE * 8) as u8, 7]).collect();
+        Thumbnail { fields, detail: SIDE }
     }
 
     #[test]
     fn turning_is_clockwise_and_mirrors_come_first() {
         let (picture, last) = (picture(), SIDE - 1);
-        let at = |picture: &Thumbnail, x: usize, y: usize| picture.0[y * SIDE + x];
+        let at = |picture: &Thumbnail, x: usize, y: usize| picture.fields[y * SIDE + x];
         // What is in the upper left corner of the picture is in the upper right one of the picture turned clockwise.
         assert_eq!(at(&picture.turned(Orientation::Rotate90), last, 0), at(&picture, 0, 0));
         assert_eq!(at(&picture.turned(Orientation::Rotate270), 0, last), at(&picture, 0, 0));
@@ -236,6 +277,33 @@ mod tests {
         assert_eq!(mirrored.turned(Orientation::Rotate90), picture.turned(Orientation::FlipRotate90));
         assert_eq!(mirrored.turned(Orientation::Rotate180), picture.turned(Orientation::FlipRotate180));
         assert_eq!(mirrored.turned(Orientation::Rotate270), picture.turned(Orientation::FlipRotate270));
+    }
+
+    #[test]
+    fn the_mean_of_a_slope_is_a_slope_whatever_the_size() {
+        for (width, height) in [(32, 32), (33, 50), (160, 90), (1000, 77), (16, 16), (8, 40)] {
+            let fields = means((width, height), |x, _| (x as f32 + 0.5) * 255.0 / width as f32);
+            for (at, mean) in fields.iter().enumerate() {
+                let right = ((at % SIDE) as f64 + 0.5) * 255.0 / SIDE as f64;
+                // Where there are fewer samples than fields, the nearest one may be half a sample away.
+                let slack = if width.min(height) < SIDE { 127.5 / width as f64 + 0.1 } else { 0.6 };
+                assert!((mean - right).abs() < slack, "{width}x{height}: {mean} in field {at}, not {right}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_with_few_samples_is_compared_in_the_detail_that_it_has() {
+        let slope = |side: usize| {
+            let plane = means((side, side), |x, _| (x as f32 + 0.5) * 255.0 / side as f32);
+            let fields = plane.iter().map(|mean| [mean.round() as u8; 3]).collect();
+            Thumbnail { fields, detail: detail_of((side, side)).expect("samples") }
+        };
+        assert_eq!([1, 8, 9, 31, 32, 1000].map(|side| detail_of((side, 2000))), [1, 8, 8, 16, 32, 32].map(Some));
+        assert!(slope(320).difference(&slope(8)).worst < 1.0);
+        let mut other = slope(8);
+        other.fields.reverse();
+        assert!(slope(320).difference(&other).mean > 50.0);
     }
 
     #[test]
@@ -253,9 +321,9 @@ mod tests {
     fn a_broken_tenth_shows_in_the_worst_and_hardly_in_the_mean() {
         let right = picture();
         let mut broken = right.clone();
-        broken.0[..SIDE * SIDE / 10].fill([255, 0, 255]);
+        broken.fields[..SIDE * SIDE / 10].fill([255, 0, 255]);
         let found = right.difference(&broken);
         assert!(found.worst > 90.0 && found.mean < found.worst / 9.0, "{found:?}");
-        assert_eq!(right.difference(&right), Difference { mean: 0.0, worst: 0.0 });
+        assert_eq!(right.difference(&right), Difference { mean: 0.0, worst: 0.0, detail: SIDE });
     }
 }

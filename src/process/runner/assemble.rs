@@ -1,11 +1,10 @@
 //! Assemble: parts in, verified outputs out. Every output is verified before the first one gets its final name.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
-use actors::domain::plan::{PinnedPlan, Plan};
+use actors::domain::plan::{OutputPlan, PinnedPlan, Plan};
 use actors::domain::track::{RenditionId, TrackId};
 use actors::domain::unit::UnitId;
 use actors::ports::{AssembleOutcome, AssembleRequest, OnProgress};
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AssembleSpec, Joined, Member, PartSource, Product, VerifySpec};
+use crate::protocol::{AssembleSpec, Compared, Joined, Member, PartSource, Product, VerifiedFile, VerifySpec};
 use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -47,7 +46,8 @@ impl Inner {
         if !lost.is_empty() {
             return parts_lost(&files, lost).await;
         }
-        let mut gauge = Gauge::shared(progress, plan.outputs.len(), plan.duration_ns());
+        // One run for each output, and one that compares them.
+        let mut gauge = Gauge::shared(progress, plan.outputs.len() + 1, plan.duration_ns());
         let mut verified = Vec::new();
         for index in 0..plan.outputs.len() {
             match self.output(&files, plan, index, &sources, &mut gauge, stop).await? {
@@ -56,6 +56,8 @@ impl Inner {
             }
             gauge.next_run();
         }
+        self.compare(plan, &verified, &mut gauge, stop).await?;
+        gauge.next_run();
         self.publish_all(&files, plan, verified).await.map(AssembleOutcome::Published)
     }
 
@@ -81,9 +83,6 @@ impl Inner {
             Joined::Product(product) => product,
             Joined::PartsLost(names) => return Ok(Output::Lost(names)),
         };
-        let audio = output.members.iter().any(|member| matches!(member.track, TrackId::Audio(_)));
-        let target = pending.path().to_owned();
-        self.compare(plan, target, audio, product.checks.damaged_frames, gauge, stop).await?;
         let report = report(output.root.as_str(), &product)?;
         let written = pending.bytes().await?;
         if written != report.bytes {
@@ -93,32 +92,37 @@ impl Inner {
         Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
     }
 
-    /// Compares an output with the input, in a process that has seen neither plan nor parts.
+    /// Compares the outputs with the input, in a process that has seen neither plan nor parts. Those that have their names
+    /// were compared before they got them.
     async fn compare(
         &self,
         plan: &PinnedPlan,
-        target: PathBuf,
-        audio: bool,
-        damaged_frames: u64,
+        verified: &[Verified],
         gauge: &mut Gauge,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
+        let file = |(output, made): (&OutputPlan, &Verified)| {
+            let target = made.pending.as_ref()?.path().to_owned();
+            let audio = output.members.iter().any(|member| matches!(member.track, TrackId::Audio(_)));
+            Some(VerifiedFile { target, audio, damaged_frames: made.report.verification.damaged_frames })
+        };
+        let outputs: Vec<_> = plan.outputs.iter().zip(verified).filter_map(file).collect();
+        if outputs.is_empty() {
+            return Ok(());
+        }
         let uri = &plan.job.input.uri;
         if self.storage.identify(uri).await? != plan.source {
             return Err(Failure::permanent(format!(
-                "the input {uri} is another one than was cut, so that the output cannot be compared with it; leave it until the \
+                "the input {uri} is another one than was cut, so that the outputs cannot be compared with it; leave it until the \
                  job is completed"
             )));
         }
         let input = self.storage.fetch(uri).await?;
-        let spec = VerifySpec { input: input.path().into(), target, audio, damaged_frames };
-        let compared = self.process(&spec, gauge, stop).await?;
-        tracing::info!(
-            frames = compared.frames,
-            pictures = compared.pictures,
-            sound = compared.sound,
-            "output compared"
-        );
+        let spec = VerifySpec { input: input.path().into(), outputs };
+        for compared in self.process(&spec, gauge, stop).await? {
+            let Compared { frames, pictures, sound } = compared;
+            tracing::info!(frames, pictures, sound, "output compared with the input");
+        }
         Ok(())
     }
 

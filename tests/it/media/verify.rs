@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use actors::domain::failure::{Failure, FailureClass};
 use gstreamer_worker::media;
-use gstreamer_worker::protocol::{Compared, VerifySpec};
+use gstreamer_worker::protocol::{Compared, VerifiedFile, VerifySpec};
 
 use super::sources::make;
 use crate::support::media::{film_head, text};
@@ -47,7 +47,12 @@ impl Bench {
 }
 
 fn compare(input: &Path, output: &Path) -> Result<Compared, Failure> {
-    let spec = VerifySpec { input: input.to_owned(), target: output.to_owned(), audio: true, damaged_frames: 0 };
+    compare_all(input, &[output]).map(|compared| compared[0])
+}
+
+fn compare_all(input: &Path, outputs: &[&Path]) -> Result<Vec<Compared>, Failure> {
+    let file = |path: &&Path| VerifiedFile { target: path.to_path_buf(), audio: true, damaged_frames: 0 };
+    let spec = VerifySpec { input: input.to_owned(), outputs: outputs.iter().map(file).collect() };
     media::run(&spec, &|_| {})
 }
 
@@ -93,6 +98,38 @@ fn each_kind_of_mistake_is_found_and_named() {
         assert_eq!(failure.class, FailureClass::Retryable, "{what}: {failure}");
         assert!(failure.message.contains(said), "{what}: {failure}");
     }
+}
+
+#[test]
+fn of_several_outputs_the_one_that_is_wrong_is_named_and_tiny_ones_are_compared_too() {
+    let bench = Bench::new();
+    let options = "-vf scale=16:16 -c:v libx264 -preset ultrafast -g 50 -c:a aac";
+    let tiny = make(bench.directory.path(), "tiny.mp4", &format!("-i {} {options}", text(&bench.input)));
+    let compared = compare_all(&bench.input, &[&bench.input, &tiny]).expect("both are right");
+    assert!(compared.len() == 2 && compared.iter().all(|one| one.pictures == compared[0].pictures), "{compared:?}");
+    let wrong = bench.made("negate", "anull");
+    let failure = compare_all(&bench.input, &[&bench.input, &wrong]).expect_err("the second one is wrong");
+    assert!(failure.message.contains("output.mp4 is not what"), "{failure}");
+}
+
+#[test]
+fn a_film_whose_pictures_have_a_palette_is_compared() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let gif = make(directory.path(), "film.gif", "-f lavfi -i testsrc2=size=160x120:rate=10:duration=3 -loop -1");
+    let encoded = |name: &str, filter: &str| {
+        let options =
+            format!("-i {} -vf {filter},{TAGS} -pix_fmt yuv444p -fps_mode passthrough -c:v libx264", text(&gif));
+        make(directory.path(), name, &options)
+    };
+    let silent = |target: PathBuf| {
+        let outputs = vec![VerifiedFile { target, audio: false, damaged_frames: 0 }];
+        media::run(&VerifySpec { input: gif.clone(), outputs }, &|_| {})
+    };
+    let right = encoded("right.mp4", "scale=out_color_matrix=bt709:out_range=tv");
+    assert!(silent(right).expect("the same")[0].pictures > 0);
+    let failure =
+        silent(encoded("wrong.mp4", "negate,scale=out_color_matrix=bt709:out_range=tv")).expect_err("negated");
+    assert!(failure.message.contains("is another one"), "{failure}");
 }
 
 #[test]

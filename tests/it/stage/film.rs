@@ -27,7 +27,8 @@ pub fn stage(mode: &str, spec: StageSpec, child: &Child) -> ExitCode {
         StageSpec::Audio(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(audio(mode, spec)))),
         StageSpec::Assemble(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(assemble(spec)))),
         StageSpec::Verify(spec) => {
-            child.run(&spec, |_, progress| begun(progress, || Ok(Compared { frames: 0, pictures: 0, sound: false })))
+            let compared = Compared { frames: 0, pictures: 0, sound: false };
+            child.run(&spec, |spec, progress| begun(progress, || Ok(vec![compared; spec.outputs.len()])))
         }
         other => panic!("a film of text is for no {other:?}"),
     }

@@ -1,19 +1,18 @@
 //! Whether the demuxer gave what the container says there is: media that is there may be hidden or damaged, and must not
 //! vanish. The account is that of [`crate::media::ledger`], which shares nothing with the demuxer.
 
-use std::fs::File;
-use std::io;
-
 use actors::domain::failure::Failure;
 
-use crate::media::ledger::{self, Container, Kind, Ledger, TrackLedger};
-use crate::media::libav::track::Track;
+use crate::media::ledger::{Container, Kind, Ledger, TrackLedger};
 
 /// Parsers leave out what is in front of the first frame and behind the last one.
 const CUT_UNITS: u64 = 2;
 
 /// Lengths agree within this: edit lists are rounded to ticks of the movie, and some are a frame longer than their media.
 const SLACK_NS: u64 = 1_000_000_000;
+
+/// A packet has so many samples of uncompressed sound at least, each of which is a unit of the tables.
+const PCM_PACKET: u64 = 50;
 
 /// What was read of a track.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,93 +32,119 @@ impl Given {
     }
 }
 
-/// The account of a file; `None` for containers that have none.
-pub struct Account(Option<Ledger>);
-
-impl Account {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn read(file: &File) -> io::Result<Self> {
-        ledger::read(file).map(Self)
-    }
-
-    /// Compares what was `given` of `track`, which is the `place`-th of its kind.
-    ///
-    /// # Errors
-    /// `permanent` where more is missing than may be damaged.
-    pub fn compare(
-        &self,
-        track: &Track,
-        kind: Kind,
-        place: usize,
-        given: Given,
-        max_damage: f64,
-    ) -> Result<(), Failure> {
-        let Some(ledger) = &self.0 else { return Ok(()) };
-        let Some(said) = find(ledger, track, kind, place) else { return Ok(()) };
-        let (there, found) = match ledger.container {
-            // An edit list leaves samples out or shows them twice.
-            Container::Mp4 if said.shown_ns.is_some() => return self.compare_shown(said, kind, given, max_damage),
-            // Sound without compression is read in packets of many samples.
-            Container::Mp4 if said.units > given.units * 50 => return Ok(()),
-            Container::Mp4 | Container::Matroska | Container::Flv | Container::Avi => (said.units, given.units),
-            // A packet of a transport stream may hold many frames, and a frame may need many: the bytes are the same.
-            Container::MpegTs => (said.bytes, given.bytes),
-        };
-        let slack =
-            if ledger.container == Container::MpegTs { said.bytes / said.units.max(1) * CUT_UNITS } else { CUT_UNITS };
-        let lost = there.saturating_sub(found);
-        tracing::info!(
-            ?kind,
-            units = said.units,
-            absent = said.absent,
-            broken = said.broken,
-            given = given.units,
-            "ledger"
-        );
-        if lost <= slack || lost as f64 <= there as f64 * max_damage {
-            return Ok(());
-        }
-        let unit = if ledger.container == Container::MpegTs { "bytes" } else { "samples" };
-        Err(Failure::permanent(format!(
-            "the {} track has {there} {unit} and {found} of them can be read; the file is damaged, upload it again, or allow more \
-             (input.max_damage)",
-            name(kind)
-        )))
-    }
-
-    /// Compares how long a track is shown with what its edit list says, as far as there is media for it.
-    fn compare_shown(&self, said: &TrackLedger, kind: Kind, given: Given, max_damage: f64) -> Result<(), Failure> {
-        let media = said.first_ns.zip(said.end_ns).map_or(0, |(first, end)| end.abs_diff(first));
-        let there = said.shown_ns.unwrap_or(0).min(media);
-        let shown_ns = given.shown.map_or(0, |(first, last)| last.abs_diff(first));
-        let lost = there.saturating_sub(shown_ns);
-        if lost <= SLACK_NS || lost as f64 <= there as f64 * max_damage {
-            return Ok(());
-        }
-        let seconds = |ns: u64| ns as f64 / 1e9;
-        Err(Failure::permanent(format!(
-            "the {} track has {:.1} s and {:.1} s of them can be read; the file is damaged, upload it again, or allow more \
-             (input.max_damage)",
-            name(kind),
-            seconds(there),
-            seconds(shown_ns),
-        )))
-    }
+/// A track of the file, as both call it.
+#[derive(Clone, Copy, Debug)]
+pub struct Named {
+    /// Number in the container (`track_ID`, PID).
+    pub id: u64,
+    /// What it holds.
+    pub kind: Kind,
+    /// How many of its kind stand in front of it.
+    pub place: usize,
 }
 
-const fn name(kind: Kind) -> &'static str {
-    match kind {
+/// Compares what was `given` of a track with what a file says.
+///
+/// # Errors
+/// `permanent` where more is missing than may be damaged, as a share.
+pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> Result<(), Failure> {
+    let Some(said) = find(ledger, track) else { return Ok(()) };
+    tracing::info!(
+        ?track,
+        units = said.units,
+        absent = said.absent,
+        broken = said.broken,
+        given = given.units,
+        "ledger"
+    );
+    let (what, there, found, slack) = match ledger.container {
+        // An edit list leaves samples out or shows them twice; as far as there is media for it, all of it is shown.
+        Container::Mp4 if said.shown_ns.is_some() => {
+            let media = said.first_ns.zip(said.end_ns).map_or(0, |(first, end)| end.abs_diff(first));
+            let shown = given.shown.map_or(0, |(first, last)| last.abs_diff(first));
+            ("ns", said.shown_ns.unwrap_or(0).min(media), shown, SLACK_NS)
+        }
+        // Sound without compression is read in packets of many samples.
+        Container::Mp4 if said.units > given.units.saturating_mul(PCM_PACKET) => return Ok(()),
+        Container::Mp4 | Container::Matroska | Container::Flv | Container::Avi => {
+            ("units", said.units, given.units, CUT_UNITS)
+        }
+        // A packet of a transport stream may hold many frames, and a frame may need many: the bytes are the same.
+        Container::MpegTs => ("bytes", said.bytes, given.bytes, said.bytes / said.units.max(1) * CUT_UNITS),
+    };
+    let lost = there.saturating_sub(found);
+    if lost <= slack || lost as f64 <= there as f64 * max_damage {
+        return Ok(());
+    }
+    let name = match track.kind {
         Kind::Video => "video",
         Kind::Audio => "audio",
         Kind::Other => "other",
+    };
+    Err(Failure::permanent(format!(
+        "the {name} track has {there} {what}, and {found} of them can be read; the file is damaged, upload it again, or allow \
+         more (input.max_damage)"
+    )))
+}
+
+fn find(ledger: &Ledger, track: Named) -> Option<&TrackLedger> {
+    match ledger.container {
+        Container::Mp4 | Container::MpegTs => ledger.tracks.iter().find(|said| said.id == track.id),
+        _ => ledger.tracks.iter().filter(|said| said.kind == track.kind).nth(track.place),
     }
 }
 
-fn find<'a>(ledger: &'a Ledger, track: &Track, kind: Kind, place: usize) -> Option<&'a TrackLedger> {
-    let by_id = matches!(ledger.container, Container::Mp4 | Container::MpegTs);
-    let mut of_kind = ledger.tracks.iter().filter(|said| said.kind == kind);
-    if by_id { ledger.tracks.iter().find(|said| said.id == track.id) } else { of_kind.nth(place) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIDEO: Named = Named { id: 7, kind: Kind::Video, place: 0 };
+
+    fn said(container: Container, shown_ns: Option<u64>) -> Ledger {
+        let track = |kind, id, units| TrackLedger {
+            kind,
+            id,
+            units,
+            bytes: units * 1000,
+            empty: 0,
+            absent: 0,
+            absent_ns: 0,
+            first_ns: Some(80_000_000),
+            end_ns: Some(40_080_000_000),
+            shown_ns,
+            broken: 0,
+        };
+        let tracks = vec![track(Kind::Audio, 3, 5000), track(Kind::Video, 7, 1000)];
+        Ledger { container, tracks, said_ns: None, broken: 0 }
+    }
+
+    fn given(units: u64) -> Given {
+        let end = i64::try_from(units).expect("few") * 40_000_000;
+        Given { units, bytes: units * 1000, shown: Some((0, end)) }
+    }
+
+    #[test]
+    fn a_demuxer_that_loses_more_than_may_be_damaged_is_found_in_every_container() {
+        let lists = [None, Some(40_000_000_000)];
+        for (container, shown_ns) in [Container::Matroska, Container::Flv, Container::Avi, Container::MpegTs]
+            .map(|container| (container, None))
+            .into_iter()
+            .chain(lists.map(|list| (Container::Mp4, list)))
+        {
+            let ledger = said(container, shown_ns);
+            assert_eq!(compare(&ledger, VIDEO, given(1000), 0.0), Ok(()), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(990), 0.02), Ok(()), "{container:?}");
+            let failure = compare(&ledger, VIDEO, given(900), 0.02).expect_err("a tenth is lost");
+            assert!(failure.message.contains("the video track has"), "{container:?}: {failure}");
+            assert_eq!(compare(&ledger, VIDEO, given(900), 1.0), Ok(()), "{container:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_that_is_longer_than_its_media_is_no_loss_and_neither_are_packets_of_many_samples() {
+        assert_eq!(compare(&said(Container::Mp4, Some(90_000_000_000)), VIDEO, given(1000), 0.0), Ok(()));
+        let sound = Named { id: 3, kind: Kind::Audio, place: 0 };
+        assert_eq!(compare(&said(Container::Mp4, None), sound, given(5), 0.0), Ok(()));
+        assert!(compare(&said(Container::Matroska, None), sound, given(5), 0.0).is_err());
+    }
 }

@@ -32,14 +32,16 @@ use crate::media::libav::packet::Packet;
 use crate::process::Progress;
 use crate::protocol::SplitSpec;
 use boxes::Boxes;
-use conservation::{Account, Given};
+use conservation::{Given, Named};
 use parsed::{Item, Parsed};
 use sound::AudioTrack;
 use unit::{Pictures, Sounds};
 use video::VideoTrack;
 
-/// An input that ends so much earlier than it says is truncated: more than this, and more than a tenth of its length.
-const TRUNCATED_NS: u64 = 5_000_000_000;
+/// An input that ends so much earlier than it says is truncated: more than this, and more than this part of its length.
+const TRUNCATED: (u64, u64) = (1_000_000_000, 50);
+/// The same for Matroska, whose structure says whether the file is whole: players have made short films whose header says more.
+const TRUNCATED_MATROSKA: (u64, u64) = (5_000_000_000, 10);
 /// Progress is told each time that so much media was read, in nanoseconds.
 const PROGRESS_NS: u64 = 1_000_000_000;
 /// Containers whose header says how long the film is, whatever there is of it.
@@ -59,10 +61,12 @@ fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure>
     let boxes = check_file(spec)?;
     let reader = Reader::open(&spec.input)?;
     let choice = Choice::new(reader.tracks(), spec.audio)?;
-    let said_ns = reader.said_ns().filter(|_| WITH_LENGTH.contains(&reader.container().as_str()));
+    let container = reader.container();
+    let said_ns = reader.said_ns().filter(|_| WITH_LENGTH.contains(&container.as_str()) && spec.max_damage < 1.0);
+    let slack = if container == "matroska,webm" { TRUNCATED_MATROSKA } else { TRUNCATED };
     let mut splitter = Splitter::new(spec, reader, choice)?;
     splitter.run(progress)?;
-    if let Some(failure) = truncation(said_ns.filter(|_| spec.max_damage < 1.0), splitter.first_ns, splitter.end_ns) {
+    if let Some(failure) = truncation(said_ns, slack, splitter.first_ns, splitter.end_ns) {
         return Err(failure);
     }
     if let Some(Boxes { cut: Some(cut), .. }) = boxes.as_ref().filter(|_| spec.max_damage < 1.0) {
@@ -75,10 +79,10 @@ fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure>
 }
 
 /// The finding that a file ends much earlier than its header says. Some headers count from zero, wherever the media begins.
-fn truncation(said_ns: Option<u64>, first_ns: i64, end_ns: i64) -> Option<Failure> {
+fn truncation(said_ns: Option<u64>, (least, part): (u64, u64), first_ns: i64, end_ns: i64) -> Option<Failure> {
     let said = said_ns?;
     let found = u64::try_from(end_ns.max(end_ns.saturating_add(first_ns))).unwrap_or(0);
-    if said.saturating_sub(found) <= TRUNCATED_NS.max(said / 10) {
+    if said.saturating_sub(found) <= least.max(said / part) {
         return None;
     }
     // Tenths of a second are enough for a reader.
@@ -193,12 +197,14 @@ impl Splitter {
     /// Compares what was read with what is there.
     fn account(&self, spec: &SplitSpec) -> Result<(), Failure> {
         let unreadable = |error: std::io::Error| Failure::retryable(format!("cannot be read: {error}"));
-        let account = Account::read(&std::fs::File::open(&spec.input).map_err(unreadable)?).map_err(unreadable)?;
+        let file = std::fs::File::open(&spec.input).map_err(unreadable)?;
+        let Some(ledger) = ledger::read(&file).map_err(unreadable)? else { return Ok(()) };
         let audio = self.audio.as_ref().map(|sound| (sound.index, ledger::Kind::Audio));
         for (index, kind) in std::iter::once((self.video.index, ledger::Kind::Video)).chain(audio) {
             let tracks = self.film.tracks();
             let place = tracks[..index].iter().filter(|track| track.is_like(&tracks[index])).count();
-            account.compare(&tracks[index], kind, place, self.given[index], spec.max_damage)?;
+            let named = Named { id: tracks[index].id, kind, place };
+            conservation::compare(&ledger, named, self.given[index], spec.max_damage)?;
         }
         Ok(())
     }

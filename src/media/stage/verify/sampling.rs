@@ -27,6 +27,9 @@ const PICTURES_NS: i64 = 400_000_000;
 /// A random access point of the output is near one of the input: three frames of 24 a second.
 const NEAR_NS: i64 = 125_000_000;
 
+/// More packets than pictures can be out of order.
+const REORDERED: usize = 64;
+
 /// What the input shows.
 pub struct Input {
     /// All its frames.
@@ -55,7 +58,9 @@ pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) 
     while let Some(packet) = film.packet()? {
         if packet.track == video {
             listing.note(&packet);
-            sampler.take(&packet, listing.times.iter().min().copied().filter(|_| listing.times.len() < 64));
+            // The first picture is among the first packets, in whatever order.
+            let first = (listing.times.len() < REORDERED).then(|| listing.times.iter().min().copied()).flatten();
+            sampler.take(&packet, first);
             let media_ns = packet.pts.and_then(|time| u64::try_from(time).ok()).unwrap_or(0);
             if media_ns > told + 1_000_000_000 {
                 told = media_ns;
