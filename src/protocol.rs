@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::VideoCodec;
+use actors::domain::job::{Rate, VideoCodec};
 use actors::domain::part::{AudioStats, Part, VideoStats};
 use actors::domain::plan::{
     AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition,
@@ -255,6 +255,8 @@ pub struct VerifiedFile {
     pub audio: bool,
     /// Frames of the input that could not be decoded.
     pub damaged_frames: u64,
+    /// How many bits were asked for.
+    pub rate: Rate,
 }
 
 /// An output that shows what its input shows.

@@ -44,9 +44,9 @@ pub(in super::super) struct TranscodeArgs {
     /// Effort of the encoder
     #[arg(long, default_value = "medium", value_parser = one_of::<Preset>(PRESETS.iter().copied()))]
     preset: Preset,
-    /// Audio bits per second, such as 128k
-    #[arg(long, value_name = "BITS", value_parser = bits, default_value = "128k")]
-    audio_bitrate: Bitrate,
+    /// Audio bits per second, such as 128k [default: 64k for each channel]
+    #[arg(long, value_name = "BITS", value_parser = bits)]
+    audio_bitrate: Option<Bitrate>,
     /// Use a GPU where one works, never, or only
     #[arg(long, value_parser = one_of::<GpuMode>(["auto", "off", "require"]))]
     gpu: Option<GpuMode>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actors::domain::checkpoint::{OutputReport, PartRecord};
 use actors::domain::failure::Failure;
+use actors::domain::job;
 use actors::domain::plan::{OutputPlan, PinnedPlan, Plan};
 use actors::domain::track::{RenditionId, TrackId};
 use actors::domain::unit::UnitId;
@@ -101,12 +102,13 @@ impl Inner {
         gauge: &mut Gauge,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
-        let file = |(output, made): (&OutputPlan, &Verified)| {
+        let file = |((asked, output), made): ((&job::Output, &OutputPlan), &Verified)| {
             let target = made.pending.as_ref()?.path().to_owned();
             let audio = output.members.iter().any(|member| matches!(member.track, TrackId::Audio(_)));
-            Some(VerifiedFile { target, audio, damaged_frames: made.report.verification.damaged_frames })
+            let damaged_frames = made.report.verification.damaged_frames;
+            Some(VerifiedFile { target, audio, damaged_frames, rate: asked.video.rate() })
         };
-        let outputs: Vec<_> = plan.outputs.iter().zip(verified).filter_map(file).collect();
+        let outputs: Vec<_> = plan.job.outputs.iter().zip(&plan.outputs).zip(verified).filter_map(file).collect();
         if outputs.is_empty() {
             return Ok(());
         }

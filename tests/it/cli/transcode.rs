@@ -56,7 +56,7 @@ async fn options_become_a_job() {
     );
     assert_eq!((output.video.width, output.video.height.map(|side| side.pixels())), (None, Some(720)));
     assert_eq!(output.video.rate(), Rate::Bitrate(2_500_000.try_into().expect("a rate")));
-    assert_eq!(output.audio.as_ref().map(|audio| audio.bitrate.bits_per_second()), Some(96_000));
+    assert_eq!(output.audio.as_ref().map(|audio| audio.rate(6).bits_per_second()), Some(96_000));
     assert!(output.uri.as_str().starts_with("file:///") && output.uri.as_str().ends_with("/new/dir/my%20film.mp4"));
     assert!(directory.path().join("new/dir").is_dir(), "directories of outputs are made");
     let config = fake.config.lock().expect("no panic").clone().expect("a configuration");

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use actors::domain::failure::{Failure, FailureClass};
+use actors::domain::job::Rate;
 use gstreamer_worker::media;
 use gstreamer_worker::protocol::{Compared, VerifiedFile, VerifySpec};
 
@@ -51,9 +52,13 @@ fn compare(input: &Path, output: &Path) -> Result<Compared, Failure> {
 }
 
 fn compare_all(input: &Path, outputs: &[&Path]) -> Result<Vec<Compared>, Failure> {
-    let file = |path: &&Path| VerifiedFile { target: path.to_path_buf(), audio: true, damaged_frames: 0 };
+    let file = |path: &&Path| VerifiedFile { target: path.to_path_buf(), audio: true, damaged_frames: 0, rate: crf(23) };
     let spec = VerifySpec { input: input.to_owned(), outputs: outputs.iter().map(file).collect() };
     media::run(&spec, &|_| {})
+}
+
+fn crf(value: u64) -> Rate {
+    Rate::Crf(value.try_into().expect("a crf"))
 }
 
 #[test]
@@ -113,6 +118,34 @@ fn of_several_outputs_the_one_that_is_wrong_is_named_and_tiny_ones_are_compared_
 }
 
 #[test]
+fn what_few_bits_do_to_pictures_is_no_mistake() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let input = film_head();
+    let bitrate = |bits: u64| Rate::Bitrate(bits.try_into().expect("a rate"));
+    let cases = [
+        (16, "-crf 40", crf(40)),
+        (64, "-crf 51", crf(51)),
+        (160, "-crf 45", crf(45)),
+        (640, "-crf 51", crf(51)),
+        (160, "-b:v 20k", bitrate(20_000)),
+        (640, "-b:v 100k", bitrate(100_000)),
+        (640, "-b:v 20k", bitrate(20_000)),
+    ];
+    let output = |(at, (width, options, rate)): (usize, &(u32, &str, Rate))| {
+        let options = format!(
+            "-i {} -an -vf scale={width}:-2,{TAGS} -fps_mode passthrough -c:v libx264 -preset ultrafast -g 48 {options}",
+            text(&input)
+        );
+        let target = make(directory.path(), &format!("{at}.mp4"), &options);
+        VerifiedFile { target, audio: false, damaged_frames: 0, rate: *rate }
+    };
+    let outputs: Vec<_> = cases.iter().enumerate().map(output).collect();
+    let compared = media::run(&VerifySpec { input: input.clone(), outputs }, &|_| {}).expect("no mistakes");
+    let looked_at: Vec<_> = compared.iter().map(|one| one.pictures > 0).collect();
+    assert_eq!(looked_at, [true, true, true, true, true, true, false], "{compared:?}");
+}
+
+#[test]
 fn a_film_whose_pictures_have_a_palette_is_compared() {
     let directory = tempfile::tempdir().expect("a directory");
     let gif = make(directory.path(), "film.gif", "-f lavfi -i testsrc2=size=160x120:rate=10:duration=3 -loop -1");
@@ -122,7 +155,7 @@ fn a_film_whose_pictures_have_a_palette_is_compared() {
         make(directory.path(), name, &options)
     };
     let silent = |target: PathBuf| {
-        let outputs = vec![VerifiedFile { target, audio: false, damaged_frames: 0 }];
+        let outputs = vec![VerifiedFile { target, audio: false, damaged_frames: 0, rate: crf(23) }];
         media::run(&VerifySpec { input: gif.clone(), outputs }, &|_| {})
     };
     let right = encoded("right.mp4", "scale=out_color_matrix=bt709:out_range=tv");

@@ -103,18 +103,19 @@ pub struct AudioSpec {
     /// The codec.
     #[serde(default)]
     pub codec: AudioCodec,
-    /// Bits per second for the whole track.
-    #[serde(default = "default_audio_bitrate")]
-    pub bitrate: Bitrate,
-}
-
-fn default_audio_bitrate() -> Bitrate {
-    AudioSpec::DEFAULT_BITRATE
+    /// Bits per second for the whole track; 64000 for each channel if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<Bitrate>,
 }
 
 impl AudioSpec {
-    /// Transparent for stereo AAC-LC.
-    pub const DEFAULT_BITRATE: Bitrate = Bitrate::from_bits(128_000);
+    /// The rate of a track of so many channels. 64 kbit/s for each one are transparent for AAC-LC.
+    pub const fn rate(&self, channels: u32) -> Bitrate {
+        match self.bitrate {
+            Some(bitrate) => bitrate,
+            None => Bitrate::from_bits(64_000 * channels as u64),
+        }
+    }
 }
 
 /// Container formats that can be made.

@@ -128,10 +128,11 @@ fn video_rendition(asked: &VideoSpec, facts: &VideoFacts, families: &Families) -
 }
 
 fn audio_rendition(asked: &AudioSpec, facts: &AudioFacts) -> AudioRendition {
+    let channels = facts.channels.clamp(1, MAX_AUDIO_CHANNELS);
     AudioRendition {
         codec: asked.codec,
-        bitrate: asked.bitrate,
+        bitrate: asked.rate(channels),
         sample_rate: if AAC_SAMPLE_RATES.contains(&facts.sample_rate) { facts.sample_rate } else { 48_000 },
-        channels: facts.channels.clamp(1, MAX_AUDIO_CHANNELS),
+        channels,
     }
 }

@@ -53,7 +53,7 @@ pub fn facts_of(chunks: u32, audio: bool) -> SourceFacts {
 pub fn job(job_id: &str) -> JobSpec {
     let json = format!(
         r#"{{"job_id": "{job_id}", "input": {{"uri": "file:///media/in.mp4"}}, "outputs": [{{"uri": "file:///media/{job_id}.ts",
-            "container": "mpegts", "video": {{"codec": "h264", "height": 720, "bitrate": 5000000}}, "audio": {{"codec": "aac"}}}}]}}"#
+            "container": "mpegts", "video": {{"codec": "h264", "height": 720, "bitrate": 5000000}}, "audio": {{"codec": "aac", "bitrate": 128000}}}}]}}"#
     );
     JobSpec::parse(json.as_bytes()).unwrap_or_else(|error| panic!("the job of the tests: {error}"))
 }

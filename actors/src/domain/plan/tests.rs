@@ -23,6 +23,20 @@ fn a_source_without_audio_gives_outputs_without_audio() {
 }
 
 #[test]
+fn sound_gets_a_rate_for_each_channel_where_the_job_asks_for_none() {
+    let rate = |channels, asked: Option<u64>| {
+        let (mut job, mut facts) = (job("sound"), facts_of(1, true));
+        let audio = job.outputs[0].audio.as_mut().expect("sound");
+        audio.bitrate = asked.map(|bits| bits.try_into().expect("a rate"));
+        facts.audio.as_mut().expect("sound").channels = channels;
+        let plan = Plan::build(job, identity(), facts, 4, &Families::default()).expect("a plan");
+        plan.audio(0).expect("sound").renditions[0].bitrate.bits_per_second()
+    };
+    assert_eq!([1, 2, 6, 8].map(|channels| rate(channels, None)), [64_000, 128_000, 384_000, 384_000]);
+    assert_eq!(rate(6, Some(96_000)), 96_000);
+}
+
+#[test]
 fn an_input_without_a_frame_fails_as_permanent() {
     let mut facts = facts_of(1, false);
     facts.video.chunks[0].window.frames = 0;

@@ -16,7 +16,7 @@ const TOLERANCE_NS: u64 = 40_000_000;
 const LONGEST_NS: i64 = 86_400_000_000_000;
 
 /// The levels of a track.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Levels {
     /// Of each channel, mean squares of blocks.
     pub channels: Vec<Vec<f32>>,

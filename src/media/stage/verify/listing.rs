@@ -24,6 +24,10 @@ pub struct Listing {
     pub keys: Vec<i64>,
     /// Time of the first one on the timeline of the film.
     pub first_ns: i64,
+    /// What they are coded in.
+    pub codec: Option<Id>,
+    /// Samples of luma of each one.
+    pub pixels: u64,
     /// Whether each packet is one frame with its own time.
     pub exact: bool,
 }
@@ -49,7 +53,18 @@ impl Listing {
     pub fn new(track: &Track, container: &str) -> Self {
         let hides = track.codec == Id::VP8;
         let fields = !matches!(track.parameters().field_order(), FieldOrder::Progressive | FieldOrder::Unknown);
-        Self { exact: !hides && !fields && container != "avi", ..Self::default() }
+        // A size that is negative is none.
+        let side = |side: u32| u64::from(side.min(1 << 16));
+        let pixels = side(track.parameters().width()) * side(track.parameters().height());
+        let exact = !hides && !fields && container != "avi";
+        Self { exact, codec: Some(track.codec), pixels, ..Self::default() }
+    }
+
+    /// From the first frame to the end of the last one, which is shown as long as the others on an average.
+    pub fn length_ns(&self) -> u64 {
+        let between = self.times.len().saturating_sub(1).max(1) as u64;
+        let last = self.times.last().map_or(0, |last| u64::try_from(*last).unwrap_or(0));
+        last + last / between
     }
 
     /// The next packet.

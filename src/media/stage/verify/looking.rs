@@ -14,9 +14,8 @@ use crate::process::Progress;
 
 /// Pictures that are shown at the same time are so near: half a frame of 60 a second.
 const SAME_NS: i64 = 8_000_000;
-/// Mean difference of a colour in the fields of a grid, of 255. Encoders at 100 kbit/s blur and leave means alone: measured below
-/// 3; the matrix of BT.601 for that of BT.709 moves saturated colours by 5 and more, a wrong range by 8, another picture by 20.
-const MEAN: f64 = 4.5;
+/// Mean difference of a colour in the fields of a grid, of 255, where bits are not [few](super::room): measured below 4; the matrix of BT.601 for that of BT.709 moves saturated colours by 5 and more, a wrong range by 8, another picture by 20.
+pub const MEAN: f64 = 4.5;
 /// The same for the tenth of the fields that differ most: a part of the picture that is broken.
 const WORST: f64 = 18.0;
 
@@ -105,11 +104,12 @@ pub fn read(
     Ok(Shown { pictures, levels })
 }
 
-/// Compares pictures of the input with those of the output; gives how many there were.
+/// Compares pictures of the input with those of the output, which may differ by so many times as much as good ones; gives how
+/// many there were.
 ///
 /// # Errors
 /// The first difference, in words.
-pub fn compare(input: &Input, output: &[(i64, Thumbnail)], damaged: u64) -> Result<u64, String> {
+pub fn compare(input: &Input, output: &[(i64, Thumbnail)], damaged: u64, room: f64) -> Result<u64, String> {
     let (mut compared, same_ns) = (0, same_ns(input).unsigned_abs());
     for (time, right) in &input.pictures {
         let near = output.iter().filter(|(found, _)| found.abs_diff(*time) <= same_ns);
@@ -121,8 +121,9 @@ pub fn compare(input: &Input, output: &[(i64, Thumbnail)], damaged: u64) -> Resu
             continue;
         };
         compared += 1;
-        // In a tiny picture a field is a sample or a few, whose errors do not cancel out.
-        let room = (SIDE as f64 / best.detail as f64).sqrt();
+        // In a tiny picture a field is a sample or a few, whose errors do not cancel out: a film of 16x16 with `crf` 23 differs by
+        // 5, one with `crf` 40 by 18, where those of 160x90 differ by 2 and 6.
+        let room = room * SIDE as f64 / best.detail as f64;
         if best.mean > MEAN * room || best.worst > WORST * room {
             let at = seconds(*time);
             let (mean, worst) = (best.mean, best.worst);

@@ -3,7 +3,8 @@
 //!
 //! * [`file`]: the tracks that are compared
 //! * [`listing`]: when frames are shown
-//! * [`sampling`]: which pictures of the input are looked at; [`looking`]: the same ones of the output
+//! * [`sampling`]: which pictures of the input are looked at; [`looking`]: the same ones of the output; [`room`]: how much
+//!   they may differ
 //! * [`levels`], [`sound`]: level, side and envelope of the whole track
 //!
 //! What it finds is a sentence that names time and kind; an output for which there is one is never published.
@@ -12,6 +13,7 @@ mod file;
 mod levels;
 mod listing;
 mod looking;
+mod room;
 mod sampling;
 mod sound;
 
@@ -58,7 +60,10 @@ impl VerifySpec {
         };
         listing::compare(&input.listing, listing, output.damaged_frames).map_err(wrong)?;
         let shown = looking::read(&output.target, output.audio, listing, input, progress)?;
-        let pictures = looking::compare(input, &shown.pictures, output.damaged_frames).map_err(wrong)?;
+        let pictures = match room::of(output.rate, listing) {
+            Some(room) => looking::compare(input, &shown.pictures, output.damaged_frames, room).map_err(wrong)?,
+            None => 0,
+        };
         let heard = input.levels.as_ref().filter(|_| output.audio);
         if let Some(heard) = heard {
             let made = shown.levels.as_ref().ok_or_else(|| wrong("it has no sound".into()))?;
