@@ -52,7 +52,8 @@ fn compare(input: &Path, output: &Path) -> Result<Compared, Failure> {
 }
 
 fn compare_all(input: &Path, outputs: &[&Path]) -> Result<Vec<Compared>, Failure> {
-    let file = |path: &&Path| VerifiedFile { target: path.to_path_buf(), audio: true, damaged_frames: 0, rate: crf(23) };
+    let file =
+        |path: &&Path| VerifiedFile { target: path.to_path_buf(), audio: true, damaged_frames: 0, rate: crf(23) };
     let spec = VerifySpec { input: input.to_owned(), outputs: outputs.iter().map(file).collect() };
     media::run(&spec, &|_| {})
 }
