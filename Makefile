@@ -11,7 +11,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Its folder is to be seen in the root.
 export INPUT
 
-COMMANDS := deps test-deps demo test soak lint bench manifests autoscaling bundle
+COMMANDS := deps test-deps demo test soak corpus lint bench manifests autoscaling bundle
 .PHONY: help test-packages $(COMMANDS)
 
 help: ## This list.
@@ -114,6 +114,12 @@ SEEDS ?= 100000
 soak: test-deps ## Kills more: KILLS= of real processes, SEEDS= of the model.
 	SEEDS=$(SEEDS) cargo test --locked -p actors no_adversary -- --nocapture
 	KILLS=$(KILLS) cargo test --locked --test it chaos::kills -- --nocapture
+
+FILES ?= 1000
+SEED  ?= 0
+
+corpus: test-deps ## Transcodes more films of the corpus: FILES= of them, from SEED= on.
+	FILES=$(FILES) SEED=$(SEED) cargo test --locked --test it jobs::corpus -- --nocapture
 
 manifests: $(TOOLS)/kustomize ## Renders k8s/gstreamer-deployment.yaml anew.
 	$(TOOLS)/kustomize build k8s/base > k8s/gstreamer-deployment.yaml.part

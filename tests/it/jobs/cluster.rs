@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::support::clip::{self, Clip};
 use crate::support::fleet::{Fleet, assert_monotonic};
 use crate::support::media::{film, frame_times, small_film};
+use crate::support::service::PATIENCE;
 use crate::support::transcode::uri;
 
 pub(super) fn job(fleet: &Fleet, job_id: &str, input: &std::path::Path, height: u32) -> Value {
@@ -102,7 +103,7 @@ async fn short_jobs_after_a_long_one_finish_before_it() {
     for id in ids {
         fleet.publish(&job(&fleet, id, &path, 90));
     }
-    let ends = fleet.ends(&["long", "short-a", "short-b", "short-c"]).await;
+    let ends = fleet.ends_within(3 * PATIENCE, &["long", "short-a", "short-b", "short-c"]).await;
     assert!(ends.iter().all(|last| last.status == JobStatus::Completed), "{ends:#?}");
     assert_eq!(ends[3].job_id.as_str(), "long", "the long job ended before a short one");
 }

@@ -4,6 +4,7 @@ mod av1;
 mod bad_input;
 mod clips;
 mod cluster;
+mod corpus;
 mod film;
 mod letters;
 mod logs;

@@ -107,6 +107,25 @@ fn each_kind_of_mistake_is_found_and_named() {
 }
 
 #[test]
+fn pictures_that_were_decoded_without_what_they_refer_to_are_found() {
+    let bench = Bench::new();
+    // The random access point at four seconds is not decoded, so that a chunk begins in the middle of a group of pictures; and some
+    // pictures within the first group are not, to which others refer. As many frames as before come out at the same times.
+    for (what, dropped) in [("a false access point", "eq(n,100)"), ("a missing reference", "between(n,3,14)")] {
+        let options = format!("-i {} -c copy -bsf:v noise=drop='{dropped}'", text(&bench.input));
+        let broken = make(bench.directory.path(), "broken.mkv", &options);
+        let options = format!(
+            "-flags +output_corrupt -ec 0 -i {} -vf fps=25:start_time=0:round=near,{TAGS} -frames:v 200 -c:v libx264 \
+             -preset ultrafast -g 50 -b:v 200k -c:a aac",
+            text(&broken)
+        );
+        let output = make(bench.directory.path(), "output.mp4", &options);
+        let failure = bench.compare(&output).expect_err(what);
+        assert!(failure.message.contains("is another one"), "{what}: {failure}");
+    }
+}
+
+#[test]
 fn of_several_outputs_the_one_that_is_wrong_is_named_and_tiny_ones_are_compared_too() {
     let bench = Bench::new();
     let options = "-vf scale=16:16 -c:v libx264 -preset ultrafast -g 50 -c:a aac";

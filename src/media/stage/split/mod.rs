@@ -156,9 +156,10 @@ impl Splitter {
         let track = VideoTrack::new(&spec.directory, form.caps, duration_ns, spec.chunk_seconds, decoding_order);
         let pictures = Pictures::new(track.is_in_decoding_order());
         let video = Picture { index, parsed, pictures, track, decoding_order };
+        let codec = |index: usize| film.tracks()[index].codec;
         let audio = choice.audio.map(|(index, form)| {
             let track = AudioTrack::new(&spec.directory, form.caps.clone())?;
-            Ok(Sound { index, sounds: Sounds::new(form.caps), track })
+            Ok(Sound { index, sounds: Sounds::new(form.caps, codec(index)), track })
         });
         let first_ns = film.zero_ns();
         let given = vec![Given::default(); film.tracks().len()];

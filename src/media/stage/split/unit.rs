@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ffmpeg_the_third::codec::Id;
 use gstreamer as gst;
 
 use super::aes3::length_ns;
@@ -110,24 +111,34 @@ impl Pictures {
 pub struct Sounds {
     caps: gst::Caps,
     next: i64,
+    // Packets at the beginning whose samples are the delay of the encoder, where no container says so.
+    priming: u32,
 }
+
+/// The delay of an encoder of Windows Media Audio in packets: libavcodec, `wmadec.c`.
+const WMA_PRIMING: u32 = 2;
 
 impl Sounds {
     /// Packets of this form.
-    pub const fn new(caps: gst::Caps) -> Self {
-        Self { caps, next: 0 }
+    pub fn new(caps: gst::Caps, codec: Id) -> Self {
+        let priming = if matches!(codec, Id::WMAV1 | Id::WMAV2) { WMA_PRIMING } else { 0 };
+        Self { caps, next: 0, priming }
     }
 
     /// The next one.
     pub fn unit(&mut self, packet: &mut Packet, track: &Track) -> Unit {
         packet.duration = packet.duration.or_else(|| length_ns(packet.bytes(), &self.caps));
         let packet = &*packet;
-        let buffer = to_buffer(packet, packet.pts);
         let time = packet.pts.or(packet.dts);
         let (timed, time) = (time.is_some(), time.unwrap_or(self.next));
         let end = time.saturating_add_unsigned(packet.duration.unwrap_or(0));
-        let (from, to) = packet.heard(track).unwrap_or((time, end));
         self.next = end;
+        let (from, to) = match self.priming {
+            0 => packet.heard(track).unwrap_or((time, end)),
+            _ => (end, end),
+        };
+        self.priming = self.priming.saturating_sub(1);
+        let buffer = to_buffer(packet, packet.pts);
         let hidden = packet.hidden || to <= from.max(0) && packet.duration.is_some();
         Unit { time, timed, dts: packet.dts, duration: packet.duration, hidden, heard: (from.max(0), to), buffer }
     }
