@@ -65,7 +65,8 @@ async fn a_job_whose_input_was_missing_is_sent_back_and_completes() {
 async fn encodes(fleet: &Fleet, job: &str, attempt: u32) -> String {
     let (attempts, task) = (format!("transcode:checkpoint:{job}:attempts"), format!("{job}/v00000"));
     let lease = format!("transcode:lease:{task}");
-    let end = Instant::now() + PATIENCE;
+    // Between 45 s and two minutes were seen.
+    let end = Instant::now() + 2 * PATIENCE;
     loop {
         let begun: Option<u32> = fleet.redis(&["HGET", &attempts, &task]).await;
         let owner: Option<String> = fleet.redis(&["GET", &lease]).await;
