@@ -84,6 +84,7 @@ impl Thumbnail {
 
     /// That of a picture whose bytes are places in a list of colours, which is its second plane.
     fn of_palette(raw: &ffi::AVFrame, size: (usize, usize)) -> Option<Self> {
+        let detail = detail_of(size)?;
         let (bytes, stride) = rows(raw, 0, size.0, size.1)?;
         // SAFETY: a picture with a palette has 256 colours of four bytes there.
         let colours = unsafe {
@@ -94,7 +95,7 @@ impl Thumbnail {
         let [red, green, blue] = [16, 8, 0]
             .map(|shift| means(size, |x, y| (colours[usize::from(bytes[y * stride + x])] >> shift & 0xff) as f32));
         let fields = (0..SIDE * SIDE).map(|at| [&red, &green, &blue].map(|plane| plane[at].round() as u8));
-        Some(Self { fields: fields.collect(), detail: detail_of(size)? })
+        Some(Self { fields: fields.collect(), detail })
     }
 }
 

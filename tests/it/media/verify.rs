@@ -151,18 +151,24 @@ fn what_few_bits_do_to_pictures_is_no_mistake() {
         (640, "-b:v 100k", bitrate(100_000)),
         (640, "-b:v 20k", bitrate(20_000)),
     ];
-    let output = |(at, (width, options, rate)): (usize, &(u32, &str, Rate))| {
+    let output = |(at, (width, options, rate)): (usize, &(u32, &str, Rate)), filter: &str| {
         let options = format!(
-            "-i {} -an -vf scale={width}:-2,{TAGS} -fps_mode passthrough -c:v libx264 -preset ultrafast -g 48 {options}",
+            "-i {} -an -vf {filter}scale={width}:-2,{TAGS} -fps_mode passthrough -c:v libx264 -preset ultrafast -g 48 {options}",
             text(&input)
         );
         let target = make(directory.path(), &format!("{at}.mp4"), &options);
         VerifiedFile { target, audio: false, damaged_frames: 0, rate: *rate }
     };
-    let outputs: Vec<_> = cases.iter().enumerate().map(output).collect();
+    let outputs: Vec<_> = cases.iter().enumerate().map(|case| output(case, "")).collect();
     let compared = media::run(&VerifySpec { input: input.clone(), outputs }, &|_| {}).expect("no mistakes");
     let looked_at: Vec<_> = compared.iter().map(|one| one.pictures > 0).collect();
     assert_eq!(looked_at, [true, true, true, true, true, true, false], "{compared:?}");
+    // Another picture is one for all that.
+    for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.2 != bitrate(20_000)) {
+        let (wrong, what) = (output((at, case), "vflip,negate,"), case.1);
+        let failure = media::run(&VerifySpec { input: input.clone(), outputs: vec![wrong] }, &|_| {}).expect_err(what);
+        assert!(failure.message.contains("is another one"), "{what}: {failure}");
+    }
 }
 
 #[test]

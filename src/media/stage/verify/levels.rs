@@ -107,8 +107,8 @@ impl Levels {
         let blocks = skip * BLOCKS as usize / STEPS as usize;
         self.channels.iter_mut().for_each(|channel| cut(channel, blocks));
         cut(&mut self.side, blocks);
-        // So that both begin together.
-        cut(&mut self.steps, blocks * STEPS as usize / BLOCKS as usize);
+        // To the step: the beginning of a block may be up to a block away, which would be lateness.
+        cut(&mut self.steps, skip);
         self
     }
 }
@@ -122,4 +122,23 @@ fn add_to(list: &mut Vec<f32>, at: usize, value: f32) {
         list.resize(at + 1, 0.0);
     }
     list[at] += value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_counts_from_the_first_frame_to_the_millisecond_wherever_that_is_shown() {
+        // A click a second behind the first frame.
+        let click = |first_ms: i64| {
+            let mut levels = Levels { rate: 48_000, channels: vec![Vec::new(); 2], ..Levels::default() };
+            levels.add((first_ms + 1000) * 48, &[0.5, 0.5]);
+            let steps = levels.from(first_ms * 1_000_000).steps;
+            steps.iter().position(|energy| *energy > 0.0)
+        };
+        for first_ms in [0, 3, 46, 60, 999, 1001] {
+            assert_eq!(click(first_ms), Some(1000), "first frame at {first_ms} ms");
+        }
+    }
 }
