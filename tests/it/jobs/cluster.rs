@@ -92,7 +92,7 @@ async fn short_jobs_after_a_long_one_finish_before_it() {
     let fleet = Fleet::start(2, &[("CHUNK_SECONDS", "2"), ("JOB_PARALLELISM", "4")]).await;
     let (_, path) = short_clip(&fleet);
     let mut long = job(&fleet, "long", &small_film(), 720);
-    long["outputs"][0]["video"]["preset"] = "veryslow".into();
+    long["outputs"][0]["video"]["preset"] = "slow".into();
     fleet.publish(&long);
     fleet
         .service
