@@ -112,6 +112,7 @@ fn facts(spec: &TrialSpec, end_ns: u64) -> VideoFacts {
         one_frame_per_unit: true,
         end_ns,
         chunks: Vec::new(),
+        account: None,
     }
 }
 

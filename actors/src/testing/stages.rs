@@ -268,11 +268,11 @@ fn output_of(plan: &Plan) -> OutputReport {
         duration: plan.duration_ns() as f64 / 1e9,
         sha256: "feedbeef".into(),
         verification: Verification {
-            damaged_frames: 0,
             frames: plan.frames(),
             key_frames: 1,
             audio_samples: 0,
             av_offset_ns: 0,
+            ..Verification::default()
         },
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actors::domain::checkpoint::{OutputReport, Verification};
+use actors::domain::plan::Account;
 use actors::domain::progress::Report;
 use indicatif::{DecimalBytes, FormattedDuration, HumanCount};
 
@@ -36,14 +37,20 @@ pub(super) fn failed(report: &Report) -> String {
     report.error.as_ref().map_or_else(|| format!("job {} failed", report.job_id), ToString::to_string)
 }
 
-fn output(output: &OutputReport) -> [String; 5] {
-    [
+fn output(output: &OutputReport) -> Vec<String> {
+    let mut lines = vec![
         place(&output.uri),
         format!("  size      {} ({} bytes)", DecimalBytes(output.bytes), HumanCount(output.bytes)),
         format!("  duration  {:.3} s", output.duration),
         format!("  sha256    {}", output.sha256),
         format!("  verified  {}", verification(&output.verification)),
-    ]
+        format!("  compared  {}", compared(&output.verification)),
+    ];
+    let source = source(&output.verification);
+    if !source.is_empty() {
+        lines.push(format!("  source    {source}"));
+    }
+    lines
 }
 
 /// A path where it is one: that is what was typed.
@@ -53,12 +60,31 @@ fn place(uri: &str) -> String {
 
 fn verification(found: &Verification) -> String {
     let frames = format!("{} frames, {} of them key frames", HumanCount(found.frames), HumanCount(found.key_frames));
-    if found.audio_samples == 0 {
-        return format!("{frames}, no audio; all as planned");
-    }
-    let offset = found.av_offset_ns as f64 / 1e6;
-    format!(
-        "{frames}, {} audio samples, audio {offset:+.3} ms from video; all as planned",
-        HumanCount(found.audio_samples)
-    )
+    let sound = match found.audio_samples {
+        0 => "no audio".to_owned(),
+        samples => {
+            let offset = found.av_offset_ns as f64 / 1e6;
+            format!("{} audio samples, audio {offset:+.3} ms from video", HumanCount(samples))
+        }
+    };
+    format!("{frames}, {sound}")
+}
+
+/// What of an output was compared with the input.
+fn compared(found: &Verification) -> String {
+    let pictures = format!("{} pictures", HumanCount(found.pictures_compared));
+    if found.sound_compared { format!("{pictures} and all sound") } else { pictures }
+}
+
+/// What became of the packets of the input.
+fn source(found: &Verification) -> String {
+    let track = |(name, account): (&str, Option<Account>)| {
+        let Account { shown, hidden, lost } = account?;
+        let number = |count: u64, what: &str| (count > 0).then(|| format!(", {} {what}", HumanCount(count)));
+        let rest = [number(hidden, "hidden"), number(lost, "lost")].into_iter().flatten().collect::<String>();
+        Some(format!("{name} {} packets shown{rest}", HumanCount(shown)))
+    };
+    let tracks = [("video", found.video_source), ("audio", found.audio_source)].into_iter().filter_map(track);
+    let damaged = (found.damaged_frames > 0).then(|| format!("{} frames damaged", HumanCount(found.damaged_frames)));
+    tracks.chain(damaged).collect::<Vec<_>>().join("; ")
 }

@@ -1,9 +1,13 @@
-//! Decodes a track with libavcodec, on one thread. Times go through it in nanoseconds; what is skipped of sound is cut off.
+//! Decodes a track with libavcodec, on one thread unless more are asked for. Times go through it in nanoseconds; what is skipped of sound is cut off.
 
 use actors::domain::failure::Failure;
-use ffmpeg_the_third::codec::{Context, decoder::Opened};
+use ffmpeg_the_third::codec::{Context, Parameters, decoder::Opened};
+use ffmpeg_the_third::packet::Flags;
+use ffmpeg_the_third::picture::Type;
 use ffmpeg_the_third::{self as av, Packet as Raw, ffi, frame};
 
+use super::alpha::over_black;
+use super::order::Order;
 use super::packet::Packet;
 use super::track::Track;
 
@@ -11,6 +15,8 @@ use super::track::Track;
 pub struct Decoder {
     opened: Opened,
     complaints: u64,
+    // Where times are those of decoding.
+    order: Option<Order>,
 }
 
 impl Decoder {
@@ -19,20 +25,33 @@ impl Decoder {
     /// # Errors
     /// `permanent` where there is none, or it does not take the configuration of the track.
     pub fn new(track: &Track) -> Result<Self, Failure> {
-        let failed =
-            |error: av::Error| Failure::permanent(format!("{} cannot be decoded: {error}", track.codec_name()));
-        let codec = av::decoder::find(track.codec).ok_or_else(|| failed(av::Error::DecoderNotFound))?;
-        let mut context = Context::from_parameters(track.parameters().clone()).map_err(failed)?;
+        Self::open(track.parameters().clone(), 1)
+    }
+
+    /// For units of which a decoder has to know this, on so many threads.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn open(parameters: Parameters, threads: i32) -> Result<Self, Failure> {
+        let id = parameters.id();
+        let failed = |error: av::Error| Failure::permanent(format!("{} cannot be decoded: {error}", id.name()));
+        let codec = av::decoder::find(id).ok_or_else(|| failed(av::Error::DecoderNotFound))?;
+        let mut context = Context::from_parameters(parameters).map_err(failed)?;
         // SAFETY: the context is not open yet.
         unsafe {
             let raw = &mut *context.as_mut_ptr();
             raw.pkt_timebase = ffi::AVRational { num: 1, den: 1_000_000_000 };
-            raw.thread_count = 1;
+            raw.thread_count = threads;
             // A cropping rectangle is applied to the pixel; otherwise its left side is rounded, and the picture is shifted.
             raw.flags |= ffi::AV_CODEC_FLAG_UNALIGNED as libc::c_int;
         }
         let opened = context.decoder().open_as(codec).map_err(failed)?;
-        Ok(Self { opened, complaints: 0 })
+        Ok(Self { opened, complaints: 0, order: None })
+    }
+
+    /// Whether the units have no other times than those of decoding ([`super::film::Film::is_in_decoding_order`]).
+    pub fn in_decoding_order(self, is: bool) -> Self {
+        Self { order: is.then(Order::default), ..self }
     }
 
     /// Gives it a packet. A packet that it does not take is counted and left out.
@@ -40,7 +59,29 @@ impl Decoder {
         let mut raw: Raw = packet.raw().clone();
         raw.set_pts(packet.pts);
         raw.set_dts(packet.dts);
+        if let Some(order) = &mut self.order {
+            let time = packet.dts.or(packet.pts);
+            raw.set_pts(time);
+            time.into_iter().for_each(|time| order.enter(time));
+        }
         raw.set_duration(packet.duration.and_then(|duration| i64::try_from(duration).ok()).unwrap_or(0));
+        self.complaints += u64::from(self.opened.send_packet(&raw).is_err());
+    }
+
+    /// Gives it a unit with a time in nanoseconds, which may be a random access point.
+    pub fn send_unit(&mut self, bytes: &[u8], time: Option<i64>, key: bool) {
+        if bytes.is_empty() {
+            // Would be the end.
+            return;
+        }
+        let mut raw = Raw::copy(bytes);
+        raw.set_pts(time);
+        if let Some(order) = &mut self.order {
+            time.into_iter().for_each(|time| order.enter(time));
+        }
+        if key {
+            raw.set_flags(Flags::KEY);
+        }
         self.complaints += u64::from(self.opened.send_packet(&raw).is_err());
     }
 
@@ -50,10 +91,18 @@ impl Decoder {
         let _ = self.opened.send_eof();
     }
 
-    /// The next picture that is decoded.
+    /// The next picture that is decoded, over black where it is transparent.
     pub fn picture(&mut self) -> Option<frame::Video> {
         let mut picture = frame::Video::empty();
-        self.receive(&mut picture).then_some(picture)
+        if !self.receive(&mut picture) {
+            return None;
+        }
+        over_black(&mut picture);
+        if let (Some(order), Some(own)) = (&mut self.order, picture.pts()) {
+            let time = order.leave(own, picture.kind() == Type::B);
+            picture.set_pts(time);
+        }
+        Some(picture)
     }
 
     /// The next block of samples that is decoded.

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use actors::domain::failure::Failure;
 
 use super::Reader;
+use super::decoder::{Decoder, time_ns};
 use super::packet::Packet;
-use super::track::Track;
+use super::track::{Kind, Track};
 
 /// Packets of a track that are looked at: more than pictures can be out of order.
 const LOOKED_AT: usize = 40;
@@ -19,6 +20,8 @@ pub struct Film {
     reader: Reader,
     first: VecDeque<Packet>,
     zero_ns: i64,
+    // The pictures that have the times of decoding in the place of those of presentation.
+    misplaced: Option<usize>,
 }
 
 impl Film {
@@ -45,7 +48,15 @@ impl Film {
         }
         let begin = |track: &usize| begins[*track].or_else(|| reader.start_ns(*track));
         let zero_ns = used.iter().filter_map(begin).min().unwrap_or(0);
-        Ok(Self { reader, first, zero_ns })
+        let misplaced =
+            used.iter().copied().find(|track| has_times_of_decoding(&reader.tracks()[*track], *track, &first));
+        Ok(Self { reader, first, zero_ns, misplaced })
+    }
+
+    /// Whether the units of a track have no other times than those of decoding, and others than those are right.
+    pub fn is_in_decoding_order(&self, track: usize) -> bool {
+        let avi = self.reader.in_decoding_order && self.tracks()[track].kind == Kind::Video;
+        avi || self.misplaced == Some(track)
     }
 
     /// The tracks of the file.
@@ -77,4 +88,31 @@ impl Film {
             packet
         }))
     }
+}
+
+/// Whether pictures come out of the decoder in another order than the times of their units say, though these are the times of
+/// decoding: some writers leave out those of presentation.
+fn has_times_of_decoding(track: &Track, index: usize, first: &VecDeque<Packet>) -> bool {
+    let units = || first.iter().filter(|packet| packet.track == index);
+    if track.kind != Kind::Video || !track.reorders() || units().any(|packet| packet.pts != packet.dts) {
+        return false;
+    }
+    let Ok(mut decoder) = Decoder::new(track) else { return false };
+    let mut latest = i64::MIN;
+    let mut goes_back = |decoder: &mut Decoder| {
+        let mut back = false;
+        while let Some(time) = decoder.picture().map(|picture| time_ns(&picture).unwrap_or(i64::MAX)) {
+            back |= time < latest;
+            latest = latest.max(time);
+        }
+        back
+    };
+    for packet in units() {
+        decoder.send(packet);
+        if goes_back(&mut decoder) {
+            return true;
+        }
+    }
+    decoder.end();
+    goes_back(&mut decoder)
 }

@@ -1,24 +1,30 @@
 //! Reads containers with libavformat: which tracks there are, and their packets with exact times. It is what most players
-//! read with, so that what they show is what is read here: edit lists, priming, lacing, jumps. Used by the split, and by the
-//! verification for both the input and the output.
-//! Never believes the length that a
-//! header says.
+//! read with, so that what they show is what is read here: edit lists, priming, lacing, jumps. Used by the split, by the encode
+//! for pictures, and by the verification for both the input and the output.
+//! Never believes the length that a header says.
 //!
 //! * [`choice`]: which tracks are used; [`caps`]: the codecs that are read, and their caps
 //! * [`film`]: the tracks that are used, on one timeline
-//! * [`decoder`], [`thumbnail`], [`samples`]: its pictures and its sound
+//! * [`decoder`], [`thumbnail`], [`samples`]: its pictures and its sound; [`alpha`]: without their alpha channel;
+//!   [`picture`]: as frames of GStreamer
+//! * [`described`]: what a decoder has to know, in the caps of units
 //! * [`packet`]: a packet and what its container says of it
 //! * [`track`]: what is known of a track
-//! * [`jumps`]: breaks in the clock of a transport stream; [`vorbis`]: lengths of its packets
+//! * [`jumps`]: breaks in the clock of a transport stream; [`order`]: times of decoding in the place of those of presentation;
+//!   [`vorbis`]: lengths of its packets
 //!
 //! The calls into C are all in this folder. They get nothing but local files of the kinds in [`FORMATS`].
 
+mod alpha;
 pub mod caps;
 pub mod choice;
 pub mod decoder;
+pub mod described;
 pub mod film;
 mod jumps;
+mod order;
 pub mod packet;
+pub mod picture;
 pub mod samples;
 pub mod thumbnail;
 pub mod track;

@@ -110,6 +110,11 @@ impl Track {
         }
     }
 
+    /// Whether pictures may be shown in another order than they are decoded.
+    pub fn reorders(&self) -> bool {
+        self.raw().video_delay > 0
+    }
+
     /// The four characters by which the container names the codec.
     pub fn tag(&self) -> [u8; 4] {
         self.raw().codec_tag.to_le_bytes()

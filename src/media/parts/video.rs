@@ -4,7 +4,7 @@
 use actors::domain::failure::Failure;
 use actors::domain::job::VideoCodec;
 use actors::domain::part::{MediaStats, VideoStats};
-use actors::domain::plan::VideoPlan;
+use actors::domain::plan::{VideoPlan, Window};
 use gstreamer as gst;
 
 use super::mismatch::mismatch;
@@ -36,6 +36,8 @@ pub struct VideoTrack {
     pub keys: Vec<u32>,
     /// Frames of the source that were damaged.
     pub damaged: u64,
+    /// The chunks that have them.
+    pub damaged_in: Vec<Window>,
 }
 
 /// Reads the video parts of one rendition.
@@ -71,13 +73,14 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
         count.1 += u32::from(summary.key);
         scan.add(&unit, summary, joined.caps(), count.0 == 1)?;
     }
-    let mut all_damaged = 0;
-    for (part, (units, keys)) in parts.iter().zip(counts) {
+    let (mut all_damaged, mut damaged_in) = (0, Vec::new());
+    for ((part, chunk), (units, keys)) in parts.iter().zip(&plan.chunks).zip(counts) {
         let name = &part.part.file.name;
         let MediaStats::Video(VideoStats { access_units, key_units, damaged }) = part.part.media else {
             return Err(mismatch(format!("part {name} is recorded as one of sound")));
         };
         all_damaged += u64::from(damaged);
+        damaged_in.extend((damaged > 0).then_some(chunk.window));
         if (access_units, key_units) != (units, keys) {
             return Err(mismatch(format!(
                 "part {name} has {units} frames, {keys} of them random access points, where its record says \
@@ -85,7 +88,7 @@ pub fn scan(plan: &VideoPlan, rendition: usize, parts: &[PartSource]) -> Result<
             )));
         }
     }
-    Ok(VideoTrack { damaged: all_damaged, ..scan.finish(rendition.codec)? })
+    Ok(VideoTrack { damaged: all_damaged, damaged_in, ..scan.finish(rendition.codec)? })
 }
 
 #[derive(Default)]
@@ -156,6 +159,7 @@ impl VideoScan {
             digests: self.digests,
             keys: self.keys,
             damaged: 0,
+            damaged_in: Vec::new(),
         })
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
-use actors::domain::plan::{Plan, Track};
+use actors::domain::plan::{Plan, Track, Window};
 use actors::domain::track::RenditionId;
 
 use crate::digest;
@@ -29,6 +29,8 @@ use crate::protocol::{AssembleSpec, Joined, Member, Product, ProductFile};
 
 /// Progress is told each time that so much media was written, in nanoseconds.
 const PROGRESS_NS: u64 = 10_000_000_000;
+/// So many places of damage are said.
+const MAX_PLACES: usize = 5;
 
 impl CarryOut for AssembleSpec {
     /// # Errors
@@ -122,10 +124,29 @@ fn check_damage(video: &VideoTrack, plan: &Plan) -> Result<(), Failure> {
         return Ok(());
     }
     let (share, limit) = (damaged as f64 / frames.max(1) as f64, f64::from(allowed));
+    let at = places(&video.damaged_in);
     Err(Failure::permanent(format!(
-        "{damaged} of {frames} frames of the source are damaged or missing, {share:.3} of the film where input.max_damage \
-         allows {limit}; upload it again, or allow more"
+        "{damaged} of {frames} frames of the source are damaged or missing ({at}), {share:.3} of the film where \
+         input.max_damage allows {limit}; upload it again, or allow more"
     )))
+}
+
+/// Where chunks lie, those next to each other as one; the first few of many.
+fn places(windows: &[Window]) -> String {
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for window in windows {
+        match joined.last_mut() {
+            Some((_, end)) if *end == window.start_ns => *end = window.end_ns,
+            _ => joined.push((window.start_ns, window.end_ns)),
+        }
+    }
+    // Tenths of a second are enough for a reader.
+    let place = |(start, end): &(u64, u64)| format!("{:.1} s to {:.1} s", *start as f64 / 1e9, *end as f64 / 1e9);
+    let said = joined.iter().take(MAX_PLACES).map(place).collect::<Vec<_>>().join(", ");
+    match joined.len().saturating_sub(MAX_PLACES) {
+        0 => said,
+        more => format!("{said}, and {more} more places"),
+    }
 }
 
 fn assemble(tracks: &Tracks, progress: Progress<'_>) -> Result<Product, Failure> {

@@ -57,7 +57,7 @@ impl Inner {
             }
             gauge.next_run();
         }
-        self.compare(plan, &verified, &mut gauge, stop).await?;
+        self.compare(plan, &mut verified, &mut gauge, stop).await?;
         gauge.next_run();
         self.publish_all(&files, plan, verified).await.map(AssembleOutcome::Published)
     }
@@ -98,7 +98,7 @@ impl Inner {
     async fn compare(
         &self,
         plan: &PinnedPlan,
-        verified: &[Verified],
+        verified: &mut [Verified],
         gauge: &mut Gauge,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
@@ -108,7 +108,7 @@ impl Inner {
             let damaged_frames = made.report.verification.damaged_frames;
             Some(VerifiedFile { target, audio, damaged_frames, rate: asked.video.rate() })
         };
-        let outputs: Vec<_> = plan.job.outputs.iter().zip(&plan.outputs).zip(verified).filter_map(file).collect();
+        let outputs: Vec<_> = plan.job.outputs.iter().zip(&plan.outputs).zip(&*verified).filter_map(file).collect();
         if outputs.is_empty() {
             return Ok(());
         }
@@ -121,9 +121,14 @@ impl Inner {
         }
         let input = self.storage.fetch(uri).await?;
         let spec = VerifySpec { input: input.path().into(), outputs };
-        for compared in self.process(&spec, gauge, stop).await? {
+        let compared = self.process(&spec, gauge, stop).await?;
+        for (made, compared) in verified.iter_mut().filter(|made| made.pending.is_some()).zip(compared) {
             let Compared { frames, pictures, sound } = compared;
             tracing::info!(frames, pictures, sound, "output compared with the input");
+            let told = &mut made.report.verification;
+            (told.pictures_compared, told.sound_compared) = (pictures, sound);
+            told.video_source = plan.video().and_then(|video| video.facts.account);
+            told.audio_source = plan.audio(0).and_then(|audio| audio.facts.account).filter(|_| sound);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Split: cuts the input, publishes the sources, then the plan. The plan is there only when everything it names is.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actors::domain::failure::Failure;
@@ -10,9 +11,13 @@ use actors::ports::SplitRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use crate::fault_injection;
 use crate::process::gauge::Gauge;
 use crate::protocol::SplitSpec;
 use crate::storage::{Existing, Scratch, name_is_taken};
+
+/// Makes a split read another film than the one of its job.
+const READS: &str = "FAULT_SPLIT_READS";
 
 impl Inner {
     pub(super) async fn split(
@@ -28,7 +33,7 @@ impl Inner {
         self.check_unchanged(job, source).await?;
         let scratch = self.storage.scratch(&job.job_id).await?;
         let spec = SplitSpec {
-            input: input.path().into(),
+            input: fault_injection::wanted(READS).map_or_else(|| input.path().into(), PathBuf::from),
             directory: scratch.path().into(),
             chunk_seconds: self.settings.chunk_seconds,
             max_damage: job.input.max_damage().into(),

@@ -40,7 +40,9 @@ fn a_completed_job_says_what_was_made_and_how_it_was_checked() {
         "  size      12.35 MB (12,345,678 bytes)",
         "  duration  30.030 s",
         &format!("  sha256    {}", "0123456789abcdef".repeat(4)),
-        "  verified  900 frames, 15 of them key frames, 1,440,000 audio samples, audio -21.333 ms from video; all as planned",
+        "  verified  900 frames, 15 of them key frames, 1,440,000 audio samples, audio -21.333 ms from video",
+        "  compared  41 pictures and all sound",
+        "  source    video 900 packets shown, 2 hidden; audio 1,407 packets shown, 1 lost; 3 frames damaged",
     ];
     assert_eq!(out.text().lines().collect::<Vec<_>>(), expected);
     assert_eq!(err.text(), "");

@@ -115,8 +115,8 @@ fn the_head_of_the_film_as_hevc_has_every_frame_once_and_in_order() {
 }
 
 #[test]
-fn the_film_as_a_ladder_of_hevc_has_every_frame_once_and_in_order() {
-    comes_out(&Source::film(), "h265", "ultrafast", &LADDER);
+fn the_head_of_the_film_as_a_ladder_of_hevc_has_every_frame_once_and_in_order() {
+    comes_out(&Source::of(film_head()), "h265", "ultrafast", &LADDER);
 }
 
 #[test]

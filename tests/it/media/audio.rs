@@ -82,6 +82,7 @@ impl Pcm {
             channels: self.channels,
             start_ns: self.start_ns.max(0) as u64,
             end_ns: end_ns as u64,
+            account: None,
         };
         (path, facts)
     }

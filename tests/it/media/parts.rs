@@ -186,6 +186,7 @@ pub fn audio_source(directory: &Path, description: &str, start_ns: i64) -> (Path
         channels: number("channels"),
         start_ns: start_ns.max(0) as u64,
         end_ns: end_ns.max(0) as u64,
+        account: None,
     };
     (path, facts)
 }

@@ -2,6 +2,7 @@
 
 use actors::domain::checkpoint::{Checkpoint, JobStatus, Outcome, OutputReport, Verification};
 use actors::domain::failure::Failure;
+use actors::domain::plan::Account;
 use actors::domain::progress::{MediaLength, Report};
 use chrono::{DateTime, TimeDelta};
 
@@ -30,11 +31,15 @@ pub fn completed() -> Outcome {
         duration: 30.03,
         sha256: "0123456789abcdef".repeat(4),
         verification: Verification {
-            damaged_frames: 0,
             frames: 900,
             key_frames: 15,
             audio_samples: 1_440_000,
             av_offset_ns: -21_333_333,
+            damaged_frames: 3,
+            pictures_compared: 41,
+            sound_compared: true,
+            video_source: Some(Account { shown: 900, hidden: 2, lost: 0 }),
+            audio_source: Some(Account { shown: 1407, hidden: 0, lost: 1 }),
         },
     }])
 }

@@ -89,11 +89,11 @@ fn assemble(spec: &AssembleSpec) -> Joined {
         files: vec![ProductFile { path: spec.target.clone(), bytes: text.len() as u64, sha256: digest(&text) }],
         duration_ns: spec.plan.duration_ns(),
         checks: Verification {
-            damaged_frames: 0,
             frames: spec.plan.frames(),
             key_frames: 1,
             audio_samples: 0,
             av_offset_ns: 0,
+            ..Verification::default()
         },
     })
 }

@@ -11,6 +11,7 @@ use crate::domain::failure::Failure;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::job::JobId;
 pub use crate::domain::part::PartRecord;
+use crate::domain::plan::Account;
 
 /// An instant, shown as RFC 3339.
 pub type Timestamp = DateTime<Utc>;
@@ -279,7 +280,7 @@ pub struct OutputReport {
 }
 
 /// What was read back from an output before it got its final name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// Frames found; equal to the plan's.
     pub frames: u64,
@@ -292,6 +293,18 @@ pub struct Verification {
     /// Frames of the source that were damaged or missing: where one is missing the one before it stands.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged_frames: u64,
+    /// Pictures that were compared with those of the input.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pictures_compared: u64,
+    /// Whether the sound was compared with that of the input, all of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sound_compared: bool,
+    /// What became of the packets of the input's video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_source: Option<Account>,
+    /// What became of those of its sound, where the output has sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_source: Option<Account>,
 }
 
 fn is_zero(count: &u64) -> bool {

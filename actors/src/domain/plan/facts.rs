@@ -17,6 +17,19 @@ pub struct SourceIdentity {
     pub etag: Option<String>,
 }
 
+/// What became of the packets of a track. Those that were given are shown or hidden; what the container says there is and
+/// nobody gave is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Packets that are shown or heard.
+    pub shown: u64,
+    /// Packets that an edit list hides, or that only start a decoder.
+    pub hidden: u64,
+    /// Units of the container that are damaged or missing, by an account that shares nothing with the demuxer: samples (MP4), frames
+    /// (Matroska), tags (FLV), chunks (AVI), PES packets (MPEG-TS). 0 where the container has none that is read.
+    pub lost: u64,
+}
+
 /// What the split stage learned about the video track.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoFacts {
@@ -42,6 +55,9 @@ pub struct VideoFacts {
     pub end_ns: u64,
     /// The chunks, in order, without gap or overlap.
     pub chunks: Vec<ChunkFacts>,
+    /// What became of its packets; `None` in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
 }
 
 /// A chunk as the split stage cut it.
@@ -68,6 +84,9 @@ pub struct AudioFacts {
     pub start_ns: u64,
     /// End of the last sample that is heard.
     pub end_ns: u64,
+    /// What became of its packets; `None` in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
 }
 
 /// What the split stage learned about the input.

@@ -26,7 +26,7 @@ mod versions;
 
 pub use super::codec::EncoderFamily;
 pub use cut::{MAX_WINDOWS_PER_SOURCE, Window, chunk_target, windows};
-pub use facts::{AudioFacts, ChunkFacts, SourceFacts, SourceIdentity, VideoFacts};
+pub use facts::{Account, AudioFacts, ChunkFacts, SourceFacts, SourceIdentity, VideoFacts};
 pub use family::{Families, FamilyOffer};
 pub use model::{AudioPlan, Chunk, OutputPlan, PLAN_FORMAT, Plan, Track, VideoPlan};
 pub use pinned::{PinnedPlan, Unreadable};

@@ -27,6 +27,7 @@ pub fn facts_of(chunks: u32, audio: bool) -> SourceFacts {
             orientation: Orientation::Rotate0,
             one_frame_per_unit: true,
             end_ns,
+            account: None,
             chunks: (0..chunks)
                 .map(|index| ChunkFacts {
                     source: format!("v{index:05}.gdp"),
@@ -45,6 +46,7 @@ pub fn facts_of(chunks: u32, audio: bool) -> SourceFacts {
             channels: 2,
             start_ns: 0,
             end_ns,
+            account: None,
         }),
     }
 }

@@ -31,11 +31,11 @@ pub(super) async fn last_reports_wait_in_order_until_they_are_confirmed(store: S
 pub(super) async fn a_last_report_is_the_given_one_with_the_next_number(store: Subject) {
     let checkpoint = done(store.open(job("j"), "c".into(), at(0)).await);
     let verification = Verification {
-        damaged_frames: 0,
         frames: u64::MAX,
         key_frames: 3,
         audio_samples: 1 << 53,
         av_offset_ns: -21_333_333,
+        ..Verification::default()
     };
     let output = OutputReport {
         uri: "file:///out/\"sequence\":18446744073709551615/a b.ts".into(),

@@ -205,6 +205,7 @@ impl Comparison {
             audio_samples,
             // Every time was compared with this within a tick.
             av_offset_ns,
+            ..Verification::default()
         })
     }
 

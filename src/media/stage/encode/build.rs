@@ -12,10 +12,11 @@ use actors::domain::plan::{VideoRendition, Window};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::frames::Frames;
 use super::layout::{Branch, Layout, planar};
 use super::output::{Origin, Output};
 use super::picture::{self, Scaler, in_memory};
-use super::source::{self, Frames};
+use super::source;
 use crate::media::codec;
 use crate::media::device::StandIn;
 use crate::media::encoder::element::{make, output_caps};

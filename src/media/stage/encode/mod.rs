@@ -1,12 +1,13 @@
 //! Encodes the frames of a chunk into its renditions, decoding once.
 //!
 //! ```text
-//! appsrc ! decoder ─(frames of the window)─► [deinterlace] ! [flip] ! tee ─┬─► queue ! scale ! queue ! encoder ! appsink ─► file
+//! source ! decoder ─(frames of the window)─► [deinterlace] ! [flip] ! tee ─┬─► queue ! scale ! queue ! encoder ! appsink ─► file
 //!                                                                          └─► queue ! scale ! queue ! encoder ! appsink ─► file
 //! ```
 //!
 //! * [`layout`]: what runs on a GPU, and where the pictures cross to it
-//! * [`source`]: the chunk source, the decoder, the window
+//! * [`frames`]: those of the window
+//! * [`source`]: the chunk source, decoders of devices; [`pictures`]: the decoder of the CPU
 //! * [`build`]: the pipeline
 //! * [`picture`]: what a picture looks like
 //! * [`sets`]: what has to be put into key frames
@@ -18,9 +19,11 @@
 //! planned fail it: correct media come before finished jobs.
 
 mod build;
+mod frames;
 pub mod layout;
 mod output;
 mod picture;
+mod pictures;
 mod sets;
 mod source;
 
@@ -36,8 +39,8 @@ use crate::media::encoder;
 use crate::media::pipeline::{BusEvent, Pipeline};
 use crate::process::Progress;
 use crate::protocol::{EncodeSpec, Encoded, EncodedFile, Stage as _};
+use frames::Frames;
 use output::Output;
-use source::Frames;
 
 impl CarryOut for EncodeSpec {
     fn carry_out(&self, progress: Progress<'_>) -> Result<Encoded<VideoStats>, Failure> {

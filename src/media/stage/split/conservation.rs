@@ -2,6 +2,7 @@
 //! vanish. The account is that of [`crate::media::ledger`], which shares nothing with the demuxer.
 
 use actors::domain::failure::Failure;
+use actors::domain::plan::Account;
 
 use crate::media::ledger::{Container, Kind, Ledger, TrackLedger};
 
@@ -19,6 +20,8 @@ const PCM_PACKET: u64 = 50;
 pub struct Given {
     /// Packets.
     pub units: u64,
+    /// Those of them of which nothing is shown.
+    pub hidden: u64,
     /// Their bytes.
     pub bytes: u64,
     /// When the first one begins that is shown, and when the last one ends.
@@ -26,6 +29,11 @@ pub struct Given {
 }
 
 impl Given {
+    /// What became of the packets, of which so many are lost.
+    pub const fn account(&self, lost: u64) -> Account {
+        Account { shown: self.units - self.hidden, hidden: self.hidden, lost }
+    }
+
     /// A packet that is shown in this time.
     pub fn show(&mut self, (from, to): (i64, i64)) {
         self.shown = Some(self.shown.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
@@ -43,12 +51,12 @@ pub struct Named {
     pub place: usize,
 }
 
-/// Compares what was `given` of a track with what a file says.
+/// Compares what was `given` of a track with what a file says; gives how many units are lost.
 ///
 /// # Errors
 /// `permanent` where more is missing than may be damaged, as a share.
-pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> Result<(), Failure> {
-    let Some(said) = find(ledger, track) else { return Ok(()) };
+pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> Result<u64, Failure> {
+    let Some(said) = find(ledger, track) else { return Ok(0) };
     tracing::info!(
         ?track,
         units = said.units,
@@ -57,6 +65,7 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
         given = given.units,
         "ledger"
     );
+    let is_pcm = said.units > given.units.saturating_mul(PCM_PACKET);
     let (what, there, found, slack) = match ledger.container {
         // An edit list leaves samples out or shows them twice; as far as there is media for it, all of it is shown.
         Container::Mp4 if said.shown_ns.is_some() => {
@@ -65,7 +74,7 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
             ("ns", said.shown_ns.unwrap_or(0).min(media), shown, SLACK_NS)
         }
         // Sound without compression is read in packets of many samples.
-        Container::Mp4 if said.units > given.units.saturating_mul(PCM_PACKET) => return Ok(()),
+        Container::Mp4 if is_pcm => return Ok(0),
         Container::Mp4 | Container::Matroska | Container::Flv | Container::Avi => {
             ("units", said.units, given.units, CUT_UNITS)
         }
@@ -74,7 +83,12 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
     };
     let lost = there.saturating_sub(found);
     if lost <= slack || lost as f64 <= there as f64 * max_damage {
-        return Ok(());
+        let units = match ledger.container {
+            Container::MpegTs => lost * said.units / there.max(1),
+            _ if is_pcm => 0,
+            _ => (said.units + said.absent).saturating_sub(given.units),
+        };
+        return Ok(units);
     }
     let name = match track.kind {
         Kind::Video => "video",
@@ -120,7 +134,7 @@ mod tests {
 
     fn given(units: u64) -> Given {
         let end = i64::try_from(units).expect("few") * 40_000_000;
-        Given { units, bytes: units * 1000, shown: Some((0, end)) }
+        Given { units, hidden: 0, bytes: units * 1000, shown: Some((0, end)) }
     }
 
     #[test]
@@ -132,19 +146,19 @@ mod tests {
             .chain(lists.map(|list| (Container::Mp4, list)))
         {
             let ledger = said(container, shown_ns);
-            assert_eq!(compare(&ledger, VIDEO, given(1000), 0.0), Ok(()), "{container:?}");
-            assert_eq!(compare(&ledger, VIDEO, given(990), 0.02), Ok(()), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(1000), 0.0), Ok(0), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(990), 0.02), Ok(10), "{container:?}");
             let failure = compare(&ledger, VIDEO, given(900), 0.02).expect_err("a tenth is lost");
             assert!(failure.message.contains("the video track has"), "{container:?}: {failure}");
-            assert_eq!(compare(&ledger, VIDEO, given(900), 1.0), Ok(()), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(900), 1.0), Ok(100), "{container:?}");
         }
     }
 
     #[test]
     fn an_edit_that_is_longer_than_its_media_is_no_loss_and_neither_are_packets_of_many_samples() {
-        assert_eq!(compare(&said(Container::Mp4, Some(90_000_000_000)), VIDEO, given(1000), 0.0), Ok(()));
+        assert_eq!(compare(&said(Container::Mp4, Some(90_000_000_000)), VIDEO, given(1000), 0.0), Ok(0));
         let sound = Named { id: 3, kind: Kind::Audio, place: 0 };
-        assert_eq!(compare(&said(Container::Mp4, None), sound, given(5), 0.0), Ok(()));
+        assert_eq!(compare(&said(Container::Mp4, None), sound, given(5), 0.0), Ok(0));
         assert!(compare(&said(Container::Matroska, None), sound, given(5), 0.0).is_err());
     }
 }

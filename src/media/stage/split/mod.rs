@@ -20,13 +20,15 @@ mod unit;
 mod video;
 
 use actors::domain::failure::Failure;
-use actors::domain::plan::SourceFacts;
+use actors::domain::plan::{Account, AudioFacts, SourceFacts, VideoFacts};
+use ffmpeg_the_third::codec::Id;
 
 use crate::media::carry_out::CarryOut;
 use crate::media::ledger;
 use crate::media::libav::Reader;
 use crate::media::libav::caps;
 use crate::media::libav::choice::{self, Choice};
+use crate::media::libav::described;
 use crate::media::libav::film::Film;
 use crate::media::libav::packet::Packet;
 use crate::process::Progress;
@@ -74,8 +76,8 @@ fn cut(spec: &SplitSpec, progress: Progress<'_>) -> Result<SourceFacts, Failure>
             "the file ends inside its `{cut}` box; it is truncated, upload it again"
         )));
     }
-    splitter.account(spec)?;
-    splitter.finish()
+    let accounts = splitter.account(spec)?;
+    splitter.finish(accounts)
 }
 
 /// The finding that a file ends much earlier than its header says. Some headers count from zero, wherever the media begins.
@@ -147,13 +149,16 @@ struct Sound {
 impl Splitter {
     fn new(spec: &SplitSpec, reader: Reader, choice: Choice) -> Result<Self, Failure> {
         let duration_ns = reader.guessed_ns();
-        // AVI has one time for each unit, and they count in decoding order.
-        let decoding_order = reader.container() == "avi";
         let (index, form) = choice.video;
         let used: Vec<_> = std::iter::once(index).chain(choice.audio.as_ref().map(|(index, _)| *index)).collect();
         let film = Film::new(reader, &used)?;
+        let decoding_order = film.is_in_decoding_order(index);
         let parsed = Parsed::new(&form)?;
-        let track = VideoTrack::new(&spec.directory, form.caps, duration_ns, spec.chunk_seconds, decoding_order);
+        let mut caps = form.caps;
+        // Parameter sets are in the units that the parsers of these give.
+        let in_band = matches!(film.tracks()[index].codec, Id::H264 | Id::HEVC);
+        described::describe(caps.make_mut(), &film.tracks()[index], in_band);
+        let track = VideoTrack::new(&spec.directory, caps, duration_ns, spec.chunk_seconds, decoding_order);
         let pictures = Pictures::new(track.is_in_decoding_order());
         let video = Picture { index, parsed, pictures, track, decoding_order };
         let codec = |index: usize| film.tracks()[index].codec;
@@ -175,8 +180,9 @@ impl Splitter {
             let given = &mut self.given[packet.track];
             given.units += 1;
             given.bytes += packet.bytes().len() as u64;
-            if let Some(heard) = packet.heard(&self.film.tracks()[packet.track]).filter(|_| !packet.hidden) {
-                given.show(heard);
+            match packet.heard(&self.film.tracks()[packet.track]) {
+                Some(heard) if !packet.hidden => given.show(heard),
+                _ => given.hidden += u64::from(packet.hidden),
             }
             if packet.track == self.video.index {
                 self.video.push(&packet, &self.film, &mut self.end_ns)?;
@@ -195,25 +201,28 @@ impl Splitter {
         self.video.drain(&mut self.end_ns)
     }
 
-    /// Compares what was read with what is there.
-    fn account(&self, spec: &SplitSpec) -> Result<(), Failure> {
+    /// Compares what was read with what is there; gives what became of the pictures and of the sound.
+    fn account(&self, spec: &SplitSpec) -> Result<(Account, Option<Account>), Failure> {
         let unreadable = |error: std::io::Error| Failure::retryable(format!("cannot be read: {error}"));
         let file = std::fs::File::open(&spec.input).map_err(unreadable)?;
-        let Some(ledger) = ledger::read(&file).map_err(unreadable)? else { return Ok(()) };
-        let audio = self.audio.as_ref().map(|sound| (sound.index, ledger::Kind::Audio));
-        for (index, kind) in std::iter::once((self.video.index, ledger::Kind::Video)).chain(audio) {
+        let ledger = ledger::read(&file).map_err(unreadable)?;
+        let account = |index: usize, kind: ledger::Kind| {
             let tracks = self.film.tracks();
             let place = tracks[..index].iter().filter(|track| track.is_like(&tracks[index])).count();
-            let named = Named { id: tracks[index].id, kind, place };
-            conservation::compare(&ledger, named, self.given[index], spec.max_damage)?;
-        }
-        Ok(())
+            let (named, given) = (Named { id: tracks[index].id, kind, place }, self.given[index]);
+            let lost =
+                ledger.as_ref().map_or(Ok(0), |ledger| conservation::compare(ledger, named, given, spec.max_damage));
+            lost.map(|lost| given.account(lost))
+        };
+        let audio = self.audio.as_ref().map(|sound| account(sound.index, ledger::Kind::Audio)).transpose()?;
+        Ok((account(self.video.index, ledger::Kind::Video)?, audio))
     }
 
-    fn finish(self) -> Result<SourceFacts, Failure> {
+    fn finish(self, (of_video, of_audio): (Account, Option<Account>)) -> Result<SourceFacts, Failure> {
         let orientation = self.film.tracks()[self.video.index].orientation;
         let audio = self.audio.map(|sound| sound.track.finish()).transpose()?.flatten();
-        Ok(SourceFacts { video: self.video.track.finish(orientation)?, audio })
+        let video = VideoFacts { account: Some(of_video), ..self.video.track.finish(orientation)? };
+        Ok(SourceFacts { video, audio: audio.map(|audio| AudioFacts { account: of_audio, ..audio }) })
     }
 }
 

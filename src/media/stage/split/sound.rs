@@ -90,6 +90,7 @@ impl AudioTrack {
             channels,
             start_ns: u64::try_from(start).unwrap_or(0),
             end_ns: u64::try_from(end).unwrap_or(0),
+            account: None,
         }))
     }
 }

@@ -13,6 +13,7 @@ use super::cadence::Cadence;
 use super::cutter::Cutter;
 use super::unit::Unit;
 use crate::media::codec::bitstream::Access;
+use crate::media::libav::described;
 
 /// Length of the last frame where nothing tells it, in nanoseconds: that of 25 frames a second.
 const FRAME_NS: u64 = 40_000_000;
@@ -42,7 +43,7 @@ impl VideoTrack {
     /// A track with these caps. `decoding_order` says that the container's times are those of decoding.
     pub fn new(
         directory: &Path,
-        caps: gst::Caps,
+        mut caps: gst::Caps,
         duration_ns: Option<u64>,
         chunk_seconds: u32,
         decoding_order: bool,
@@ -53,6 +54,7 @@ impl VideoTrack {
         let decoding_order = decoding_order && !matches!(coding, Coding::Intra | Coding::Hidden | Coding::Mpeg2);
         if decoding_order {
             cutter.stop_cutting();
+            described::set_decoding_order(caps.make_mut());
         }
         Self {
             coding,
@@ -75,9 +77,10 @@ impl VideoTrack {
     }
 
     /// New caps in the middle of the track.
-    pub fn set_caps(&mut self, caps: gst::Caps) {
+    pub fn set_caps(&mut self, mut caps: gst::Caps) {
         self.one_frame_per_unit &= !is_interlaced(&caps);
         if !self.cutter.has_begun() {
+            described::copy(&self.caps, caps.make_mut());
             self.caps = caps;
         }
     }
@@ -168,6 +171,7 @@ impl VideoTrack {
             one_frame_per_unit: self.one_frame_per_unit,
             end_ns,
             chunks: self.cutter.finish(end_ns)?,
+            account: None,
         })
     }
 }

@@ -6,7 +6,9 @@ use actors::domain::failure::Failure;
 
 use crate::media::libav::Reader;
 use crate::media::libav::choice::Choice;
+use crate::media::libav::decoder::Decoder;
 use crate::media::libav::film::Film;
+use crate::media::libav::track::Track;
 
 /// Opens a file with the tracks that are used of it.
 ///
@@ -17,6 +19,17 @@ pub fn open(path: &Path, audio: bool) -> Result<(Film, Choice), Failure> {
     let choice = Choice::new(reader.tracks(), audio)?;
     let used: Vec<_> = std::iter::once(choice.video.0).chain(choice.audio.as_ref().map(|(index, _)| *index)).collect();
     Ok((Film::new(reader, &used)?, choice))
+}
+
+/// So many threads decode pictures: the encoders have ended, and a job waits for this alone.
+const THREADS: i32 = 2;
+
+/// A decoder for the pictures of a track.
+///
+/// # Errors
+/// As [`Decoder::open`].
+pub fn decoder(track: &Track) -> Result<Decoder, Failure> {
+    Decoder::open(track.parameters().clone(), THREADS)
 }
 
 /// Nanoseconds as a reader wants them.

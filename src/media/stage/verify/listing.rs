@@ -7,8 +7,8 @@ use ffmpeg_the_third::FieldOrder;
 use ffmpeg_the_third::codec::Id;
 
 use super::file::{open, seconds};
+use crate::media::libav::film::Film;
 use crate::media::libav::packet::Packet;
-use crate::media::libav::track::Track;
 
 /// Times agree within this: the ticks of a container that counts in milliseconds.
 const SLACK_NS: i64 = 1_100_000;
@@ -39,7 +39,7 @@ impl Listing {
     /// As those of opening and reading it.
     pub fn of(path: &Path, audio: bool) -> Result<Self, Failure> {
         let (mut film, choice) = open(path, audio)?;
-        let mut listing = Self::new(&film.tracks()[choice.video.0], "");
+        let mut listing = Self::new(&film, choice.video.0);
         while let Some(packet) = film.packet()? {
             if packet.track == choice.video.0 {
                 listing.note(&packet);
@@ -50,13 +50,14 @@ impl Listing {
     }
 
     /// None yet of this track.
-    pub fn new(track: &Track, container: &str) -> Self {
+    pub fn new(film: &Film, index: usize) -> Self {
+        let track = &film.tracks()[index];
         let hides = track.codec == Id::VP8;
         let fields = !matches!(track.parameters().field_order(), FieldOrder::Progressive | FieldOrder::Unknown);
         // A size that is negative is none.
         let side = |side: u32| u64::from(side.min(1 << 16));
         let pixels = side(track.parameters().width()) * side(track.parameters().height());
-        let exact = !hides && !fields && container != "avi";
+        let exact = !hides && !fields && !film.is_in_decoding_order(index);
         Self { exact, codec: Some(track.codec), pixels, ..Self::default() }
     }
 
@@ -76,7 +77,8 @@ impl Listing {
             self.exact = false;
             return;
         };
-        self.exact &= packet.pts.is_some();
+        // What stands in front of the first random access point cannot be decoded, and neither can some of what follows.
+        self.exact &= packet.pts.is_some() && (packet.key || !self.times.is_empty());
         self.times.push(time);
         if packet.key {
             self.keys.push(time);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use actors::domain::failure::Failure;
 
-use super::file::{open, seconds};
+use super::file::{self, open, seconds};
 use super::levels::Levels;
 use super::listing::{LOOSE_NS, Listing};
 use super::sampling::Input;
@@ -52,7 +52,7 @@ pub fn read(
         let at = times.partition_point(|wanted| *wanted < time - same_ns);
         times.get(at).is_some_and(|wanted| *wanted <= time + same_ns)
     };
-    let mut decoder = Decoder::new(&film.tracks()[video])?;
+    let mut decoder = file::decoder(&film.tracks()[video])?;
     let mut sound = None;
     if let Some((index, _)) = choice.audio {
         sound = Some((Decoder::new(&film.tracks()[index])?, Levels::default()));

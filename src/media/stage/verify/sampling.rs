@@ -7,19 +7,19 @@ use std::path::Path;
 use actors::domain::failure::Failure;
 use ffmpeg_the_third::codec::Id;
 
-use super::file::open;
+use super::file::{decoder, open};
 use super::levels::Levels;
 use super::listing::Listing;
 use crate::media::libav::decoder::{Decoder, time_ns};
+use crate::media::libav::film::Film;
 use crate::media::libav::packet::Packet;
 use crate::media::libav::thumbnail::Thumbnail;
-use crate::media::libav::track::Track;
 use crate::process::Progress;
 
 /// So many pictures are decoded of any film; they cost nothing beside what else a job costs.
-const FREE: f64 = 60.0;
-/// And this share of the others: decoding a film costs about a seventh of encoding it.
-const SHARE: f64 = 0.06;
+const FREE: f64 = 24.0;
+/// And this share of the others, in the input and again in the output: decoding a film costs about a seventh of encoding it.
+const SHARE: f64 = 0.05;
 /// Distance of random access points that are looked at.
 const KEYS_NS: i64 = 2_000_000_000;
 /// Distance of other pictures that are looked at.
@@ -47,9 +47,8 @@ pub struct Input {
 pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) -> Result<Input, Failure> {
     let (mut film, choice) = open(path, audio)?;
     let video = choice.video.0;
-    let container = film.container();
-    let mut listing = Listing::new(&film.tracks()[video], &container);
-    let mut sampler = Sampler::new(&film.tracks()[video], output)?;
+    let mut listing = Listing::new(&film, video);
+    let mut sampler = Sampler::new(&film, video, output)?;
     let mut sound = None;
     if let Some((index, _)) = choice.audio {
         sound = Some((index, Decoder::new(&film.tracks()[index])?, Levels::default()));
@@ -92,6 +91,7 @@ struct Sampler<'a> {
     nal_length: Option<usize>,
     h264: bool,
     credit: f64,
+    begun: bool,
     mode: Mode,
     begins: i64,
     first: i64,
@@ -107,17 +107,19 @@ enum Mode {
 }
 
 impl<'a> Sampler<'a> {
-    fn new(track: &Track, output: &'a Listing) -> Result<Self, Failure> {
+    fn new(film: &Film, index: usize, output: &'a Listing) -> Result<Self, Failure> {
+        let track = &film.tracks()[index];
         let record = track.configuration();
         let nal_length =
             (record.first() == Some(&1)).then(|| record.get(4).map_or(4, |byte| usize::from(byte & 3) + 1));
         Ok(Self {
-            decoder: Decoder::new(track)?,
+            decoder: decoder(track)?.in_decoding_order(film.is_in_decoding_order(index)),
             output,
             orientation: track.orientation,
             nal_length,
             h264: track.codec == Id::H264,
             credit: FREE,
+            begun: false,
             mode: Mode::Nothing,
             begins: i64::MIN,
             first: 0,
@@ -130,6 +132,11 @@ impl<'a> Sampler<'a> {
         self.first = first.unwrap_or(self.first);
         self.credit += SHARE;
         let time = packet.pts.or(packet.dts).unwrap_or(0);
+        if !self.begun {
+            self.begun = true;
+            // A recording that begins in the middle of a group may have no access point at all.
+            self.mode = Mode::Whole;
+        }
         if packet.key && self.is_access_point(packet.bytes()) {
             let before = self.mode;
             self.mode = self.mode_from(time);
@@ -145,7 +152,7 @@ impl<'a> Sampler<'a> {
             return;
         }
         self.credit -= 1.0;
-        if self.mode == Mode::Whole && self.credit < -FREE {
+        if self.mode == Mode::Whole && self.credit < 0.0 {
             self.mode = Mode::Nothing;
         }
         self.decoder.send(packet);
