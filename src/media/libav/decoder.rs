@@ -9,7 +9,9 @@ use ffmpeg_the_third::{self as av, Packet as Raw, ffi, frame};
 use super::alpha::over_black;
 use super::order::Order;
 use super::packet::Packet;
+use super::picture::is_known;
 use super::track::Track;
+use super::widened::widened;
 
 /// A decoder.
 pub struct Decoder {
@@ -91,13 +93,18 @@ impl Decoder {
         let _ = self.opened.send_eof();
     }
 
-    /// The next picture that is decoded, over black where it is transparent.
+    /// The next picture that is decoded, over black where it is transparent, and in a format that GStreamer has where that can be.
     pub fn picture(&mut self) -> Option<frame::Video> {
         let mut picture = frame::Video::empty();
         if !self.receive(&mut picture) {
             return None;
         }
         over_black(&mut picture);
+        if !is_known(picture.format())
+            && let Some(wide) = widened(&picture)
+        {
+            picture = wide;
+        }
         if let (Some(order), Some(own)) = (&mut self.order, picture.pts()) {
             let time = order.leave(own, picture.kind() == Type::B);
             picture.set_pts(time);

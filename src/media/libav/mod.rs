@@ -5,7 +5,8 @@
 //!
 //! * [`choice`]: which tracks are used; [`caps`]: the codecs that are read, and their caps
 //! * [`film`]: the tracks that are used, on one timeline
-//! * [`decoder`], [`thumbnail`], [`samples`]: its pictures and its sound; [`alpha`]: without their alpha channel;
+//! * [`decoder`], [`thumbnail`], [`samples`]: its pictures and its sound; [`alpha`]: without their alpha channel; [`component`],
+//!   [`widened`]: of formats that GStreamer has not;
 //!   [`picture`]: as frames of GStreamer
 //! * [`described`]: what a decoder has to know, in the caps of units
 //! * [`packet`]: a packet and what its container says of it
@@ -18,6 +19,7 @@
 mod alpha;
 pub mod caps;
 pub mod choice;
+mod component;
 pub mod decoder;
 pub mod described;
 pub mod film;
@@ -29,6 +31,7 @@ pub mod samples;
 pub mod thumbnail;
 pub mod track;
 mod vorbis;
+mod widened;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;

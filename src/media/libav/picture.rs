@@ -4,12 +4,14 @@
 use std::ffi::CStr;
 
 use actors::domain::failure::Failure;
+use ffmpeg_the_third::format::Pixel;
+use ffmpeg_the_third::frame::side_data::Type;
 use ffmpeg_the_third::{ffi, frame};
 use gstreamer as gst;
 use gstreamer_video::video_frame::VideoBufferExt as _;
 use gstreamer_video::{
-    VideoBufferFlags, VideoColorMatrix, VideoColorPrimaries, VideoColorRange, VideoColorimetry, VideoFormat,
-    VideoFormatInfo, VideoFrameFlags, VideoMeta, VideoTransferFunction,
+    VideoBufferFlags, VideoCaptionMeta, VideoCaptionType, VideoColorMatrix, VideoColorPrimaries, VideoColorRange,
+    VideoColorimetry, VideoFormat, VideoFormatInfo, VideoFrameFlags, VideoMeta, VideoTransferFunction,
 };
 
 /// Formats of pixels, by the names of libav and those of GStreamer. What is not here is refused by its name.
@@ -81,18 +83,31 @@ pub struct Form {
     chroma_site: Option<&'static str>,
 }
 
+/// The name of a format, in libav.
+fn name(format: Pixel) -> &'static str {
+    // SAFETY: names of formats are static.
+    let name = unsafe {
+        let name = ffi::av_get_pix_fmt_name(format.into());
+        (!name.is_null()).then(|| CStr::from_ptr(name))
+    };
+    name.and_then(|name| name.to_str().ok()).unwrap_or("?")
+}
+
+/// Whether pictures of a format can be frames of GStreamer.
+pub fn is_known(format: Pixel) -> bool {
+    let name = name(format);
+    FORMATS.iter().any(|(known, _)| *known == name)
+}
+
 impl Form {
     /// That of a picture.
     ///
     /// # Errors
     /// `permanent` where GStreamer has no such format of pixels.
     pub fn of(picture: &frame::Video) -> Result<Self, Failure> {
-        // SAFETY: the picture is alive; names of formats are static.
-        let (raw, name) = unsafe {
-            let raw = &*picture.as_ptr();
-            let name = ffi::av_get_pix_fmt_name(picture.format().into());
-            (raw, (!name.is_null()).then(|| CStr::from_ptr(name)).and_then(|name| name.to_str().ok()).unwrap_or("?"))
-        };
+        // SAFETY: the picture is alive.
+        let raw = unsafe { &*picture.as_ptr() };
+        let name = name(picture.format());
         let known = FORMATS.iter().find(|(known, _)| *known == name).and_then(|(_, format)| format.parse().ok());
         let format = known.filter(|format| *format != VideoFormat::Unknown).ok_or_else(|| {
             Failure::permanent(format!(
@@ -125,7 +140,7 @@ impl Form {
     pub fn caps(&self) -> gst::Caps {
         let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
         // Red, green and blue are what they are.
-        let known = VideoFormatInfo::from_format(self.format).is_yuv()
+        let known = !VideoFormatInfo::from_format(self.format).is_rgb()
             && (self.colours.range() != VideoColorRange::Unknown
                 || self.colours.matrix() != VideoColorMatrix::Unknown
                 || self.colours.transfer() != VideoTransferFunction::Unknown
@@ -168,6 +183,9 @@ impl Form {
         }
         if picture.is_top_first() {
             fields.set_video_flags(VideoBufferFlags::TFF);
+        }
+        if let Some(captions) = picture.side_data(Type::A53CC) {
+            VideoCaptionMeta::add(fields, VideoCaptionType::Cea708Raw, captions.data());
         }
         Ok(buffer)
     }

@@ -1,8 +1,9 @@
 //! Films of which a decoder has to know more than most: crops, times of decoding, alpha, a range that the container denies. What
 //! comes out is what the judge shows of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::media::sources::make;
 use crate::support::media::{frame_times, judge, luma_psnr, text};
 use crate::support::transcode::Bench;
 
@@ -12,18 +13,10 @@ const FRAMES: usize = 75;
 /// What `crf` 12 leaves of such pictures.
 const PSNR: f64 = 35.0;
 
-/// A file that the judge makes.
-fn make(bench: &Bench, name: &str, options: &str) -> PathBuf {
-    let path = bench.path(name);
-    let args: Vec<_> = options.split(' ').chain(["-y", text(&path)]).collect();
-    judge(&args);
-    path
-}
-
 /// Transcodes `source`, in chunks, and compares the pictures by their places with those of `right`.
-fn assert_comes_out_as(bench: &Bench, source: &Path, right: &Path, (width, height): (u32, u32), codec: &str) {
+fn assert_comes_out_as(bench: &Bench, source: &Path, right: &Path, (width, height): (u32, u32)) {
     let made = bench.path("made.mp4");
-    let options = ["--crf", "12", "--preset", "veryfast", "--chunk-seconds", "1", "--codec", codec, "--force"];
+    let options = ["--crf", "12", "--preset", "veryfast", "--chunk-seconds", "1", "--force"];
     bench.transcode(&[&[text(source), text(&made)][..], &options].concat());
     let what = source.display();
     let psnr = luma_psnr(&made, right, width, height);
@@ -38,14 +31,15 @@ fn a_crop_begins_at_the_pixel_that_the_stream_says() {
     // Whole macroblocks, so that there is no other crop.
     let pictures = PICTURES.replace("180", "192");
     let whole = format!("-f lavfi -i {pictures} -c:v libx264 -preset veryfast -crf 5 -g 25 -pix_fmt yuv420p");
-    let source = make(&bench, "whole.mp4", &whole);
+    let source = make(bench.root(), "whole.mp4", &whole);
     for (left, top) in [(2, 0), (6, 4), (34, 2)] {
         let crop = format!("crop_left={left}:crop_right=2:crop_top={top}:crop_bottom=2");
-        let cropped = make(&bench, "cropped.mp4", &format!("-i {} -c copy -bsf:v h264_metadata={crop}", text(&source)));
+        let cropped =
+            make(bench.root(), "cropped.mp4", &format!("-i {} -c copy -bsf:v h264_metadata={crop}", text(&source)));
         let (width, height) = (320 - left - 2, 192 - top - 2);
         let filter = format!("-vf crop={width}:{height}:{left}:{top} -c:v libx264 -preset ultrafast -qp 0");
-        let right = make(&bench, "right.mkv", &format!("-i {} {filter}", text(&source)));
-        assert_comes_out_as(&bench, &cropped, &right, (width, height), "h264");
+        let right = make(bench.root(), "right.mkv", &format!("-i {} {filter}", text(&source)));
+        assert_comes_out_as(&bench, &cropped, &right, (width, height));
     }
 }
 
@@ -55,10 +49,10 @@ fn pictures_are_in_order_where_the_container_has_times_of_decoding_alone() {
     for encoder in ["libx264 -preset veryfast -bf 3", "libx265 -preset ultrafast -x265-params bframes=3:log-level=none"]
     {
         let whole = format!("-f lavfi -i {PICTURES} -c:v {encoder} -crf 5 -g 25 -pix_fmt yuv420p");
-        let source = make(&bench, "whole.mkv", &whole);
+        let source = make(bench.root(), "whole.mkv", &whole);
         for name in ["decoding.mp4", "decoding.mkv", "decoding.ts"] {
-            let decoding = make(&bench, name, &format!("-i {} -c copy -bsf:v setts=ts=N/25/TB", text(&source)));
-            assert_comes_out_as(&bench, &decoding, &source, (320, 180), "h264");
+            let decoding = make(bench.root(), name, &format!("-i {} -c copy -bsf:v setts=ts=N/25/TB", text(&source)));
+            assert_comes_out_as(&bench, &decoding, &source, (320, 180));
         }
     }
 }
@@ -74,17 +68,37 @@ fn what_is_transparent_is_black() {
         ("prores.mov", "prores_ks -profile:v 4444 -pix_fmt yuva444p10le"),
         ("ffv1.mkv", "ffv1 -pix_fmt yuva420p"),
     ] {
-        let source = make(&bench, name, &format!("-f lavfi -i {PICTURES} -vf {alpha} -c:v {encoder}"));
+        let source = make(bench.root(), name, &format!("-f lavfi -i {PICTURES} -vf {alpha} -c:v {encoder}"));
         let over = "[1][0]overlay=shortest=1:format=gbrp,scale=out_color_matrix=bt601:out_range=tv,format=yuv420p";
         let right = make(
-            &bench,
+            bench.root(),
             "right.mkv",
             &format!(
                 "-i {} -f lavfi -i color=black:size=320x180:rate=25 -filter_complex {over} -c:v libx264 -preset ultrafast -qp 0",
                 text(&source)
             ),
         );
-        assert_comes_out_as(&bench, &source, &right, (320, 180), "h264");
+        assert_comes_out_as(&bench, &source, &right, (320, 180));
+    }
+}
+
+#[test]
+fn pictures_of_every_depth_and_layout_are_read() {
+    let bench = Bench::new();
+    for (name, encoder) in [
+        ("deep.mov", "png -pix_fmt rgb48be"),
+        ("grey.mov", "png -pix_fmt gray"),
+        ("deep-grey.mov", "png -pix_fmt gray16be"),
+        ("grey-alpha.mov", "png -pix_fmt ya8"),
+        ("palette.mov", "png -pix_fmt pal8"),
+        ("wide.mkv", "ffv1 -pix_fmt yuv440p"),
+        ("deep.mkv", "ffv1 -pix_fmt yuv420p16le"),
+        ("deep-rgb.mkv", "ffv1 -pix_fmt gbrp14le"),
+        ("twelve-grey.mkv", "ffv1 -pix_fmt gray12le"),
+    ] {
+        let palette = if name == "palette.mov" { "-vf split[a][b];[a]palettegen[p];[b][p]paletteuse" } else { "" };
+        let source = make(bench.root(), name, &format!("-f lavfi -i {PICTURES} {palette} -c:v {encoder}"));
+        assert_comes_out_as(&bench, &source, &source, (320, 180));
     }
 }
 
@@ -92,7 +106,7 @@ fn what_is_transparent_is_black() {
 fn the_range_of_the_stream_goes_before_that_of_the_container() {
     let bench = Bench::new();
     let plain = make(
-        &bench,
+        bench.root(),
         "plain.mp4",
         &format!(
             "-f lavfi -i {PICTURES} -vf scale=out_range=pc,format=yuv420p -c:v libx264 -preset veryfast -crf 5 -g 25 \
@@ -100,10 +114,10 @@ fn the_range_of_the_stream_goes_before_that_of_the_container() {
         ),
     );
     let full = "-c copy -bsf:v h264_metadata=video_full_range_flag=1 -movflags +write_colr -color_range tv";
-    let source = make(&bench, "full.mp4", &format!("-i {} {full}", text(&plain)));
+    let source = make(bench.root(), "full.mp4", &format!("-i {} {full}", text(&plain)));
     let meant = "-vf setparams=range=pc -c:v libx264 -preset ultrafast -qp 0";
-    let right = make(&bench, "right.mkv", &format!("-i {} {meant}", text(&plain)));
-    assert_comes_out_as(&bench, &source, &right, (320, 180), "h264");
+    let right = make(bench.root(), "right.mkv", &format!("-i {} {meant}", text(&plain)));
+    assert_comes_out_as(&bench, &source, &right, (320, 180));
     let (_, log) = judge(&["-i", text(&bench.path("made.mp4")), "-vf", "showinfo", "-f", "null", "-"]);
     assert!(log.contains("color_range:pc"), "{log}");
 }

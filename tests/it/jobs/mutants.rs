@@ -3,23 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::media::{judge, text};
+use crate::media::sources::make;
+use crate::media::verify::{SOUND, TAGS};
+use crate::support::media::text;
 use crate::support::transcode::Bench;
 
 /// Named by [`gstreamer_worker`]'s fault injection.
 const SPLIT_READS: &str = "FAULT_SPLIT_READS";
-/// Beeps at odd times, others on the left than on the right.
-const SOUND: &str =
-    "aevalsrc='0.4*sin(880*2*PI*t)*lt(mod(t*1.7,1),0.3)|0.3*sin(440*2*PI*t)*lt(mod(t*1.3+0.4,1),0.35)':s=48000:d=8";
-const TAGS: &str = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv";
 const FINE: &str = "-c:v libx264 -preset veryfast -crf 5 -g 50 -bf 2 -pix_fmt yuv420p -c:a aac -b:a 192k";
-
-fn make(directory: &Path, name: &str, options: &str) -> PathBuf {
-    let path = directory.join(name);
-    let args: Vec<_> = options.split(' ').chain(["-y", text(&path)]).collect();
-    judge(&args);
-    path
-}
 
 /// The film, and the same with a mistake.
 struct Films {

@@ -14,5 +14,5 @@ mod parts;
 mod picture;
 pub mod sources;
 mod split;
-mod verify;
+pub mod verify;
 mod whole;

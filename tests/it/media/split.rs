@@ -154,6 +154,9 @@ fn an_edit_list_hides_pictures_and_sound_and_nothing_of_the_end_is_lost() {
     let path = make(directory, "edited.mp4", &format!("-ss 2.3 -i {} -c copy", text(&whole)));
     check_every_frame_once(&path, 1_000);
     let facts = split(&path, &directory.join("sources"), 60).expect("a film");
+    let account = facts.video.account.expect("an account");
+    assert_eq!((account.shown, account.lost), (promised(&facts.video.chunks), 0), "{account:?}");
+    assert!(account.hidden > 0, "{account:?}");
     let audio = facts.audio.expect("audio");
     assert_eq!(audio.start_ns, 0);
     assert!(audio.end_ns.abs_diff(5_700_000_000) < 25_000_000, "{audio:?}");

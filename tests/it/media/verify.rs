@@ -12,9 +12,9 @@ use super::sources::make;
 use crate::support::media::{film_head, text};
 
 /// Beeps at odd times, others on the left than on the right.
-const SOUND: &str =
+pub const SOUND: &str =
     "aevalsrc='0.4*sin(880*2*PI*t)*lt(mod(t*1.7,1),0.3)|0.3*sin(440*2*PI*t)*lt(mod(t*1.3+0.4,1),0.35)':s=48000:d=8";
-const TAGS: &str = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv";
+pub const TAGS: &str = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv";
 
 struct Bench {
     directory: tempfile::TempDir,

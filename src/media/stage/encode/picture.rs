@@ -56,11 +56,18 @@ const fn direction(orientation: Orientation) -> &'static str {
 /// The colours of frames of these caps, all of them said: what the source leaves open is what is usual at its size.
 /// Otherwise each element would guess for itself, and forget the range of a source that says nothing else.
 pub fn colours(frames: &gst::Caps) -> Option<String> {
-    let info = VideoInfo::from_caps(frames).ok().filter(VideoInfo::is_yuv)?;
-    let usual = info.colorimetry();
+    let info = VideoInfo::from_caps(frames).ok().filter(|info| !info.is_rgb())?;
     let said = frames.structure(0).and_then(|frames| frames.get::<String>("colorimetry").ok());
     let Some(said) = said.and_then(|said| said.parse::<VideoColorimetry>().ok()) else {
-        return Some(usual.to_string());
+        return Some(info.colorimetry().to_string());
+    };
+    let usual = if said.matrix() == VideoColorMatrix::Unknown {
+        // Grey frames would otherwise keep a matrix that nothing can be computed with.
+        let mut silent = frames.copy();
+        silent.make_mut().iter_mut().for_each(|frames| frames.remove_field("colorimetry"));
+        VideoInfo::from_caps(&silent).ok()?.colorimetry()
+    } else {
+        info.colorimetry()
     };
     let range = if said.range() == VideoColorRange::Unknown { usual.range() } else { said.range() };
     let matrix = match said.matrix() {

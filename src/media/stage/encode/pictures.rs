@@ -24,8 +24,13 @@ pub struct Pictures {
     frames: Arc<Frames>,
     planned: Planned,
     interlaced: bool,
+    // Caps of the units.
+    units: Option<gst::Caps>,
     form: Option<(Form, gst::Caps)>,
 }
+
+/// What units say of the light that their pictures mean, for encoders (SMPTE ST 2086, CTA-861.3).
+const LIGHT: [&str; 2] = ["mastering-display-info", "content-light-level"];
 
 impl Pictures {
     /// Those of a source that was read up to its `first` unit.
@@ -41,6 +46,7 @@ impl Pictures {
     ) -> Result<Self, Failure> {
         let reordered = first.caps().is_some_and(described::is_in_decoding_order);
         Ok(Self {
+            units: first.caps_owned(),
             reader,
             next: Some(first),
             // The encoders keep the other cores busy, and each thread holds a picture.
@@ -125,8 +131,15 @@ impl Pictures {
 
     fn caps(&self, form: &Form) -> gst::Caps {
         let mut caps = form.caps();
+        let fields = caps.make_mut();
         if self.interlaced {
-            caps.make_mut().set("interlace-mode", "mixed");
+            fields.set("interlace-mode", "mixed");
+        }
+        let units = self.units.as_ref().and_then(|units| units.structure(0));
+        for name in LIGHT {
+            if let Some(value) = units.and_then(|units| units.value(name).ok()) {
+                fields.set_value(name, value.clone());
+            }
         }
         self.planned.caps(caps)
     }

@@ -29,9 +29,9 @@ pub struct Given {
 }
 
 impl Given {
-    /// What became of the packets, of which so many are lost.
-    pub const fn account(&self, lost: u64) -> Account {
-        Account { shown: self.units - self.hidden, hidden: self.hidden, lost }
+    /// What became of the packets, beside those that were not given.
+    pub const fn account(&self, NotGiven { hidden, lost }: NotGiven) -> Account {
+        Account { shown: self.units - self.hidden, hidden: self.hidden + hidden, lost }
     }
 
     /// A packet that is shown in this time.
@@ -51,12 +51,21 @@ pub struct Named {
     pub place: usize,
 }
 
-/// Compares what was `given` of a track with what a file says; gives how many units are lost.
+/// Units that the container has and the demuxer did not give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotGiven {
+    /// An edit list hides them.
+    pub hidden: u64,
+    /// They are damaged or missing.
+    pub lost: u64,
+}
+
+/// Compares what was `given` of a track with what a file says; gives what was not given.
 ///
 /// # Errors
 /// `permanent` where more is missing than may be damaged, as a share.
-pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> Result<u64, Failure> {
-    let Some(said) = find(ledger, track) else { return Ok(0) };
+pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> Result<NotGiven, Failure> {
+    let Some(said) = find(ledger, track) else { return Ok(NotGiven::default()) };
     tracing::info!(
         ?track,
         units = said.units,
@@ -65,7 +74,6 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
         given = given.units,
         "ledger"
     );
-    let is_pcm = said.units > given.units.saturating_mul(PCM_PACKET);
     let (what, there, found, slack) = match ledger.container {
         // An edit list leaves samples out or shows them twice; as far as there is media for it, all of it is shown.
         Container::Mp4 if said.shown_ns.is_some() => {
@@ -74,7 +82,7 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
             ("ns", said.shown_ns.unwrap_or(0).min(media), shown, SLACK_NS)
         }
         // Sound without compression is read in packets of many samples.
-        Container::Mp4 if is_pcm => return Ok(0),
+        Container::Mp4 if said.units > given.units.saturating_mul(PCM_PACKET) => return Ok(NotGiven::default()),
         Container::Mp4 | Container::Matroska | Container::Flv | Container::Avi => {
             ("units", said.units, given.units, CUT_UNITS)
         }
@@ -83,12 +91,7 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
     };
     let lost = there.saturating_sub(found);
     if lost <= slack || lost as f64 <= there as f64 * max_damage {
-        let units = match ledger.container {
-            Container::MpegTs => lost * said.units / there.max(1),
-            _ if is_pcm => 0,
-            _ => (said.units + said.absent).saturating_sub(given.units),
-        };
-        return Ok(units);
+        return Ok(not_given(ledger.container, said, given.units, (if lost > slack { lost } else { 0 }, there)));
     }
     let name = match track.kind {
         Kind::Video => "video",
@@ -99,6 +102,25 @@ pub fn compare(ledger: &Ledger, track: Named, given: Given, max_damage: f64) -> 
         "the {name} track has {there} {what}, and {found} of them can be read; the file is damaged, upload it again, or allow \
          more (input.max_damage)"
     )))
+}
+
+/// Units that are hidden and lost, where so much of what is there is lost, in the measure of [`compare`].
+fn not_given(container: Container, said: &TrackLedger, given: u64, (lost, there): (u64, u64)) -> NotGiven {
+    let missing = said.units.saturating_sub(given);
+    let share =
+        || u64::try_from(u128::from(lost) * u128::from(said.units) / u128::from(there.max(1))).unwrap_or(missing);
+    match container {
+        Container::MpegTs => NotGiven { hidden: 0, lost: share() },
+        Container::Mp4 if said.units > given.saturating_mul(PCM_PACKET) => NotGiven { hidden: 0, lost: said.absent },
+        // The list says how much is shown: what is missing beyond that it hides.
+        Container::Mp4 if said.shown_ns.is_some() => {
+            let damaged = share().min(missing);
+            NotGiven { hidden: missing - damaged, lost: damaged + said.absent }
+        }
+        Container::Mp4 | Container::Matroska | Container::Flv | Container::Avi => {
+            NotGiven { hidden: 0, lost: missing + said.absent }
+        }
+    }
 }
 
 fn find(ledger: &Ledger, track: Named) -> Option<&TrackLedger> {
@@ -132,6 +154,10 @@ mod tests {
         Ledger { container, tracks, said_ns: None, broken: 0 }
     }
 
+    fn all(NotGiven { hidden, lost }: NotGiven) -> u64 {
+        hidden + lost
+    }
+
     fn given(units: u64) -> Given {
         let end = i64::try_from(units).expect("few") * 40_000_000;
         Given { units, hidden: 0, bytes: units * 1000, shown: Some((0, end)) }
@@ -146,19 +172,32 @@ mod tests {
             .chain(lists.map(|list| (Container::Mp4, list)))
         {
             let ledger = said(container, shown_ns);
-            assert_eq!(compare(&ledger, VIDEO, given(1000), 0.0), Ok(0), "{container:?}");
-            assert_eq!(compare(&ledger, VIDEO, given(990), 0.02), Ok(10), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(1000), 0.0), Ok(NotGiven::default()), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(990), 0.02).map(all), Ok(10), "{container:?}");
             let failure = compare(&ledger, VIDEO, given(900), 0.02).expect_err("a tenth is lost");
             assert!(failure.message.contains("the video track has"), "{container:?}: {failure}");
-            assert_eq!(compare(&ledger, VIDEO, given(900), 1.0), Ok(100), "{container:?}");
+            assert_eq!(compare(&ledger, VIDEO, given(900), 1.0).map(all), Ok(100), "{container:?}");
         }
     }
 
     #[test]
+    fn what_an_edit_list_does_not_show_is_hidden_and_not_lost() {
+        let ledger = said(Container::Mp4, Some(20_000_000_000));
+        assert_eq!(compare(&ledger, VIDEO, given(500), 0.0), Ok(NotGiven { hidden: 500, lost: 0 }));
+        // A tenth of what it shows is not there.
+        assert_eq!(compare(&ledger, VIDEO, given(450), 1.0).map(|found| found.lost > 0), Ok(true));
+        let account = Given { hidden: 20, ..given(500) }.account(NotGiven { hidden: 500, lost: 3 });
+        assert_eq!(account, Account { shown: 480, hidden: 520, lost: 3 });
+    }
+
+    #[test]
     fn an_edit_that_is_longer_than_its_media_is_no_loss_and_neither_are_packets_of_many_samples() {
-        assert_eq!(compare(&said(Container::Mp4, Some(90_000_000_000)), VIDEO, given(1000), 0.0), Ok(0));
+        assert_eq!(
+            compare(&said(Container::Mp4, Some(90_000_000_000)), VIDEO, given(1000), 0.0),
+            Ok(NotGiven::default())
+        );
         let sound = Named { id: 3, kind: Kind::Audio, place: 0 };
-        assert_eq!(compare(&said(Container::Mp4, None), sound, given(5), 0.0), Ok(0));
+        assert_eq!(compare(&said(Container::Mp4, None), sound, given(5), 0.0), Ok(NotGiven::default()));
         assert!(compare(&said(Container::Matroska, None), sound, given(5), 0.0).is_err());
     }
 }

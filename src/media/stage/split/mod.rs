@@ -34,7 +34,7 @@ use crate::media::libav::packet::Packet;
 use crate::process::Progress;
 use crate::protocol::SplitSpec;
 use boxes::Boxes;
-use conservation::{Given, Named};
+use conservation::{Given, Named, NotGiven};
 use parsed::{Item, Parsed};
 use sound::AudioTrack;
 use unit::{Pictures, Sounds};
@@ -210,9 +210,9 @@ impl Splitter {
             let tracks = self.film.tracks();
             let place = tracks[..index].iter().filter(|track| track.is_like(&tracks[index])).count();
             let (named, given) = (Named { id: tracks[index].id, kind, place }, self.given[index]);
-            let lost =
-                ledger.as_ref().map_or(Ok(0), |ledger| conservation::compare(ledger, named, given, spec.max_damage));
-            lost.map(|lost| given.account(lost))
+            let compare = |ledger| conservation::compare(ledger, named, given, spec.max_damage);
+            let not_given = ledger.as_ref().map_or(Ok(NotGiven::default()), compare);
+            not_given.map(|not_given| given.account(not_given))
         };
         let audio = self.audio.as_ref().map(|sound| account(sound.index, ledger::Kind::Audio)).transpose()?;
         Ok((account(self.video.index, ledger::Kind::Video)?, audio))
