@@ -93,7 +93,7 @@ impl Stage for AssembleSpec {
 }
 
 impl Stage for VerifySpec {
-    type Output = Vec<Compared>;
+    type Output = Verdict;
     const NAME: &'static str = "verify";
 }
 
@@ -165,6 +165,9 @@ pub struct SplitSpec {
     pub directory: PathBuf,
     /// `CHUNK_SECONDS`.
     pub chunk_seconds: u32,
+    /// Whether each chunk is decoded from the beginning of the film.
+    #[serde(default)]
+    pub from_start: bool,
     /// Whether an output wants audio.
     pub audio: bool,
     /// How much of a track may be missing, as a share.
@@ -259,6 +262,16 @@ pub struct VerifiedFile {
     pub rate: Rate,
 }
 
+/// What came of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All outputs show what the input shows.
+    Same(Vec<Compared>),
+    /// One does not, as this sentence says.
+    Differs(String),
+}
+
 /// An output that shows what its input shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compared {
@@ -330,6 +343,8 @@ pub enum Joined {
     /// Nothing: these parts (by the names of their files), in the order of the spec, are missing or not what their records say,
     /// and have to be encoded again.
     PartsLost(Vec<String>),
+    /// Nothing: more of the source is damaged than may be, as this sentence says.
+    TooDamaged(String),
 }
 
 /// What is known of the encoders of the CPU.

@@ -27,6 +27,8 @@ pub struct SplitRequest {
     pub source: SourceIdentity,
     /// The devices that the plan may use.
     pub families: Families,
+    /// Cut it so that each chunk is decoded from the beginning of the film.
+    pub from_start: bool,
 }
 
 impl StageRequest for SplitRequest {
@@ -73,6 +75,8 @@ pub enum AssembleOutcome {
     Published(Vec<OutputReport>),
     /// Files of these units are missing or damaged: they have to be encoded again.
     PartsLost(Vec<UnitId>),
+    /// What was made is not what the input shows, or more of it is damaged than may be, as this sentence says. None is published.
+    Differs(String),
 }
 
 impl StageRequest for AssembleRequest {

@@ -1,7 +1,6 @@
 //! The assembly: join the parts, verify and publish the outputs, end the job. Parts that are missing are made again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,8 +9,9 @@ use super::enter::{Entered, enter};
 use super::execution::Execution;
 use super::family::{is_for_cpu, make_again_by_cpu, to_make_again};
 use super::jobs::Jobs;
+use super::resplit::{ResplitContext, decode_from_start};
 use super::step::Step;
-use crate::domain::checkpoint::{Checkpoint, Outcome, PartRecord};
+use crate::domain::checkpoint::{Outcome, PartRecord};
 use crate::domain::failure::Failure;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
@@ -23,6 +23,7 @@ use crate::work::Deferral;
 pub(super) struct AssembleContext {
     pub jobs: Jobs,
     pub execution: Execution,
+    pub resplit: ResplitContext,
 }
 
 pub(super) async fn assemble(
@@ -31,7 +32,7 @@ pub(super) async fn assemble(
     attempt: &mut Attempt,
     stop: &CancellationToken,
 ) -> Result<Step, Failure> {
-    let AssembleContext { jobs, execution } = context;
+    let AssembleContext { jobs, execution, resplit } = context;
     let (checkpoint, plan) = match enter(jobs, task).await? {
         Entered::Live(checkpoint, plan) => (checkpoint, plan),
         Entered::Over(step) => return Ok(step),
@@ -56,7 +57,12 @@ pub(super) async fn assemble(
     let request = AssembleRequest { plan: plan.clone(), parts };
     let outcome = execution.stages.run(task.job_id(), &lease, request, entry.on_progress(), stop).await;
     let step = match outcome {
-        Ok(outcome) => after_assembly(jobs, &checkpoint, &plan, outcome, on_cpu).await,
+        Ok(AssembleOutcome::Published(outputs)) => {
+            let completed = Outcome::Completed(outputs);
+            jobs.endings.end_job(&checkpoint, completed, Some(&plan)).await.map(|()| Step::Done)
+        }
+        Ok(AssembleOutcome::PartsLost(units)) => replace_parts(jobs, &plan, units, on_cpu).await.map(|()| Step::Done),
+        Ok(AssembleOutcome::Differs(how)) => decode_from_start(resplit, task, &plan, &how, stop).await,
         Err(failure) => Err(failure),
     };
     lease.release().await;
@@ -78,25 +84,6 @@ async fn all_parts(jobs: &Jobs, plan: &PinnedPlan) -> Result<Option<BTreeMap<Uni
     tracing::warn!(job_id = %plan.job.job_id, missing = missing.len(), "parts are missing, making them again");
     jobs.successors.units(plan, missing, is_for_cpu(plan, parts.values())).await?;
     Ok(None)
-}
-
-async fn after_assembly(
-    jobs: &Jobs,
-    checkpoint: &Checkpoint,
-    plan: &Arc<PinnedPlan>,
-    outcome: AssembleOutcome,
-    on_cpu: bool,
-) -> Result<Step, Failure> {
-    match outcome {
-        AssembleOutcome::Published(outputs) => {
-            jobs.endings.end_job(checkpoint, Outcome::Completed(outputs), Some(plan)).await?;
-            Ok(Step::Done)
-        }
-        AssembleOutcome::PartsLost(units) => {
-            replace_parts(jobs, plan, units, on_cpu).await?;
-            Ok(Step::Done)
-        }
-    }
 }
 
 async fn replace_parts(jobs: &Jobs, plan: &PinnedPlan, units: Vec<UnitId>, on_cpu: bool) -> Result<(), Failure> {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::jobs::Jobs;
-use super::rebuild::rebuild;
+use super::rebuild::{rebuild, resume_chains_of};
 use super::step::Step;
 use crate::domain::checkpoint::{Checkpoint, Outcome};
 use crate::domain::failure::Failure;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::plan::PinnedPlan;
 use crate::domain::task::Task;
 
@@ -14,8 +15,10 @@ use crate::domain::task::Task;
 enum Found {
     /// Its job has ended: the rest of its work can go.
     Ended,
-    /// Its job follows another plan, or has another generation, or nobody knows of it any more.
+    /// Nobody knows of its job any more, or waits for its split.
     Stale,
+    /// Its job follows this plan.
+    Superseded(Fingerprint),
     /// Somebody asked to stop its job.
     Cancelled(Checkpoint),
     /// There is work.
@@ -39,6 +42,11 @@ pub(super) async fn enter(jobs: &Jobs, task: &Task) -> Result<Entered, Failure> 
             Ok(Entered::Over(Step::Nothing))
         }
         Found::Stale => Ok(Entered::Over(Step::Nothing)),
+        Found::Superseded(by) => {
+            // Whoever put that plan in force may have died before its first tasks were published.
+            resume_chains_of(jobs, task.job_id(), &by).await?;
+            Ok(Entered::Over(Step::Nothing))
+        }
         Found::Cancelled(checkpoint) => {
             jobs.endings.end_job(&checkpoint, Outcome::Cancelled, None).await?;
             Ok(Entered::Over(Step::Done))
@@ -64,8 +72,8 @@ async fn find(jobs: &Jobs, task: &Task) -> Result<Found, Failure> {
     if checkpoint.status.is_terminal() {
         return Ok(Found::Ended);
     }
-    if checkpoint.fingerprint.as_ref() != Some(fingerprint) {
-        return Ok(Found::Stale);
+    if let Some(by) = checkpoint.fingerprint.clone().filter(|by| by != fingerprint) {
+        return Ok(Found::Superseded(by));
     }
     if checkpoint.cancel_requested {
         return Ok(Found::Cancelled(checkpoint));

@@ -33,6 +33,14 @@ pub(super) async fn rebuild(
     })
 }
 
+/// Starts the chains of the plan in force again, if it is still there.
+pub(super) async fn resume_chains_of(jobs: &Jobs, job_id: &JobId, fingerprint: &Fingerprint) -> Result<(), Failure> {
+    match jobs.plans.read(job_id, fingerprint).await? {
+        Some(plan) => resume_chains(jobs, &plan).await,
+        None => Ok(()),
+    }
+}
+
 /// Starts each chain again where its first part is missing. A part that the store knew and the work storage lost has
 /// no task any more, and nobody remembers that it had one; where there is a task, two are as good.
 async fn resume_chains(jobs: &Jobs, plan: &PinnedPlan) -> Result<(), Failure> {

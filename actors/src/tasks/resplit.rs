@@ -22,6 +22,7 @@ use crate::ports::{SplitRequest, WorkStorage};
 use crate::work::Deferral;
 
 /// What a resplit needs.
+#[derive(Clone)]
 pub(super) struct ResplitContext {
     pub jobs: Jobs,
     pub execution: Execution,
@@ -49,15 +50,42 @@ pub(super) async fn resplit(
         return Ok(Step::Deferred(Deferral::Briefly));
     };
     tracing::warn!(%job_id, task = task.key(), how, "source is lost, cutting the input again");
-    let outcome = cut_again(context, plan, &lease, stop).await;
+    let outcome = cut_again(context, plan, plan.from_start, &lease, stop).await;
     lease.release().await;
     let cut = outcome.map_err(|failure| failure.context(how))?;
     after_resplit(jobs, plan, &cut, how).await
 }
 
+/// The outputs of `plan` are not what its input shows, as `how` says: cuts it so that each chunk is decoded from the beginning of
+/// the film, and begins the job anew with that. A decoder that begins at the first picture has all that it can have; where
+/// that was done the job fails.
+pub(super) async fn decode_from_start(
+    context: &ResplitContext,
+    task: &Task,
+    plan: &PinnedPlan,
+    how: &str,
+    stop: &CancellationToken,
+) -> Result<Step, Failure> {
+    if plan.from_start {
+        return Err(Failure::permanent(format!(
+            "{how}; it was decoded from its beginning as well, so nothing is published"
+        )));
+    }
+    let ResplitContext { jobs, execution, .. } = context;
+    let job_id = &plan.job.job_id;
+    let Some(lease) = execution.leases.hold_within(&task.key(), format!("{job_id}/split")).await? else {
+        return Ok(Step::Deferred(Deferral::Briefly));
+    };
+    tracing::warn!(%job_id, how, "outputs are not what the input shows, decoding it from its beginning");
+    let outcome = cut_again(context, plan, true, &lease, stop).await;
+    lease.release().await;
+    start_chains(jobs, &outcome.map_err(|failure| failure.context(how))?).await
+}
+
 async fn cut_again(
     context: &ResplitContext,
     plan: &PinnedPlan,
+    from_start: bool,
     lease: &Lease,
     stop: &CancellationToken,
 ) -> Result<Arc<PinnedPlan>, Failure> {
@@ -65,7 +93,7 @@ async fn cut_again(
     let job = Arc::new(plan.job.clone());
     let source = work.identify(job.input.uri.clone()).await?;
     let families = work.pin(job.job_id.clone(), plan.families()).await?;
-    let request = SplitRequest { job, source, families };
+    let request = SplitRequest { job, source, families, from_start };
     execution.stages.run(&plan.job.job_id, lease, request, Box::new(|_| {}), stop).await
 }
 

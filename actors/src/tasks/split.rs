@@ -86,7 +86,7 @@ async fn plan_of(
     jobs.states.enter_split(&job.job_id).await?;
     let families = work.pin(job.job_id.clone(), families).await?;
     let entry = execution.in_flight.split(checkpoint);
-    let request = SplitRequest { job: job.clone(), source, families };
+    let request = SplitRequest { job: job.clone(), source, families, from_start: false };
     let outcome = execution.stages.run(&job.job_id, &lease, request, entry.on_progress(), &execute.stop).await;
     lease.release().await;
     outcome.map(Planned::Is)

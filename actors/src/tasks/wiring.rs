@@ -98,13 +98,14 @@ impl Tasks {
         };
         let dead_letters = DeadLetters::new(ports.publisher, settings.topics);
         let early_cancels = EarlyCancels::default();
+        let resplit = ResplitContext { jobs: jobs.clone(), execution: execution.clone(), work: ports.work.clone() };
         Self {
             cancels: Cancels::new(early_cancels.clone(), jobs.states.clone(), jobs.endings.clone()),
             split: SplitContext {
                 jobs: jobs.clone(),
                 execution: execution.clone(),
                 devices: devices.clone(),
-                work: ports.work.clone(),
+                work: ports.work,
                 early_cancels,
                 dead_letters: dead_letters.clone(),
             },
@@ -113,9 +114,9 @@ impl Tasks {
                 execution: execution.clone(),
                 devices,
                 handover,
-                resplit: ResplitContext { jobs: jobs.clone(), execution: execution.clone(), work: ports.work },
+                resplit: resplit.clone(),
             },
-            assemble: AssembleContext { jobs: jobs.clone(), execution: execution.clone() },
+            assemble: AssembleContext { jobs: jobs.clone(), execution: execution.clone(), resplit },
             refuse: RefuseContext { jobs: jobs.clone(), dead_letters: dead_letters.clone() },
             policy: PolicyContext {
                 jobs,

@@ -43,6 +43,8 @@ pub enum Act {
     Kill,
     /// A unit that finds its source lost at half of its time.
     LoseSource,
+    /// An assembly that makes what the input does not show.
+    Differ,
 }
 
 impl Act {
@@ -77,8 +79,8 @@ pub struct Run {
     pub worker: String,
     /// Whether its result became durable.
     pub done: bool,
-    /// Whether it found its source lost.
-    pub lost_source: bool,
+    /// Whether it found its source lost or its outputs different, so that the input is cut again.
+    pub cuts_again: bool,
     /// Whether a device made it, or was to.
     pub by_device: bool,
     /// Whether its device failed.
@@ -201,6 +203,12 @@ impl FakeStages {
                 Some(Act::Hang) if step == STEPS / 2 => std::future::pending().await,
                 Some(Act::Kill) if step == STEPS / 2 => self.life.end().await,
                 Some(Act::LoseParts(units)) if step == STEPS - 1 => request.lose_parts(&mut self.lock().storage, units),
+                Some(Act::Differ) if step == STEPS - 1 => {
+                    if let Some(differs) = request.differ() {
+                        self.lock().runs[run].cuts_again = true;
+                        return Ok(differs);
+                    }
+                }
                 Some(Act::LoseSource) if step == STEPS / 2 => {
                     if let Some(lost) = self.lock().lose_source(&request, run, true) {
                         return Ok(lost);
@@ -228,7 +236,7 @@ impl State {
         // A device fails where there is one.
         let act = act.filter(|act| by_device || !act.is_of_device());
         let worker = worker.into();
-        self.runs.push(Run { key, worker, done: false, lost_source: false, by_device, device_failed: false });
+        self.runs.push(Run { key, worker, done: false, cuts_again: false, by_device, device_failed: false });
         (act, self.pace.get(&stage).copied().unwrap_or(PACE), self.runs.len() - 1)
     }
 
@@ -236,7 +244,7 @@ impl State {
     fn lose_source<R: Scripted>(&mut self, request: &R, run: usize, now: bool) -> Option<R::Output> {
         let how = format!("the source of {} is gone", self.runs[run].key);
         let lost = request.lose_source(&self.storage, how, now)?;
-        self.runs[run].lost_source = true;
+        self.runs[run].cuts_again = true;
         Some(lost)
     }
 }

@@ -47,6 +47,9 @@ fn run(spec: &AssembleSpec, progress: Progress<'_>) -> Result<Joined, Failure> {
         return Ok(Joined::PartsLost(names));
     }
     let tracks = scan(spec)?;
+    if let Some(damage) = too_damaged(&tracks.video, &spec.plan) {
+        return Ok(Joined::TooDamaged(damage));
+    }
     progress(0);
     let assembled = assemble(&tracks, progress);
     if assembled.is_err() {
@@ -103,7 +106,6 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     let Some((video, facts)) = video else {
         return Err(Failure::permanent(format!("{} has to have pictures", package.name())));
     };
-    check_damage(&video, plan)?;
     if !output.package.takes(video.codec) || !audio.as_ref().is_none_or(|audio| package.takes_audio(audio.codec)) {
         return Err(Failure::permanent(format!("{} does not hold the codecs of the plan", package.name())));
     }
@@ -114,21 +116,18 @@ pub fn scan(spec: &AssembleSpec) -> Result<Tracks<'_>, Failure> {
     Ok(Tracks { spec, package: output.package, video_parts, video, times, audio_parts, audio })
 }
 
-/// Whether so much of the film may be damaged.
-///
-/// # Errors
-/// `permanent` where it is more than the job allows.
-fn check_damage(video: &VideoTrack, plan: &Plan) -> Result<(), Failure> {
+/// That more of the film is damaged than the job allows, where it is.
+fn too_damaged(video: &VideoTrack, plan: &Plan) -> Option<String> {
     let (damaged, frames, allowed) = (video.damaged, plan.frames(), plan.job.input.max_damage());
     if allowed.allows(damaged, frames) {
-        return Ok(());
+        return None;
     }
     let (share, limit) = (damaged as f64 / frames.max(1) as f64, f64::from(allowed));
     let at = places(&video.damaged_in);
-    Err(Failure::permanent(format!(
+    Some(format!(
         "{damaged} of {frames} frames of the source are damaged or missing ({at}), {share:.3} of the film where \
          input.max_damage allows {limit}; upload it again, or allow more"
-    )))
+    ))
 }
 
 /// Where chunks lie, those next to each other as one; the first few of many.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use crate::process::gauge::Gauge;
-use crate::protocol::{AssembleSpec, Compared, Joined, Member, PartSource, Product, VerifiedFile, VerifySpec};
+use crate::protocol::{AssembleSpec, Compared, Joined, Member, PartSource, Product, Verdict, VerifiedFile, VerifySpec};
 use crate::storage::{Existing, LocalInput, Pending, PlanFiles, name_is_taken};
 
 /// The files of a part, in the order of the renditions.
@@ -25,6 +25,8 @@ enum Output {
     Verified(Box<Verified>),
     /// Files of parts that turned out to be damaged.
     Lost(Vec<String>),
+    /// More of the source is damaged than may be.
+    TooDamaged(String),
 }
 
 /// An output that was verified.
@@ -53,11 +55,14 @@ impl Inner {
         for index in 0..plan.outputs.len() {
             match self.output(&files, plan, index, &sources, &mut gauge, stop).await? {
                 Output::Verified(output) => verified.push(*output),
+                Output::TooDamaged(how) => return Ok(AssembleOutcome::Differs(how)),
                 Output::Lost(names) => return parts_lost(&files, units_of(&names, parts)?).await,
             }
             gauge.next_run();
         }
-        self.compare(plan, &mut verified, &mut gauge, stop).await?;
+        if let Some(how) = self.compare(plan, &mut verified, &mut gauge, stop).await? {
+            return Ok(AssembleOutcome::Differs(how));
+        }
         gauge.next_run();
         self.publish_all(&files, plan, verified).await.map(AssembleOutcome::Published)
     }
@@ -83,6 +88,7 @@ impl Inner {
         let product = match self.process(&spec, gauge, stop).await? {
             Joined::Product(product) => product,
             Joined::PartsLost(names) => return Ok(Output::Lost(names)),
+            Joined::TooDamaged(how) => return Ok(Output::TooDamaged(how)),
         };
         let report = report(output.root.as_str(), &product)?;
         let written = pending.bytes().await?;
@@ -93,15 +99,15 @@ impl Inner {
         Ok(Output::Verified(Box::new(Verified { report, pending: Some(pending) })))
     }
 
-    /// Compares the outputs with the input, in a process that has seen neither plan nor parts. Those that have their names
-    /// were compared before they got them.
+    /// Compares the outputs with the input, in a process that has seen neither plan nor parts; gives what differs, in words. Those
+    /// that have their names were compared before they got them.
     async fn compare(
         &self,
         plan: &PinnedPlan,
         verified: &mut [Verified],
         gauge: &mut Gauge,
         stop: &CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         let file = |((asked, output), made): ((&job::Output, &OutputPlan), &Verified)| {
             let target = made.pending.as_ref()?.path().to_owned();
             let audio = output.members.iter().any(|member| matches!(member.track, TrackId::Audio(_)));
@@ -110,7 +116,7 @@ impl Inner {
         };
         let outputs: Vec<_> = plan.job.outputs.iter().zip(&plan.outputs).zip(&*verified).filter_map(file).collect();
         if outputs.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let uri = &plan.job.input.uri;
         if self.storage.identify(uri).await? != plan.source {
@@ -121,7 +127,10 @@ impl Inner {
         }
         let input = self.storage.fetch(uri).await?;
         let spec = VerifySpec { input: input.path().into(), outputs };
-        let compared = self.process(&spec, gauge, stop).await?;
+        let compared = match self.process(&spec, gauge, stop).await? {
+            Verdict::Same(compared) => compared,
+            Verdict::Differs(how) => return Ok(Some(how)),
+        };
         for (made, compared) in verified.iter_mut().filter(|made| made.pending.is_some()).zip(compared) {
             let Compared { frames, pictures, sound } = compared;
             tracing::info!(frames, pictures, sound, "output compared with the input");
@@ -130,7 +139,7 @@ impl Inner {
             told.video_source = plan.video().and_then(|video| video.facts.account);
             told.audio_source = plan.audio(0).and_then(|audio| audio.facts.account).filter(|_| sound);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives the outputs their final names. All names are looked at before the first is given.

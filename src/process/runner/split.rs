@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actors::domain::failure::Failure;
 use actors::domain::job::JobSpec;
-use actors::domain::plan::{Families, PinnedPlan, Plan, SourceFacts, SourceIdentity};
+use actors::domain::plan::{PinnedPlan, Plan, SourceFacts, SourceIdentity};
 use actors::ports::SplitRequest;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ impl Inner {
         mut gauge: Gauge,
         stop: &CancellationToken,
     ) -> Result<Arc<PinnedPlan>, Failure> {
-        let SplitRequest { job, source, families } = request;
+        let SplitRequest { job, source, from_start, .. } = request;
         // Said now and not after hours of encoding.
         self.check_outputs(job).await?;
         let input = self.storage.fetch(&job.input.uri).await?;
@@ -36,11 +36,12 @@ impl Inner {
             input: fault_injection::wanted(READS).map_or_else(|| input.path().into(), PathBuf::from),
             directory: scratch.path().into(),
             chunk_seconds: self.settings.chunk_seconds,
+            from_start: *from_start,
             max_damage: job.input.max_damage().into(),
             audio: job.outputs.iter().any(|output| output.audio.is_some()),
         };
         let split = match self.process(&spec, &mut gauge, stop).await {
-            Ok(facts) => self.store(job, source, facts, families, &scratch).await,
+            Ok(facts) => self.store(request, facts, &scratch).await,
             Err(failure) => Err(failure),
         };
         scratch.remove().await;
@@ -49,16 +50,15 @@ impl Inner {
 
     async fn store(
         &self,
-        job: &JobSpec,
-        source: &SourceIdentity,
+        request: &SplitRequest,
         facts: SourceFacts,
-        families: &Families,
         scratch: &Scratch,
     ) -> Result<PinnedPlan, Failure> {
+        let SplitRequest { job, source, families, from_start } = request;
         self.check_unchanged(job, source).await?;
         let names = source_names(&facts);
-        let plan = Plan::build(job.clone(), source.clone(), facts, self.settings.parallelism, families)?;
-        let plan = PinnedPlan::new(plan)
+        let plan = Plan::build(JobSpec::clone(job), source.clone(), facts, self.settings.parallelism, families)?;
+        let plan = PinnedPlan::new(plan.decoded_from_start(*from_start))
             .map_err(|error| Failure::permanent(format!("this release cannot store such a plan: {error}")))?;
         let files = self.storage.plan_files(&job.job_id, plan.fingerprint())?;
         files.publish_sources(scratch, names).await?;

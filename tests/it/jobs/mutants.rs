@@ -76,7 +76,11 @@ fn pictures_that_are_wrong_are_not_published() {
     ] {
         assert_caught(&films, what, &films.filtered(pictures, "anull"), sentence);
     }
-    for (what, dropped) in [("a false access point", "eq(n,100)"), ("a missing reference", "between(n,3,14)")] {
+    for (what, dropped) in [
+        ("a false access point", "eq(n,100)"),
+        ("a missing reference", "between(n,3,14)"),
+        ("a missing reference in the last group", "between(n,153,164)"),
+    ] {
         assert_caught(&films, what, &films.decoded_without(dropped), "is another one");
     }
 }

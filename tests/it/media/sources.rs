@@ -43,6 +43,7 @@ pub fn split(input: &Path, directory: &Path, chunk_seconds: u32) -> Result<Sourc
         chunk_seconds,
         audio: true,
         max_damage: 0.02,
+        from_start: false,
     };
     media::run(&spec, &|_| {})
 }

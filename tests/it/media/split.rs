@@ -195,6 +195,7 @@ fn the_real_film_is_cut_at_its_five_access_points_and_a_long_gop_is_shared() {
         chunk_seconds: 10,
         audio: true,
         max_damage: 0.02,
+        from_start: false,
     };
     let facts = media::run(&spec, &|media_ns| told.borrow_mut().push(media_ns)).expect("a film");
     check_windows(&facts, "film");
@@ -271,7 +272,14 @@ fn an_input_without_audio_gives_no_audio_and_one_that_is_not_wanted_is_not_writt
     let loud = make(directory, "loud.mp4", &format!("{PICTURE} {TONE} {H264} -c:a aac"));
     let sources = directory.join("unwanted");
     std::fs::create_dir(&sources).expect("a directory");
-    let spec = SplitSpec { input: loud, directory: sources.clone(), chunk_seconds: 60, audio: false, max_damage: 0.02 };
+    let spec = SplitSpec {
+        input: loud,
+        directory: sources.clone(),
+        chunk_seconds: 60,
+        audio: false,
+        max_damage: 0.02,
+        from_start: false,
+    };
     media::run(&spec, &|_| {}).expect("a film");
     assert!(!sources.join("audio.gdp").exists());
 }
@@ -341,6 +349,7 @@ fn a_directory_that_cannot_be_written_is_worth_another_try() {
         chunk_seconds: 2,
         audio: true,
         max_damage: 0.02,
+        from_start: false,
     };
     let failure = media::run(&spec, &|_| {}).expect_err("nowhere to write");
     assert_eq!(failure.class, FailureClass::Retryable, "{failure}");

@@ -60,6 +60,7 @@ fn split(input: &Path, sources: &Path) -> SourceFacts {
         chunk_seconds: 4,
         audio: true,
         max_damage: 0.02,
+        from_start: false,
     };
     media::run(&spec, &|_| {}).expect("it is split")
 }

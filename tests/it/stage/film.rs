@@ -12,7 +12,7 @@ use actors::domain::plan::testing::facts_of;
 use gstreamer_worker::process::{Child, Progress};
 use gstreamer_worker::protocol::{
     AssembleSpec, Compared, EncodeAudioSpec, EncodeSpec, Encoded, EncodedFile, Joined, PartSource, Product,
-    ProductFile, SplitSpec, StageSpec,
+    ProductFile, SplitSpec, StageSpec, Verdict,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +28,7 @@ pub fn stage(mode: &str, spec: StageSpec, child: &Child) -> ExitCode {
         StageSpec::Assemble(spec) => child.run(&*spec, |spec, progress| begun(progress, || Ok(assemble(spec)))),
         StageSpec::Verify(spec) => {
             let compared = Compared { frames: 0, pictures: 0, sound: false };
-            child.run(&spec, |spec, progress| begun(progress, || Ok(vec![compared; spec.outputs.len()])))
+            child.run(&spec, |spec, progress| begun(progress, || Ok(Verdict::Same(vec![compared; spec.outputs.len()]))))
         }
         other => panic!("a film of text is for no {other:?}"),
     }

@@ -68,10 +68,17 @@ impl Plan {
             parallelism: parallelism.max(1),
             tracks: std::iter::once(video).chain(sound).collect(),
             outputs,
+            from_start: false,
             versions: EncoderVersions::default(),
         };
         plan.versions = families.versions.only(plan.uses());
         Ok(plan)
+    }
+
+    /// The plan of a film that was cut so.
+    #[must_use]
+    pub fn decoded_from_start(self, from_start: bool) -> Self {
+        Self { from_start, ..self }
     }
 }
 

@@ -84,6 +84,9 @@ pub struct Plan {
     pub tracks: Vec<Track>,
     /// One for each output of the job, in its order.
     pub outputs: Vec<OutputPlan>,
+    /// Whether each chunk is decoded from the beginning of the film: what was made from the access point in front of each one was not
+    /// what the input shows.
+    pub from_start: bool,
     /// The versions of what decides about its bytes. None in plans of workers that knew none: anybody carries those out.
     pub versions: EncoderVersions,
 }

@@ -24,6 +24,8 @@ struct StoredPlan {
     video: VideoPlan,
     audio: Option<AudioPlan>,
     outputs: Vec<StoredOutput>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_start: bool,
     /// None in plans of workers that knew none: anybody carries those out.
     #[serde(default, skip_serializing_if = "EncoderVersions::is_empty")]
     versions: EncoderVersions,
@@ -58,6 +60,7 @@ impl TryFrom<StoredPlan> for Plan {
             parallelism: stored.parallelism,
             created_unix: stored.created_unix,
             tracks: std::iter::once(Track::Video(stored.video)).chain(stored.audio.map(Track::Audio)).collect(),
+            from_start: stored.from_start,
             versions: stored.versions,
         };
         check(&plan)?;
@@ -133,6 +136,7 @@ impl TryFrom<Plan> for StoredPlan {
             video,
             audio,
             outputs,
+            from_start: plan.from_start,
             versions: plan.versions,
         })
     }

@@ -145,6 +145,23 @@ async fn parts_that_are_lost_are_made_again_and_the_job_is_assembled() {
 }
 
 #[actix::test]
+async fn outputs_that_differ_from_the_input_are_made_from_its_beginning_and_then_given_up() {
+    for (times, status) in [(1, JobStatus::Completed), (2, JobStatus::Failed)] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        let (_, last) = run_with(&fleet, "assemble", vec![Act::Differ; times]).await;
+        assert_eq!(last.status, status);
+        let begun = ["split", "v00000", "v00003", "audio", "assemble"];
+        assert_eq!(begun.map(|key| fleet.stages.begun(&format!("movie/{key}"))), [2; 5]);
+        if let Some(error) = last.error {
+            assert_eq!(error.class, FailureClass::Permanent, "it is not tried a third time");
+            assert!(error.message.contains("not what the input shows; it was decoded from its beginning"), "{error:?}");
+        }
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
 async fn a_part_that_is_lost_every_time_fails_the_job_in_the_end() {
     tokio::time::pause();
     let fleet = Fleet::default();

@@ -8,6 +8,7 @@ use crate::domain::plan::testing::{identity, job};
 use crate::domain::progress::Report;
 use crate::domain::record::Queue;
 use crate::domain::task::Stage;
+use crate::testing::chronicle::Event;
 use crate::testing::fleet::{Fleet, until};
 use crate::testing::invariants::{check, check_chains};
 use crate::testing::stages::{Act, Film};
@@ -22,6 +23,11 @@ async fn run_to_end(fleet: &Fleet) -> Report {
 
 fn begun(fleet: &Fleet, key: &str) -> usize {
     fleet.stages.begun(&format!("movie/{key}"))
+}
+
+/// How often a plan was put in force.
+fn plans(fleet: &Fleet) -> usize {
+    fleet.chronicle.read(|events| events.iter().filter(|event| matches!(event, Event::InForce(..))).count())
 }
 
 /// No part of the default film was made twice.
@@ -122,9 +128,35 @@ async fn an_input_that_was_replaced_meanwhile_gives_a_new_plan_with_which_the_jo
     let _worker = fleet.worker("a");
     let job_id = fleet.submit(&job("movie"));
     until("the chunk", || begun(&fleet, "v00001") == 1).await;
-    fleet.stages.replace_input(SourceIdentity { bytes: 1, ..identity() });
+    fleet.stages.replace_input(SourceIdentity { bytes: 2, ..identity() });
     assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed);
     fleet.quiet().await;
-    assert_eq!(begun(&fleet, "split"), 2);
+    assert_eq!((begun(&fleet, "split"), plans(&fleet)), (2, 2));
     check(&fleet);
+}
+
+#[actix::test]
+async fn a_worker_that_dies_before_the_first_tasks_of_a_new_plan_are_published_costs_no_job() {
+    for (key, act) in [("v00001", Act::LoseSource), ("assemble", Act::Differ)] {
+        tokio::time::pause();
+        let fleet = Fleet::default();
+        // One task at a time, so that no other one has anything to publish.
+        fleet.stages.film("movie", Film { chunks: 2, parallelism: 1, audio: false });
+        fleet.stages.script(&format!("movie/{key}"), [act]);
+        let worker = fleet.worker("a");
+        let job_id = fleet.submit(&job("movie"));
+        until("the task", || begun(&fleet, key) == 1).await;
+        fleet.stages.replace_input(SourceIdentity { bytes: 2, ..identity() });
+        until("the second split", || begun(&fleet, "split") == 2).await;
+        fleet.log.set_away(true);
+        until("the second plan", || plans(&fleet) == 2).await;
+        fleet.crash("a", &worker);
+        worker.ended().await;
+        fleet.log.set_away(false);
+        let _worker = fleet.worker("a");
+        assert_eq!(fleet.last_report(&job_id).await.status, JobStatus::Completed, "{key}");
+        fleet.quiet().await;
+        check(&fleet);
+        tokio::time::resume();
+    }
 }

@@ -20,7 +20,8 @@ type TaskName = (JobId, Fingerprint, Option<UnitId>);
 #[derive(Default)]
 struct Chains {
     plans: HashMap<PlanName, Arc<PinnedPlan>>,
-    in_force: HashMap<JobId, Fingerprint>,
+    /// One after the other.
+    in_force: HashMap<JobId, Vec<Fingerprint>>,
     ended: HashSet<JobId>,
     published: HashSet<TaskName>,
     /// Tasks that were passed on, with how often.
@@ -46,7 +47,7 @@ pub(super) fn check(events: &[Event], log: &FakeLog) {
                 chains.plans.insert((plan.job.job_id.clone(), plan.fingerprint().clone()), plan.clone());
             }
             Event::InForce(job_id, fingerprint) => {
-                chains.in_force.insert(job_id.clone(), fingerprint.clone());
+                chains.in_force.entry(job_id.clone()).or_default().push(fingerprint.clone());
             }
             Event::Recorded { job_id, fingerprint, in_force, .. } => {
                 chains.recorded.insert((job_id.clone(), fingerprint.clone(), in_force.unit));
@@ -91,12 +92,20 @@ impl Chains {
     }
 
     fn job_finished(&self, tag: DeliveryTag, job_id: &JobId) {
-        let Some(fingerprint) = self.in_force.get(job_id) else {
+        let Some([before @ .., last]) = self.in_force.get(job_id).map(Vec::as_slice) else {
             panic!("{tag:?} of {job_id} was finished, not split")
         };
-        let plan = &self.plans[&(job_id.clone(), fingerprint.clone())];
-        for unit in plan.after_split() {
-            self.must_be_published(tag, job_id, fingerprint, Some(unit));
+        // Another plan takes the place of one that was carried out, and is begun by the task that puts it in force.
+        let is_begun = |plan: &&Fingerprint| {
+            let first = self.plans[&(job_id.clone(), (*plan).clone())].after_split();
+            let task = |unit| (job_id.clone(), (*plan).clone(), Some(unit));
+            first.into_iter().all(|unit| self.published.contains(&task(unit)))
+        };
+        if before.iter().any(|plan| is_begun(&plan)) {
+            return;
+        }
+        for unit in self.plans[&(job_id.clone(), last.clone())].after_split() {
+            self.must_be_published(tag, job_id, last, Some(unit));
         }
     }
 
@@ -104,7 +113,7 @@ impl Chains {
         let (job_id, fingerprint) = (task.job_id(), task.fingerprint());
         let name = (job_id.clone(), fingerprint.clone());
         // Of another plan than that of its job: there is nothing to do.
-        if self.in_force.get(job_id) != Some(fingerprint) {
+        if self.in_force.get(job_id).and_then(|plans| plans.last()) != Some(fingerprint) {
             return;
         }
         let (Some(plan), Some(unit)) = (self.plans.get(&name).cloned(), task.unit()) else { return };

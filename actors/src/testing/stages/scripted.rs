@@ -29,6 +29,11 @@ pub(super) trait Scripted: StageRequest + Sync {
         None
     }
 
+    /// What comes of it where its outputs are not what the input shows.
+    fn differ(&self) -> Option<Self::Output> {
+        None
+    }
+
     /// The files of these parts vanish under it.
     fn lose_parts(&self, _: &mut Storage, _: &[UnitId]) {}
 
@@ -45,8 +50,9 @@ impl Scripted for SplitRequest {
 
     fn produce(self, state: &mut State, _: &str) -> Result<Arc<PinnedPlan>, Failure> {
         let film = state.films.get(&self.job.job_id).copied().unwrap_or_default();
-        let facts = facts_of(film.chunks, film.audio);
+        let facts = facts_of(if self.from_start { film.chunks.min(4) } else { film.chunks }, film.audio);
         let plan = Plan::build((*self.job).clone(), self.source, facts, film.parallelism, &self.families)?;
+        let plan = plan.decoded_from_start(self.from_start);
         let plan = PinnedPlan::new(plan).map_err(|error| Failure::permanent(error.to_string()))?;
         let plan = Arc::new(plan);
         state.storage.keep_plan(&plan);
@@ -92,6 +98,10 @@ impl Scripted for AssembleRequest {
     fn produce(self, state: &mut State, _: &str) -> Result<AssembleOutcome, Failure> {
         state.storage.publish(&self.plan);
         Ok(AssembleOutcome::Published(vec![output_of(&self.plan)]))
+    }
+
+    fn differ(&self) -> Option<AssembleOutcome> {
+        Some(AssembleOutcome::Differs("the output is not what the input shows".into()))
     }
 
     fn lose_parts(&self, storage: &mut Storage, units: &[UnitId]) {

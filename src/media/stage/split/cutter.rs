@@ -58,7 +58,7 @@ impl Cutter {
         }
     }
 
-    /// From here on no new source is begun: the times of the units cannot be relied on.
+    /// From here on no new source is begun: neither times nor access points of the units can be relied on.
     pub fn stop_cutting(&mut self) {
         self.cuttable = false;
     }

@@ -158,7 +158,10 @@ impl Splitter {
         // Parameter sets are in the units that the parsers of these give.
         let in_band = matches!(film.tracks()[index].codec, Id::H264 | Id::HEVC);
         described::describe(caps.make_mut(), &film.tracks()[index], in_band);
-        let track = VideoTrack::new(&spec.directory, caps, duration_ns, spec.chunk_seconds, decoding_order);
+        let mut track = VideoTrack::new(&spec.directory, caps, duration_ns, spec.chunk_seconds, decoding_order);
+        if spec.from_start {
+            track.decode_from_start();
+        }
         let pictures = Pictures::new(track.is_in_decoding_order());
         let video = Picture { index, parsed, pictures, track, decoding_order };
         let codec = |index: usize| film.tracks()[index].codec;

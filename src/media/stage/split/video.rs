@@ -71,6 +71,11 @@ impl VideoTrack {
         }
     }
 
+    /// All chunks are decoded from the beginning of the film.
+    pub fn decode_from_start(&mut self) {
+        self.cutter.stop_cutting();
+    }
+
     /// Whether the times of its units are those of decoding, and others than those of presentation.
     pub const fn is_in_decoding_order(&self) -> bool {
         self.decoding_order

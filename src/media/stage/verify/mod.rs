@@ -21,53 +21,81 @@ use actors::domain::failure::Failure;
 
 use crate::media::carry_out::CarryOut;
 use crate::process::Progress;
-use crate::protocol::{Compared, VerifiedFile, VerifySpec};
+use crate::protocol::{Compared, Verdict, VerifiedFile, VerifySpec};
 use listing::Listing;
 use sampling::Input;
 
+/// Why an output was not found to be the same.
+enum Unequal {
+    /// It shows something else, as this sentence says.
+    Differs(String),
+    /// It could not be compared.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unequal {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl CarryOut for VerifySpec {
     /// # Errors
-    /// `retryable` where an output is not what the input shows, or a file cannot be read.
-    fn carry_out(&self, progress: Progress<'_>) -> Result<Vec<Compared>, Failure> {
+    /// `retryable` where a file cannot be read.
+    fn carry_out(&self, progress: Progress<'_>) -> Result<Verdict, Failure> {
         let listings = self.outputs.iter().map(|output| Listing::of(&output.target, output.audio));
         let listings = listings.collect::<Result<Vec<_>, _>>()?;
-        let Some(first) = listings.first() else { return Ok(Vec::new()) };
         // Random access points are the same in all outputs of a job.
+        let Some(first) = listings.first() else { return Ok(Verdict::Same(Vec::new())) };
         let audio = self.outputs.iter().any(|output| output.audio);
-        // The input and each output are read once.
+        // The input and each output are read once, or twice.
         let length_ns = first.times.last().map_or(0, |time| u64::try_from(*time).unwrap_or(0));
         let passes = 1 + self.outputs.len() as u64;
         let share = |pass: u64, media_ns: u64| progress((pass * length_ns + media_ns.min(length_ns)) / passes);
-        let input = sampling::read(&self.input, audio, first, &|media_ns| share(0, media_ns))?;
-        let outputs = (1..).zip(self.outputs.iter().zip(&listings));
-        let compared = outputs
-            .map(|(pass, (output, listing))| self.compare(&input, output, listing, &|media_ns| share(pass, media_ns)));
-        compared.collect()
+        let read = |before| sampling::read(&self.input, audio, first, before, &|media_ns| share(0, media_ns));
+        let input = read(None)?;
+        let verdict = self.compare_all(&input, &listings, &share)?;
+        let Verdict::Differs(what) = verdict else { return Ok(verdict) };
+        tracing::warn!(what, "an output seems to differ from the input, which is decoded from its beginning now");
+        self.compare_all(&read(Some(&input))?, &listings, &share)
     }
 }
 
 impl VerifySpec {
+    fn compare_all(&self, input: &Input, listings: &[Listing], share: &dyn Fn(u64, u64)) -> Result<Verdict, Failure> {
+        let mut same = Vec::new();
+        for (pass, (output, listing)) in (1..).zip(self.outputs.iter().zip(listings)) {
+            match self.compare(input, output, listing, &|media_ns| share(pass, media_ns)) {
+                Ok(compared) => same.push(compared),
+                Err(Unequal::Failed(failure)) => return Err(failure),
+                Err(Unequal::Differs(what)) => {
+                    let (target, input) = (output.target.display(), self.input.display());
+                    return Ok(Verdict::Differs(format!("{target} is not what {input} shows: {what}")));
+                }
+            }
+        }
+        Ok(Verdict::Same(same))
+    }
+
     fn compare(
         &self,
         input: &Input,
         output: &VerifiedFile,
         listing: &Listing,
         progress: Progress<'_>,
-    ) -> Result<Compared, Failure> {
-        let wrong = |what: String| {
-            let (target, input) = (output.target.display(), self.input.display());
-            Failure::retryable(format!("{target} is not what {input} shows: {what}"))
-        };
-        listing::compare(&input.listing, listing, output.damaged_frames).map_err(wrong)?;
+    ) -> Result<Compared, Unequal> {
+        listing::compare(&input.listing, listing, output.damaged_frames).map_err(Unequal::Differs)?;
         let shown = looking::read(&output.target, output.audio, listing, input, progress)?;
         let pictures = match room::of(output.rate, listing) {
-            Some(room) => looking::compare(input, &shown.pictures, output.damaged_frames, room).map_err(wrong)?,
+            Some(room) => {
+                looking::compare(input, &shown.pictures, output.damaged_frames, room).map_err(Unequal::Differs)?
+            }
             None => 0,
         };
         let heard = input.levels.as_ref().filter(|_| output.audio);
         if let Some(heard) = heard {
-            let made = shown.levels.as_ref().ok_or_else(|| wrong("it has no sound".into()))?;
-            sound::compare(heard, made).map_err(wrong)?;
+            let made = shown.levels.as_ref().ok_or_else(|| Unequal::Differs("it has no sound".into()))?;
+            sound::compare(heard, made).map_err(Unequal::Differs)?;
         }
         Ok(Compared { frames: listing.times.len() as u64, pictures, sound: heard.is_some() })
     }

@@ -1,11 +1,13 @@
 //! Which pictures of the input are looked at: random access points that are such in the output as well, because both decode
 //! there at once; and whole groups of pictures, as many as the cost allows, in which a missing reference or a false access
-//! point shows. Sound is decoded whole.
+//! point shows. Sound is decoded whole. Where that finds a difference, all pictures are decoded from the first one on, because an
+//! access point may be one by its container alone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use actors::domain::failure::Failure;
-use ffmpeg_the_third::codec::Id;
+use actors::domain::geometry::Orientation;
 
 use super::file::{decoder, open};
 use super::levels::Levels;
@@ -16,14 +18,16 @@ use crate::media::libav::packet::Packet;
 use crate::media::libav::thumbnail::Thumbnail;
 use crate::process::Progress;
 
-/// So many pictures are decoded of any film; they cost nothing beside what else a job costs.
-const FREE: f64 = 24.0;
+/// So many samples of luma are decoded of any film, 24 pictures in high definition: they cost nothing beside what else a job costs.
+const FREE: f64 = 24.0 * PIXELS;
+/// Those of a picture in high definition.
+const PIXELS: f64 = 1920.0 * 1080.0;
 /// And this share of the others, in the input and again in the output: decoding a film costs about a seventh of encoding it.
 const SHARE: f64 = 0.05;
 /// Distance of random access points that are looked at.
 const KEYS_NS: i64 = 2_000_000_000;
-/// Distance of other pictures that are looked at.
-const PICTURES_NS: i64 = 400_000_000;
+/// Distance of other pictures in high definition that are looked at; of smaller ones there are more.
+const PICTURES_NS: f64 = 400e6;
 /// A random access point of the output is near one of the input: three frames of 24 a second.
 const NEAR_NS: i64 = 125_000_000;
 
@@ -40,15 +44,25 @@ pub struct Input {
     pub levels: Option<Levels>,
 }
 
-/// Reads the input of an output with these frames.
+/// Reads the input of an output with these frames; where there is a look `before`, decodes all of it, and looks there again.
 ///
 /// # Errors
 /// As those of opening and reading it.
-pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) -> Result<Input, Failure> {
+pub fn read(
+    path: &Path,
+    audio: bool,
+    output: &Listing,
+    before: Option<&Input>,
+    progress: Progress<'_>,
+) -> Result<Input, Failure> {
     let (mut film, choice) = open(path, audio)?;
     let video = choice.video.0;
     let mut listing = Listing::new(&film, video);
     let mut sampler = Sampler::new(&film, video, output)?;
+    if let Some(before) = before {
+        sampler.credit = f64::INFINITY;
+        sampler.again = before.pictures.iter().map(|(time, _)| time + before.listing.first_ns).collect();
+    }
     let mut sound = None;
     if let Some((index, _)) = choice.audio {
         sound = Some((index, Decoder::new(&film.tracks()[index])?, Levels::default()));
@@ -87,10 +101,12 @@ pub fn read(path: &Path, audio: bool, output: &Listing, progress: Progress<'_>) 
 struct Sampler<'a> {
     decoder: Decoder,
     output: &'a Listing,
-    orientation: actors::domain::geometry::Orientation,
-    nal_length: Option<usize>,
-    h264: bool,
+    orientation: Orientation,
+    // Pictures that may still be decoded.
     credit: f64,
+    free: f64,
+    distance_ns: i64,
+    again: BTreeSet<i64>,
     begun: bool,
     mode: Mode,
     begins: i64,
@@ -109,16 +125,18 @@ enum Mode {
 impl<'a> Sampler<'a> {
     fn new(film: &Film, index: usize, output: &'a Listing) -> Result<Self, Failure> {
         let track = &film.tracks()[index];
-        let record = track.configuration();
-        let nal_length =
-            (record.first() == Some(&1)).then(|| record.get(4).map_or(4, |byte| usize::from(byte & 3) + 1));
+        let (width, height) = (track.parameters().width(), track.parameters().height());
+        let pixels = (f64::from(width) * f64::from(height)).max(1.0);
+        let free = FREE / pixels;
         Ok(Self {
             decoder: decoder(track)?.in_decoding_order(film.is_in_decoding_order(index)),
             output,
             orientation: track.orientation,
-            nal_length,
-            h264: track.codec == Id::H264,
-            credit: FREE,
+            credit: free,
+            free,
+            // Rounded down: no distance is none.
+            distance_ns: (PICTURES_NS * (pixels / PIXELS).min(1.0)) as i64,
+            again: BTreeSet::new(),
             begun: false,
             mode: Mode::Nothing,
             begins: i64::MIN,
@@ -137,7 +155,7 @@ impl<'a> Sampler<'a> {
             // A recording that begins in the middle of a group may have no access point at all.
             self.mode = Mode::Whole;
         }
-        if packet.key && self.is_access_point(packet.bytes()) {
+        if packet.key {
             let before = self.mode;
             self.mode = self.mode_from(time);
             // What is shown before a picture that is decoded without the ones in front of it is not to be had.
@@ -165,22 +183,18 @@ impl<'a> Sampler<'a> {
         let at = self.output.keys.partition_point(|key| *key < from_first - NEAR_NS);
         let shared = self.output.keys.get(at).is_some_and(near);
         match self.sampled {
-            _ if self.credit > FREE / 3.0 => Mode::Whole,
+            _ if self.credit > self.free / 3.0 => Mode::Whole,
             Some(sampled) if time - sampled < KEYS_NS => Mode::Nothing,
             _ if shared => Mode::KeyOnly,
             _ => Mode::Nothing,
         }
     }
 
-    /// An I picture of H.264 that is no IDR picture may be followed by some that need what came before.
-    fn is_access_point(&self, unit: &[u8]) -> bool {
-        !self.h264 || has_idr(unit, self.nal_length)
-    }
-
     fn drain(&mut self) {
         while let Some(picture) = self.decoder.picture() {
             let Some(time) = time_ns(&picture) else { continue };
-            let due = self.sampled.is_none_or(|sampled| time - sampled >= PICTURES_NS || time < sampled);
+            let far = |sampled: i64| time - sampled >= self.distance_ns || time < sampled;
+            let due = self.sampled.is_none_or(far) || self.again.contains(&time);
             if (due || self.mode == Mode::KeyOnly)
                 && !picture.is_corrupt()
                 && let Some(small) = Thumbnail::of(&picture)
@@ -189,38 +203,5 @@ impl<'a> Sampler<'a> {
                 self.pictures.push((time, small.turned(self.orientation)));
             }
         }
-    }
-}
-
-/// Whether a unit of H.264 has a slice of an IDR picture; its NAL units have their length in so many bytes in front of them, or
-/// start codes.
-fn has_idr(unit: &[u8], nal_length: Option<usize>) -> bool {
-    let is_idr = |byte: &u8| byte & 0x1f == 5;
-    let Some(width) = nal_length else {
-        return crate::media::codec::start_code::codes(unit).any(|(code, _)| is_idr(&code));
-    };
-    let mut rest = unit;
-    while let Some((length, more)) = rest.split_at_checked(width) {
-        let length = length.iter().fold(0usize, |all, byte| all << 8 | usize::from(*byte));
-        if more.first().is_some_and(is_idr) {
-            return true;
-        }
-        let Some(next) = more.get(length..) else { return false };
-        rest = next;
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idr_picture_is_found_in_both_forms_and_broken_units_are_none() {
-        assert!(has_idr(&[0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 9], None));
-        assert!(!has_idr(&[0, 0, 0, 1, 0x41, 1, 5], None));
-        assert!(has_idr(&[0, 0, 0, 2, 6, 5, 0, 0, 0, 1, 0x65], Some(4)));
-        assert!(!has_idr(&[0, 2, 0x41, 0x65, 0, 9], Some(2)));
-        assert!(!has_idr(&[0xff; 9], Some(4)));
     }
 }

@@ -87,7 +87,8 @@ impl Workshop {
 
     pub async fn split(&self, mode: &str) -> Result<Arc<PinnedPlan>, Failure> {
         let source = self.storage.identify(&self.job.input.uri).await?;
-        let request = SplitRequest { job: Arc::clone(&self.job), source, families: Families::default() };
+        let request =
+            SplitRequest { job: Arc::clone(&self.job), source, families: Families::default(), from_start: false };
         self.run(mode, request).await
     }
 

@@ -30,7 +30,7 @@ pub(super) fn check(adversary: &Adversary) {
 }
 
 /// No run of a stage is begun that was not counted: otherwise nobody would give a task up that kills its workers. An input
-/// is cut again within the attempt of the unit that lost its source, once for each loss.
+/// is cut again within the attempt of the task that found its source lost or its outputs different, once for each time.
 fn attempts_are_counted_first(adversary: &Adversary) {
     let fleet = &adversary.fleet;
     let mut counted = HashMap::<String, usize>::new();
@@ -41,7 +41,7 @@ fn attempts_are_counted_first(adversary: &Adversary) {
             }
         }
     });
-    for run in fleet.stages.runs().iter().filter(|run| run.lost_source) {
+    for run in fleet.stages.runs().iter().filter(|run| run.cuts_again) {
         let job = run.key.split('/').next().unwrap_or_default();
         *counted.entry(format!("{job}/split")).or_default() += 1;
     }

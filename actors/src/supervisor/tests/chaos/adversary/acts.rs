@@ -136,12 +136,13 @@ impl Adversary {
             2 => "assemble".to_owned(),
             _ => format!("v{chunk:05}"),
         };
-        let act = match self.dice.roll(6) {
+        let act = match self.dice.roll(7) {
             0 => Act::Panic,
             1 => Act::Fail(Failure::device_fault(self.dice.pick(&FAULTS), "the GPU is gone")),
             2 => Act::Kill,
             3 if self.world.may_fail() => Act::Fail(Failure::permanent("the input is broken")),
             4 => Act::Fail(Failure::retryable("it did not move")),
+            5 if self.world.may_fail() => Act::Differ,
             _ => Act::Take(Duration::from_secs(20)),
         };
         let times = match act {
