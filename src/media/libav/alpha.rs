@@ -19,8 +19,25 @@ pub fn over_black(picture: &mut frame::Video) {
     }
     let Some(mut components) = Component::all(picture) else { return };
     let Some(alpha) = components.pop() else { return };
-    let rgb = has(ffi::AV_PIX_FMT_FLAG_RGB);
-    let full = rgb || picture.color_range() == color::Range::JPEG;
+    lay_all(components, alpha, has(ffi::AV_PIX_FMT_FLAG_RGB), picture.color_range() == color::Range::JPEG);
+}
+
+/// Lays a picture of luma and chroma over black, whose alpha channel is the luma of another picture of the same size.
+pub fn over_black_by(picture: &mut frame::Video, alpha: &frame::Video) {
+    // SAFETY: the picture is alive; where its decoder looks at its memory as well it gets a copy.
+    if (picture.width(), picture.height()) != (alpha.width(), alpha.height())
+        || unsafe { ffi::av_frame_make_writable(picture.as_mut_ptr()) } < 0
+    {
+        return;
+    }
+    let (components, alpha) = (Component::all(picture), Component::all(alpha).and_then(|all| all.first().copied()));
+    if let (Some(components), Some(alpha)) = (components, alpha) {
+        lay_all(components, alpha, false, picture.color_range() == color::Range::JPEG);
+    }
+}
+
+fn lay_all(components: Vec<Component>, alpha: Component, rgb: bool, full: bool) {
+    let full = full || rgb;
     for (number, component) in components.into_iter().enumerate() {
         let black = match number {
             0 if !full => 16 << component.depth >> 8,

@@ -1,12 +1,14 @@
 //! Decodes a track with libavcodec, on one thread unless more are asked for. Times go through it in nanoseconds; what is skipped of sound is cut off.
 
+use std::collections::VecDeque;
+
 use actors::domain::failure::Failure;
 use ffmpeg_the_third::codec::{Context, Parameters, decoder::Opened};
 use ffmpeg_the_third::packet::Flags;
 use ffmpeg_the_third::picture::Type;
 use ffmpeg_the_third::{self as av, Packet as Raw, ffi, frame};
 
-use super::alpha::over_black;
+use super::alpha::{over_black, over_black_by};
 use super::order::Order;
 use super::packet::Packet;
 use super::picture::is_known;
@@ -19,6 +21,18 @@ pub struct Decoder {
     complaints: u64,
     // Where times are those of decoding.
     order: Option<Order>,
+    // Of an alpha channel that is coded apart.
+    parameters: Parameters,
+    alpha: Option<Box<Alpha>>,
+}
+
+/// Alpha channels wait for their pictures: so many of them.
+const MAX_ALPHA: usize = 64;
+
+/// An alpha channel that is coded apart, as the luma of a track of its own.
+struct Alpha {
+    decoder: Decoder,
+    waiting: VecDeque<frame::Video>,
 }
 
 impl Decoder {
@@ -38,7 +52,7 @@ impl Decoder {
         let id = parameters.id();
         let failed = |error: av::Error| Failure::permanent(format!("{} cannot be decoded: {error}", id.name()));
         let codec = av::decoder::find(id).ok_or_else(|| failed(av::Error::DecoderNotFound))?;
-        let mut context = Context::from_parameters(parameters).map_err(failed)?;
+        let mut context = Context::from_parameters(parameters.clone()).map_err(failed)?;
         // SAFETY: the context is not open yet.
         unsafe {
             let raw = &mut *context.as_mut_ptr();
@@ -48,7 +62,7 @@ impl Decoder {
             raw.flags |= ffi::AV_CODEC_FLAG_UNALIGNED as libc::c_int;
         }
         let opened = context.decoder().open_as(codec).map_err(failed)?;
-        Ok(Self { opened, complaints: 0, order: None })
+        Ok(Self { opened, complaints: 0, order: None, parameters, alpha: None })
     }
 
     /// Whether the units have no other times than those of decoding ([`super::film::Film::is_in_decoding_order`]).
@@ -65,6 +79,9 @@ impl Decoder {
             let time = packet.dts.or(packet.pts);
             raw.set_pts(time);
             time.into_iter().for_each(|time| order.enter(time));
+        }
+        if let Some(alpha) = packet.alpha(self.parameters.id()) {
+            self.send_alpha(alpha, raw.pts());
         }
         raw.set_duration(packet.duration.and_then(|duration| i64::try_from(duration).ok()).unwrap_or(0));
         self.complaints += u64::from(self.opened.send_packet(&raw).is_err());
@@ -87,6 +104,22 @@ impl Decoder {
         self.complaints += u64::from(self.opened.send_packet(&raw).is_err());
     }
 
+    /// Gives it the alpha channel of a unit with this time, which is coded apart.
+    pub fn send_alpha(&mut self, bytes: &[u8], time: Option<i64>) {
+        if self.alpha.is_none() {
+            let decoder = Self::open(self.parameters.clone(), 1).ok();
+            self.alpha = decoder.map(|decoder| Box::new(Alpha { decoder, waiting: VecDeque::new() }));
+        }
+        if let Some(alpha) = &mut self.alpha {
+            alpha.decoder.send_unit(bytes, time, false);
+            while let Some(picture) = alpha.decoder.picture() {
+                alpha.waiting.push_back(picture);
+            }
+            let surplus = alpha.waiting.len().saturating_sub(MAX_ALPHA);
+            alpha.waiting.drain(..surplus);
+        }
+    }
+
     /// There are no more packets.
     pub fn end(&mut self) {
         // It can only say that it was told before.
@@ -100,6 +133,12 @@ impl Decoder {
             return None;
         }
         over_black(&mut picture);
+        if let Some(Alpha { waiting, .. }) = self.alpha.as_deref_mut()
+            && let Some(place) = waiting.iter().position(|alpha| alpha.pts() == picture.pts())
+            && let Some(alpha) = waiting.drain(..=place).next_back()
+        {
+            over_black_by(&mut picture, &alpha);
+        }
         if !is_known(picture.format())
             && let Some(wide) = widened(&picture)
         {

@@ -20,6 +20,11 @@ const CONFIGURATION: &str = "libav-configuration";
 /// Whether units have no other times than those of decoding.
 const DECODING_ORDER: &str = "libav-decoding-order";
 
+/// Whether each unit is followed by its alpha channel, and that by its length.
+const ALPHA: &str = "libav-alpha";
+/// Bytes of that length.
+const LENGTH: usize = 4;
+
 /// Adds to the caps of a track what its decoder has to know. Where the units were brought into another form, with parameter sets
 /// `in_band`, the configuration of the container is none of theirs.
 pub fn describe(caps: &mut gst::CapsRef, track: &Track, in_band: bool) {
@@ -36,10 +41,37 @@ pub fn set_decoding_order(caps: &mut gst::CapsRef) {
     caps.set(DECODING_ORDER, true);
 }
 
+/// Says that units are followed by their alpha channel.
+pub fn set_alpha(caps: &mut gst::CapsRef) {
+    caps.set(ALPHA, true);
+}
+
+/// Whether units are followed by their alpha channel.
+pub fn has_alpha(caps: &gst::CapsRef) -> bool {
+    caps.structure(0).is_some_and(|fields| fields.get(ALPHA).unwrap_or(false))
+}
+
+/// A unit followed by its alpha channel, which is empty where it has none.
+pub fn with_alpha(unit: &[u8], alpha: &[u8]) -> Vec<u8> {
+    // No unit has 4 GiB.
+    let length = u32::try_from(alpha.len()).unwrap_or(0).to_be_bytes();
+    [unit, alpha, &length].concat()
+}
+
+/// The unit and its alpha channel; what is damaged has none.
+pub fn without_alpha(both: &[u8]) -> (&[u8], &[u8]) {
+    let split = || {
+        let (rest, length) = both.split_last_chunk::<LENGTH>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest.split_at_checked(rest.len().checked_sub(length)?)
+    };
+    split().unwrap_or((both, &[]))
+}
+
 /// Takes over what was added to the caps of a track.
 pub fn copy(from: &gst::CapsRef, to: &mut gst::CapsRef) {
     let Some(from) = from.structure(0) else { return };
-    for name in [CODEC, TAG, BITS, CONFIGURATION, DECODING_ORDER] {
+    for name in [CODEC, TAG, BITS, CONFIGURATION, DECODING_ORDER, ALPHA] {
         if let Ok(value) = from.value(name) {
             to.set_value(name, value.clone());
         }
@@ -95,4 +127,18 @@ fn colours(fields: &gst::StructureRef, raw: &mut ffi::AVCodecParameters) {
     raw.color_space = ffi::AVColorSpace(said.matrix().to_iso());
     raw.color_trc = ffi::AVColorTransferCharacteristic(said.transfer().to_iso());
     raw.color_primaries = ffi::AVColorPrimaries(said.primaries().to_iso());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_found_again_beside_its_alpha_channel() {
+        assert_eq!(without_alpha(&with_alpha(b"unit", b"alpha")), (&b"unit"[..], &b"alpha"[..]));
+        assert_eq!(without_alpha(&with_alpha(b"unit", b"")), (&b"unit"[..], &b""[..]));
+        for damaged in [&b""[..], b"abc", &[1, 0, 0, 0, 9]] {
+            assert_eq!(without_alpha(damaged), (damaged, &b""[..]));
+        }
+    }
 }

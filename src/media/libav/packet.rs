@@ -1,5 +1,6 @@
 //! A packet of a container: compressed data of one track with the times that the container gives it, in nanoseconds.
 
+use ffmpeg_the_third::codec::Id;
 use ffmpeg_the_third::packet::{Flags, Ref as _};
 use ffmpeg_the_third::{self as av, ffi};
 
@@ -7,6 +8,9 @@ use super::track::Track;
 
 /// Bytes of the side data that says how many samples are not heard: two numbers, and the reasons.
 const SKIP_BYTES: usize = 10;
+
+/// What is beside a block is its alpha channel (WebM container guidelines, `BlockAddID` 1).
+const ALPHA: [u8; 8] = 1u64.to_be_bytes();
 
 /// A packet. Its times are those of the container: they begin anywhere.
 pub struct Packet {
@@ -94,6 +98,16 @@ impl Packet {
     /// Whether a key is needed.
     pub fn is_encrypted(&self) -> bool {
         side_data(&self.raw, ffi::AVPacketSideDataType::ENCRYPTION_INFO).is_some()
+    }
+
+    /// Its alpha channel, where that is coded apart: what WebM has beside a block of VP8 or VP9.
+    pub fn alpha(&self, codec: Id) -> Option<&[u8]> {
+        if !matches!(codec, Id::VP8 | Id::VP9) {
+            return None;
+        }
+        let (kind, bytes) =
+            side_data(&self.raw, ffi::AVPacketSideDataType::MATROSKA_BLOCKADDITIONAL)?.split_at_checked(8)?;
+        (kind == ALPHA).then_some(bytes)
     }
 
     /// A configuration that takes the place of that of the track from here on.

@@ -20,6 +20,8 @@ pub struct Pictures {
     next: Option<gst::Sample>,
     decoder: Decoder,
     reordered: bool,
+    // Whether the units have their alpha channel behind them.
+    alpha: bool,
     ended: bool,
     frames: Arc<Frames>,
     planned: Planned,
@@ -45,6 +47,7 @@ impl Pictures {
         frames: Arc<Frames>,
     ) -> Result<Self, Failure> {
         let reordered = first.caps().is_some_and(described::is_in_decoding_order);
+        let alpha = first.caps().is_some_and(described::has_alpha);
         Ok(Self {
             units: first.caps_owned(),
             reader,
@@ -52,6 +55,7 @@ impl Pictures {
             // The encoders keep the other cores busy, and each thread holds a picture.
             decoder: Decoder::open(parameters, 1)?.in_decoding_order(reordered),
             reordered,
+            alpha,
             ended: false,
             frames,
             planned: Planned::new(facts),
@@ -125,7 +129,14 @@ impl Pictures {
         let time = time.and_then(|time| i64::try_from(time.nseconds()).ok());
         let bytes =
             buffer.map_readable().map_err(|_| Failure::retryable("a unit of the chunk source cannot be read"))?;
-        self.decoder.send_unit(&bytes, time, !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
+        let (unit, alpha) = match self.alpha {
+            true => described::without_alpha(&bytes),
+            false => (&bytes[..], &[][..]),
+        };
+        if !alpha.is_empty() {
+            self.decoder.send_alpha(alpha, time);
+        }
+        self.decoder.send_unit(unit, time, !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
         Ok(())
     }
 

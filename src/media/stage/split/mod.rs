@@ -237,7 +237,8 @@ impl Picture {
             self.parsed.change(&form)?;
         }
         let time = if self.decoding_order { packet.dts } else { packet.pts };
-        if self.pictures.enter(packet, time) {
+        let alpha = packet.alpha(film.tracks()[self.index].codec);
+        if self.pictures.enter(packet, alpha, time) {
             // What the parser holds belongs to the edit before.
             self.parsed.drain()?;
             self.drain(end_ns)?;

@@ -27,6 +27,8 @@ pub struct Unit {
     pub heard: (i64, i64),
     /// Its bytes.
     pub buffer: gst::Buffer,
+    /// Its alpha channel, where that is coded apart.
+    pub alpha: Option<Vec<u8>>,
 }
 
 impl Unit {
@@ -35,7 +37,7 @@ impl Unit {
         let mut buffer = gst::Buffer::from_slice(bytes);
         // A new buffer has one owner, and its metadata can always be written.
         let _ = self.buffer.copy_into(buffer.make_mut(), gst::BUFFER_COPY_METADATA, ..);
-        Self { buffer, ..*self }
+        Self { buffer, alpha: None, ..*self }
     }
 }
 
@@ -56,10 +58,18 @@ pub fn to_buffer(packet: &Packet, time: Option<i64>) -> gst::Buffer {
 pub struct Pictures {
     in_decoding_order: bool,
     next: i64,
-    // Times of packets that went into the parser and have not come out, and whether they are hidden.
-    inside: VecDeque<(Option<i64>, bool)>,
+    // Packets that went into the parser and have not come out.
+    inside: VecDeque<Inside>,
     latest: i64,
     hides: bool,
+}
+
+/// What a parser does not give back.
+#[derive(Debug)]
+struct Inside {
+    time: Option<i64>,
+    hidden: bool,
+    alpha: Option<Vec<u8>>,
 }
 
 /// Packets that a parser holds back, and more.
@@ -72,7 +82,7 @@ impl Pictures {
     }
 
     /// A packet goes into the parser. Says whether another edit begins with it: the film goes back to a random access point.
-    pub fn enter(&mut self, packet: &Packet, time: Option<i64>) -> bool {
+    pub fn enter(&mut self, packet: &Packet, alpha: Option<&[u8]>, time: Option<i64>) -> bool {
         let begins = packet.key && (packet.hidden || self.hides) && time.is_some_and(|time| time < self.latest);
         self.hides = packet.hidden || self.hides && !begins;
         self.latest = match time {
@@ -83,15 +93,16 @@ impl Pictures {
         if self.inside.len() == MAX_INSIDE {
             self.inside.pop_front();
         }
-        self.inside.push_back((time, packet.hidden));
+        self.inside.push_back(Inside { time, hidden: packet.hidden, alpha: alpha.map(<[u8]>::to_vec) });
         begins
     }
 
     /// The next unit.
     pub fn unit(&mut self, buffer: gst::Buffer) -> Unit {
         let time = buffer.pts().map(presentation_ns);
-        let known = self.inside.iter().position(|(inside, _)| *inside == time);
-        let hidden = known.and_then(|known| self.inside.drain(..=known).next_back()).is_some_and(|(_, hidden)| hidden);
+        let known = self.inside.iter().position(|inside| inside.time == time);
+        let known = known.and_then(|known| self.inside.drain(..=known).next_back());
+        let (hidden, alpha) = known.map_or((false, None), |known| (known.hidden, known.alpha));
         let duration = buffer.duration().map(gst::ClockTime::nseconds);
         let dts = time.filter(|_| self.in_decoding_order);
         // A random access point is decoded when it is shown, or all would be late.
@@ -102,7 +113,7 @@ impl Pictures {
         if !hidden {
             self.next = end;
         }
-        Unit { time, timed, dts, duration, hidden, heard: (time, end), buffer }
+        Unit { time, timed, dts, duration, hidden, heard: (time, end), buffer, alpha }
     }
 }
 
@@ -140,6 +151,15 @@ impl Sounds {
         self.priming = self.priming.saturating_sub(1);
         let buffer = to_buffer(packet, packet.pts);
         let hidden = packet.hidden || to <= from.max(0) && packet.duration.is_some();
-        Unit { time, timed, dts: packet.dts, duration: packet.duration, hidden, heard: (from.max(0), to), buffer }
+        Unit {
+            time,
+            timed,
+            dts: packet.dts,
+            duration: packet.duration,
+            hidden,
+            heard: (from.max(0), to),
+            buffer,
+            alpha: None,
+        }
     }
 }

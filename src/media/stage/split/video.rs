@@ -30,6 +30,8 @@ pub struct VideoTrack {
     configured: bool,
     // What the first unit tells decoders, for later random access points.
     carried: Option<Vec<u8>>,
+    // Whether units are followed by their alpha channel.
+    alpha: bool,
     decoding_order: bool,
 }
 
@@ -60,6 +62,7 @@ impl VideoTrack {
             coding,
             configured: caps.structure(0).is_some_and(|structure| structure.has_field("codec_data")),
             carried: None,
+            alpha: false,
             caps,
             cutter,
             cadence: Cadence::default(),
@@ -103,7 +106,14 @@ impl VideoTrack {
         let map = unit.buffer.map_readable();
         let bytes = map.as_ref().map_or(&[][..], |map| map.as_slice());
         let delta = unit.buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        let access = access(self.coding, bytes, delta, self.configured);
+        let mut access = access(self.coding, bytes, delta, self.configured);
+        if !self.cutter.has_begun() && unit.alpha.is_some() && !self.alpha {
+            self.alpha = true;
+            described::set_alpha(self.caps.make_mut());
+        } else if unit.alpha.as_ref().is_some_and(|alpha| !is_key(&self.caps, alpha)) {
+            // Its alpha channel cannot be decoded from here on.
+            access = Access::None;
+        }
         match &self.first {
             None if access == Access::None => return Ok(()),
             None => {
@@ -119,12 +129,13 @@ impl VideoTrack {
             }
             Some(_) => {}
         }
-        let with_carried = match (&self.carried, access) {
+        let with_more = match (&self.carried, access) {
             (Some(nal), Access::Closed | Access::Open) if self.cutter.has_begun() => Some(with_carried(bytes, nal)),
+            _ if self.alpha => Some(described::with_alpha(bytes, unit.alpha.as_deref().unwrap_or_default())),
             _ => None,
         };
         drop(map);
-        let told = with_carried.map(|bytes| unit.with_bytes(bytes));
+        let told = with_more.map(|bytes| unit.with_bytes(bytes));
         let unit = told.as_ref().unwrap_or(unit);
         if !unit.timed {
             self.cutter.stop_cutting();
@@ -183,6 +194,18 @@ impl VideoTrack {
 
 fn coding_of(caps: &gst::Caps) -> Coding {
     caps.structure(0).map_or(Coding::Other, |s| Coding::of(s.name(), s.get::<i32>("mpegversion").ok()))
+}
+
+/// Whether a frame of VP8 (RFC 6386, 9.1) or VP9 (bitstream specification, 7.2) is a key frame.
+fn is_key(caps: &gst::Caps, frame: &[u8]) -> bool {
+    let Some(&first) = frame.first() else { return false };
+    if caps.structure(0).is_some_and(|fields| fields.name() == "video/x-vp8") {
+        return first & 1 == 0;
+    }
+    // Marker, profile (of which the last has a bit more), whether a known frame is shown, type.
+    let profile = first >> 4 & 3;
+    let at = if profile == 3 { 2 } else { 3 };
+    first >> 6 == 2 && first >> at & 1 == 0 && first >> (at - 1) & 1 == 0
 }
 
 fn is_interlaced(caps: &gst::Caps) -> bool {

@@ -6,7 +6,7 @@ const FRAME: i64 = 40_000_000;
 
 fn unit(time: i64, dts: Option<i64>) -> Unit {
     let buffer = gst::Buffer::from_slice(time.to_be_bytes());
-    Unit { time, timed: true, dts, duration: None, hidden: false, heard: (time, time), buffer }
+    Unit { time, timed: true, dts, duration: None, hidden: false, heard: (time, time), buffer, alpha: None }
 }
 
 /// A track in decoding order: numbers of frames, and what kind of unit each is.
