@@ -148,6 +148,7 @@ impl Track {
         let samples = match self.codec {
             Id::FLAC => flac_samples(bytes),
             Id::DTS => dts_samples(bytes),
+            Id::ALAC => alac_samples(bytes, self.configuration()),
             _ => {
                 let size = i32::try_from(bytes.len()).unwrap_or(0);
                 // SAFETY: the parameters are owned; the call only reads them.
@@ -229,6 +230,18 @@ fn dts_samples(frame: &[u8]) -> Option<u64> {
     Some((u64::from(high & 1) << 6 | u64::from(low >> 2)) * 32 + 32)
 }
 
+/// Samples in a packet of ALAC (its reference decoder, `ALACDecoder.cpp`): in the packet where they are not those of the
+/// configuration, which may be in a box.
+fn alac_samples(packet: &[u8], configuration: &[u8]) -> Option<u64> {
+    // Three bits of kind and four of instance; twelve that are nothing; whether there is a number, behind three more bits.
+    let head = u64::from_be_bytes(*packet.first_chunk()?);
+    if head >> 44 & 1 == 1 {
+        return Some(head >> 9 & 0xffff_ffff);
+    }
+    let at = if configuration.get(4..8) == Some(b"alac") { 12 } else { 0 };
+    configuration.get(at..)?.first_chunk().map(|samples| u64::from(u32::from_be_bytes(*samples)))
+}
+
 /// Samples in a frame of FLAC (RFC 9639, 9.1).
 fn flac_samples(frame: &[u8]) -> Option<u64> {
     let &[0xff, second, sizes, _, ref number @ ..] = frame else { return None };
@@ -291,6 +304,13 @@ mod tests {
     fn a_frame_of_dts_says_how_many_samples_it_has() {
         assert_eq!(dts_samples(&[0x7f, 0xfe, 0x80, 0x01, 0xfc, 0x3c, 0x7d]), Some(512));
         assert_eq!(dts_samples(&[0x7f, 0xfe, 0x80, 0x01]), None);
+        let whole = [&b"\0\0\0\x24alac\0\0\0\0"[..], &4096u32.to_be_bytes()].concat();
+        // The last packet of a film, and one in its middle.
+        let last = [0, 0, 0x10, 0, 0, 0x0e, 0, 0];
+        assert_eq!(alac_samples(&last, &whole), Some(1792));
+        assert_eq!(alac_samples(&[0x20, 0, 0, 0, 0, 0, 0, 0], &whole), Some(4096));
+        assert_eq!(alac_samples(&[0x20, 0, 0, 0, 0, 0, 0, 0], &whole[12..]), Some(4096));
+        assert_eq!(alac_samples(&[0x20], &whole), None);
     }
 
     #[test]

@@ -178,6 +178,9 @@ impl Cutter {
     }
 }
 
+/// What is hidden is shown a day before the film: the time that it would have may be that of what is shown.
+const HIDDEN_NS: i64 = 24 * 3600 * 1_000_000_000;
+
 impl Source {
     fn take(&mut self, unit: &Unit) -> Result<(), Failure> {
         // Another source may hold the same buffer: its bytes are shared, its times are not.
@@ -185,7 +188,8 @@ impl Source {
         {
             let fields = buffer.make_mut();
             // A time that is a guess in decoding order is left out: the decoder knows the order better.
-            fields.set_pts(unit.timed.then(|| to_file_time(unit.time)));
+            let time = if unit.hidden { unit.time.saturating_sub(HIDDEN_NS) } else { unit.time };
+            fields.set_pts(unit.timed.then(|| to_file_time(time)));
             fields.set_dts(unit.dts.map(to_file_time));
             fields.set_offset(NO_OFFSET);
             fields.set_offset_end(NO_OFFSET);

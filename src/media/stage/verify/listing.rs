@@ -30,6 +30,8 @@ pub struct Listing {
     pub pixels: u64,
     /// Whether each packet is one frame with its own time.
     pub exact: bool,
+    /// Frames that are decoded after the first random access point and shown before it: they may need what is not there.
+    pub leading: usize,
 }
 
 impl Listing {
@@ -79,10 +81,20 @@ impl Listing {
         };
         // What stands in front of the first random access point cannot be decoded, and neither can some of what follows.
         self.exact &= packet.pts.is_some() && (packet.key || !self.times.is_empty());
+        self.leading += usize::from(self.keys.len() == 1 && time < self.keys[0]);
         self.times.push(time);
         if packet.key {
             self.keys.push(time);
         }
+    }
+
+    /// There are no more. Without as many as an `output` lacks, where those are the ones in front of the first random access point.
+    pub fn finish_like(&mut self, output: &Self) {
+        self.times.sort_unstable();
+        if self.leading > 0 && self.times.len() == output.times.len() + self.leading {
+            self.times.drain(..self.leading);
+        }
+        self.finish();
     }
 
     /// There are no more.
@@ -151,6 +163,13 @@ mod tests {
         let mut late = listing(0..100);
         late.times[70] += 2_000_000;
         assert!(compare(&right, &late, 0).is_err_and(|what| what.contains("frame 70 is shown at 2.802 s")));
+        // A recording that begins in the middle: what is shown before its first picture cannot be decoded.
+        let mut begun = Listing { leading: 3, ..listing(-3..97) };
+        begun.finish_like(&listing(0..97));
+        assert_eq!(compare(&begun, &listing(0..97), 0), Ok(()));
+        let mut whole = Listing { leading: 3, ..listing(-3..97) };
+        whole.finish_like(&listing(0..96));
+        assert!(compare(&whole, &listing(0..96), 0).is_err_and(|what| what.contains("96 frames where 100")));
         let loose = Listing { exact: false, ..listing(0..100) };
         assert_eq!(compare(&loose, &listing((0..100).filter(|n| n % 7 != 3)), 0), Ok(()));
         assert!(compare(&loose, &listing(0..90), 0).is_err());

@@ -91,7 +91,7 @@ pub fn read(
         levels.take_all(&mut decoder);
         levels
     });
-    listing.finish();
+    listing.finish_like(output);
     let first = listing.first_ns;
     let pictures = sampler.pictures.into_iter().map(|(time, picture)| (time - first, picture));
     let pictures = pictures.filter(|(time, _)| *time >= 0).collect();
