@@ -3,6 +3,8 @@
 //! one has crashed. Standard error is for logs. All paths are local: the runner fetches inputs before and
 //! publishes files after; a stage never knows a URI's storage.
 
+mod verification;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use actors::domain::checkpoint::Verification;
 use actors::domain::failure::Failure;
-use actors::domain::job::{Rate, VideoCodec};
+use actors::domain::job::VideoCodec;
 use actors::domain::part::{AudioStats, Part, VideoStats};
 use actors::domain::plan::{
     AudioPlan, Chunk, EncoderFamily, EncoderVersions, Plan, SourceFacts, VideoFacts, VideoRendition,
 };
 use actors::domain::track::RenditionId;
+pub use verification::{Compared, Verdict, VerifiedFile, VerifySpec};
 
 /// What a child has to do, and what can come of it: a stage from end to end.
 pub trait Stage: Serialize + DeserializeOwned {
@@ -238,49 +241,6 @@ pub struct AssembleSpec {
     pub members: Vec<Member>,
     /// Where to write the output (a temporary name).
     pub target: PathBuf,
-}
-
-/// Compare outputs with the input that they were made of, which is read once for all of them, and with nothing else.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VerifySpec {
-    /// The input.
-    pub input: PathBuf,
-    /// The outputs.
-    pub outputs: Vec<VerifiedFile>,
-}
-
-/// An output that is compared.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VerifiedFile {
-    /// Where it is (a temporary name).
-    pub target: PathBuf,
-    /// Whether it has sound.
-    pub audio: bool,
-    /// Frames of the input that could not be decoded.
-    pub damaged_frames: u64,
-    /// How many bits were asked for.
-    pub rate: Rate,
-}
-
-/// What came of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// All outputs show what the input shows.
-    Same(Vec<Compared>),
-    /// One does not, as this sentence says.
-    Differs(String),
-}
-
-/// An output that shows what its input shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compared {
-    /// Its frames.
-    pub frames: u64,
-    /// Pictures that were compared.
-    pub pictures: u64,
-    /// Whether sound was compared.
-    pub sound: bool,
 }
 
 /// A rendition on its way into an output.

@@ -1,8 +1,12 @@
 //! How loud a track is, when and where: the energy of each channel and of the difference of the first two in blocks of 10 ms,
 //! and that of all together in steps of 1 ms. A few bytes for each, whatever the track is.
 
+use std::path::Path;
+
+use actors::domain::failure::Failure;
 use ffmpeg_the_third::frame;
 
+use super::file::open;
 use crate::media::libav::decoder::{Decoder, time_ns};
 use crate::media::libav::samples;
 
@@ -38,6 +42,25 @@ pub struct Levels {
 const LEAD_STEPS: i64 = 1000;
 
 impl Levels {
+    /// Reads the sound of a file from its first frame on, which is shown at `first_ns`; `None` where it has none.
+    ///
+    /// # Errors
+    /// As those of opening and reading it.
+    pub fn of(path: &Path, first_ns: i64) -> Result<Option<Self>, Failure> {
+        let (mut film, choice) = open(path, true)?;
+        let Some((index, _)) = choice.audio else { return Ok(None) };
+        let (mut decoder, mut levels) = (Decoder::new(&film.tracks()[index])?, Self::default());
+        while let Some(packet) = film.packet()? {
+            if packet.track == index {
+                decoder.send(&packet);
+                levels.take_all(&mut decoder);
+            }
+        }
+        decoder.end();
+        levels.take_all(&mut decoder);
+        Ok(Some(levels.from(first_ns)))
+    }
+
     /// Takes everything that a decoder has.
     pub fn take_all(&mut self, decoder: &mut Decoder) {
         while let Some(block) = decoder.sound() {
@@ -63,8 +86,14 @@ impl Levels {
         let channels = block.ch_layout().channels() as usize;
         self.channels.resize_with(channels.max(self.channels.len()), Vec::new);
         let mut position = at;
+        // A division for each step, and none for each sample.
+        let (mut step, mut end) = (0, i64::MIN);
         samples::each(block, |instant| {
-            self.add(position, instant);
+            if position >= end {
+                step = (position * STEPS).div_euclid(rate);
+                end = ((step + 1) * rate + STEPS - 1).div_euclid(STEPS);
+            }
+            self.add(step + LEAD_STEPS, instant);
             position += 1;
         });
     }
@@ -79,8 +108,8 @@ impl Levels {
         }
     }
 
-    fn add(&mut self, position: i64, instant: &[f32]) {
-        let step = position * STEPS / self.rate + LEAD_STEPS;
+    /// Adds what all channels have at an instant of a step.
+    fn add(&mut self, step: i64, instant: &[f32]) {
         let Ok(step) = usize::try_from(step) else { return };
         let block = step * BLOCKS as usize / STEPS as usize;
         let (in_step, in_block) = ((self.rate / STEPS).max(1) as f32, (self.rate / BLOCKS).max(1) as f32);
@@ -133,7 +162,7 @@ mod tests {
         // A click a second behind the first frame.
         let click = |first_ms: i64| {
             let mut levels = Levels { rate: 48_000, channels: vec![Vec::new(); 2], ..Levels::default() };
-            levels.add((first_ms + 1000) * 48, &[0.5, 0.5]);
+            levels.add(first_ms + 1000 + LEAD_STEPS, &[0.5, 0.5]);
             let steps = levels.from(first_ms * 1_000_000).steps;
             steps.iter().position(|energy| *energy > 0.0)
         };

@@ -30,6 +30,8 @@ pub struct Listing {
     pub pixels: u64,
     /// Whether each packet is one frame with its own time.
     pub exact: bool,
+    /// Whether its timeline is that of pictures and sound.
+    pub with_sound: bool,
     /// Frames that are decoded after the first random access point and shown before it: they may need what is not there.
     pub leading: usize,
 }
@@ -41,7 +43,7 @@ impl Listing {
     /// As those of opening and reading it.
     pub fn of(path: &Path, audio: bool) -> Result<Self, Failure> {
         let (mut film, choice) = open(path, audio)?;
-        let mut listing = Self::new(&film, choice.video.0);
+        let mut listing = Self { with_sound: audio, ..Self::new(&film, choice.video.0) };
         while let Some(packet) = film.packet()? {
             if packet.track == choice.video.0 {
                 listing.note(&packet);

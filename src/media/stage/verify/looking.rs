@@ -1,11 +1,10 @@
-//! The pictures of an output at the times at which the input was looked at, and its sound; and what is the same picture.
+//! The pictures of an output at the times at which the input was looked at; and what is the same picture.
 
 use std::path::Path;
 
 use actors::domain::failure::Failure;
 
 use super::file::{self, open, seconds};
-use super::levels::Levels;
 use super::listing::{LOOSE_NS, Listing};
 use super::sampling::Input;
 use crate::media::libav::decoder::{Decoder, time_ns};
@@ -24,27 +23,18 @@ fn same_ns(input: &Input) -> i64 {
     if input.listing.exact { SAME_NS } else { 3 * LOOSE_NS }
 }
 
-/// What the output shows.
-pub struct Shown {
-    /// Pictures, with their times from the first frame on.
-    pub pictures: Vec<(i64, Thumbnail)>,
-    /// Its sound.
-    pub levels: Option<Levels>,
-}
-
-/// Reads an output with these frames, at the times of these pictures.
+/// The pictures of an output with these frames at the times of these of the input, which count from the first frame on.
 ///
 /// # Errors
 /// As those of opening and reading it.
 pub fn read(
     path: &Path,
-    audio: bool,
     output: &Listing,
     wanted: &Input,
     progress: Progress<'_>,
-) -> Result<Shown, Failure> {
+) -> Result<Vec<(i64, Thumbnail)>, Failure> {
     let same_ns = same_ns(wanted);
-    let (mut film, choice) = open(path, audio)?;
+    let (mut film, choice) = open(path, output.with_sound)?;
     let (video, first) = (choice.video.0, output.first_ns);
     let mut times: Vec<i64> = wanted.pictures.iter().map(|(time, _)| *time).collect();
     times.sort_unstable();
@@ -53,10 +43,6 @@ pub fn read(
         times.get(at).is_some_and(|wanted| *wanted <= time + same_ns)
     };
     let mut decoder = file::decoder(&film.tracks()[video])?;
-    let mut sound = None;
-    if let Some((index, _)) = choice.audio {
-        sound = Some((Decoder::new(&film.tracks()[index])?, Levels::default()));
-    }
     let mut pictures = Vec::new();
     let mut until = i64::MIN;
     let mut told = 0;
@@ -70,10 +56,6 @@ pub fn read(
     };
     while let Some(packet) = film.packet()? {
         if packet.track != video {
-            if let Some((decoder, levels)) = &mut sound {
-                decoder.send(&packet);
-                levels.take_all(decoder);
-            }
             continue;
         }
         let time = packet.pts.or(packet.dts).unwrap_or(0) - first;
@@ -96,12 +78,7 @@ pub fn read(
     }
     decoder.end();
     drain(&mut decoder);
-    let levels = sound.map(|(mut decoder, mut levels)| {
-        decoder.end();
-        levels.take_all(&mut decoder);
-        levels.from(first)
-    });
-    Ok(Shown { pictures, levels })
+    Ok(pictures)
 }
 
 /// Compares pictures of the input with those of the output, which may differ by so many times as much as good ones; gives how

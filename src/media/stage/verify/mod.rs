@@ -22,6 +22,7 @@ use actors::domain::failure::Failure;
 use crate::media::carry_out::CarryOut;
 use crate::process::Progress;
 use crate::protocol::{Compared, Verdict, VerifiedFile, VerifySpec};
+use levels::Levels;
 use listing::Listing;
 use sampling::Input;
 
@@ -53,19 +54,41 @@ impl CarryOut for VerifySpec {
         let passes = 1 + self.outputs.len() as u64;
         let share = |pass: u64, media_ns: u64| progress((pass * length_ns + media_ns.min(length_ns)) / passes);
         let read = |before| sampling::read(&self.input, audio, first, before, &|media_ns| share(0, media_ns));
-        let input = read(None)?;
-        let verdict = self.compare_all(&input, &listings, &share)?;
+        // The sound of the outputs is read while the input is: a job waits for this alone.
+        let (input, heard) = std::thread::scope(|scope| {
+            let heard = scope.spawn(|| self.heard(&listings));
+            let input = read(None);
+            (input, heard.join().unwrap_or_else(|_| Err(Failure::retryable("sound could not be compared"))))
+        });
+        let (input, heard) = (input?, heard?);
+        let verdict = self.compare_all(&input, &listings, &heard, &share)?;
         let Verdict::Differs(what) = verdict else { return Ok(verdict) };
         tracing::warn!(what, "an output seems to differ from the input, which is decoded from its beginning now");
-        self.compare_all(&read(Some(&input))?, &listings, &share)
+        self.compare_all(&read(Some(&input))?, &listings, &heard, &share)
     }
 }
 
 impl VerifySpec {
-    fn compare_all(&self, input: &Input, listings: &[Listing], share: &dyn Fn(u64, u64)) -> Result<Verdict, Failure> {
+    /// The sound of each output that has some.
+    fn heard(&self, listings: &[Listing]) -> Result<Vec<Option<Levels>>, Failure> {
+        let of = |(output, listing): (&VerifiedFile, &Listing)| match output.audio {
+            true => Levels::of(&output.target, listing.first_ns),
+            false => Ok(None),
+        };
+        self.outputs.iter().zip(listings).map(of).collect()
+    }
+
+    fn compare_all(
+        &self,
+        input: &Input,
+        listings: &[Listing],
+        heard: &[Option<Levels>],
+        share: &dyn Fn(u64, u64),
+    ) -> Result<Verdict, Failure> {
         let mut same = Vec::new();
-        for (pass, (output, listing)) in (1..).zip(self.outputs.iter().zip(listings)) {
-            match self.compare(input, output, listing, &|media_ns| share(pass, media_ns)) {
+        for (pass, (output, made)) in (1..).zip(self.outputs.iter().zip(listings.iter().zip(heard))) {
+            let made = (made.0, made.1.as_ref());
+            match self.compare(input, output, made, &|media_ns| share(pass, media_ns)) {
                 Ok(compared) => same.push(compared),
                 Err(Unequal::Failed(failure)) => return Err(failure),
                 Err(Unequal::Differs(what)) => {
@@ -81,20 +104,18 @@ impl VerifySpec {
         &self,
         input: &Input,
         output: &VerifiedFile,
-        listing: &Listing,
+        (listing, made): (&Listing, Option<&Levels>),
         progress: Progress<'_>,
     ) -> Result<Compared, Unequal> {
         listing::compare(&input.listing, listing, output.damaged_frames).map_err(Unequal::Differs)?;
-        let shown = looking::read(&output.target, output.audio, listing, input, progress)?;
+        let shown = looking::read(&output.target, listing, input, progress)?;
         let pictures = match room::of(output.rate, listing) {
-            Some(room) => {
-                looking::compare(input, &shown.pictures, output.damaged_frames, room).map_err(Unequal::Differs)?
-            }
+            Some(room) => looking::compare(input, &shown, output.damaged_frames, room).map_err(Unequal::Differs)?,
             None => 0,
         };
         let heard = input.levels.as_ref().filter(|_| output.audio);
         if let Some(heard) = heard {
-            let made = shown.levels.as_ref().ok_or_else(|| Unequal::Differs("it has no sound".into()))?;
+            let made = made.ok_or_else(|| Unequal::Differs("it has no sound".into()))?;
             sound::compare(heard, made).map_err(Unequal::Differs)?;
         }
         Ok(Compared { frames: listing.times.len() as u64, pictures, sound: heard.is_some() })
