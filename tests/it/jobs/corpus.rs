@@ -232,7 +232,7 @@ fn sound(path: &Path, first_frame: f64, channels: usize) -> Vec<f64> {
         let Some((at, count)) = field(line, " pts_time:").zip(field(line, " nb_samples:")) else { continue };
         hertz = field(line, " rate:").expect("a rate");
         let place = (at - first_frame) * hertz;
-        if (place - samples.len() as f64).abs() > GAP * hertz {
+        if samples.is_empty() || (place - samples.len() as f64).abs() > GAP * hertz {
             samples.resize(place.max(0.0).round() as usize, 0.0);
         }
         // What is heard before the first frame.
