@@ -11,9 +11,7 @@ use ffmpeg_the_third::{self as av, Packet as Raw, ffi, frame};
 use super::alpha::{over_black, over_black_by};
 use super::order::Order;
 use super::packet::Packet;
-use super::picture::is_known;
 use super::track::Track;
-use super::widened::widened;
 
 /// A decoder.
 pub struct Decoder {
@@ -126,7 +124,7 @@ impl Decoder {
         let _ = self.opened.send_eof();
     }
 
-    /// The next picture that is decoded, over black where it is transparent, and in a format that GStreamer has where that can be.
+    /// The next picture that is decoded, over black where it is transparent.
     pub fn picture(&mut self) -> Option<frame::Video> {
         let mut picture = frame::Video::empty();
         if !self.receive(&mut picture) {
@@ -138,11 +136,6 @@ impl Decoder {
             && let Some(alpha) = waiting.drain(..=place).next_back()
         {
             over_black_by(&mut picture, &alpha);
-        }
-        if !is_known(picture.format())
-            && let Some(wide) = widened(&picture)
-        {
-            picture = wide;
         }
         if let (Some(order), Some(own)) = (&mut self.order, picture.pts()) {
             let time = order.leave(own, picture.kind() == Type::B);

@@ -31,7 +31,7 @@ pub mod samples;
 pub mod thumbnail;
 pub mod track;
 mod vorbis;
-mod widened;
+pub mod widened;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;

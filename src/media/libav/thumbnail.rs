@@ -1,5 +1,6 @@
 //! Small pictures to compare with: the mean colours of the fields of a grid, in RGB as the tags of the picture say it is to be
-//! understood, so that a wrong matrix or range shows as another colour.
+//! understood, so that a wrong matrix or range shows as another colour. Reads samples by itself, and not as those who make pictures do
+//! ([`super::component`]), with whom it would be wrong together.
 
 use actors::domain::geometry::Orientation;
 use ffmpeg_the_third::{color, ffi, format, frame};

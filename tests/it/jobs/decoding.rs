@@ -58,6 +58,30 @@ fn pictures_are_in_order_where_the_container_has_times_of_decoding_alone() {
 }
 
 #[test]
+fn a_film_that_was_cut_at_an_open_access_point_lacks_what_nobody_can_decode_and_nothing_else() {
+    let bench = Bench::new();
+    let open =
+        "-c:v libx265 -preset ultrafast -x265-params open-gop=1:keyint=12:bframes=4:log-level=none -pix_fmt yuv420p";
+    let whole = make(bench.root(), "whole.mp4", &format!("-f lavfi -i {PICTURES} {open}"));
+    let cut = make(bench.root(), "cut.mp4", &format!("-ss 0.77 -i {} -c copy", text(&whole)));
+    let made = bench.path("made.mp4");
+    bench.transcode(&[
+        text(&cut),
+        text(&made),
+        "--crf",
+        "12",
+        "--preset",
+        "veryfast",
+        "--chunk-seconds",
+        "1",
+        "--force",
+    ]);
+    assert_eq!(frame_times(&made).len(), frame_times(&cut).len());
+    let worst = luma_psnr(&made, &cut, 320, 180).into_iter().fold(f64::INFINITY, f64::min);
+    assert!(worst > PSNR, "{worst} dB");
+}
+
+#[test]
 fn what_is_transparent_is_black() {
     let bench = Bench::new();
     // A circle that is seen, half of it by half.

@@ -166,6 +166,28 @@ fn an_edit_list_hides_pictures_and_sound_and_nothing_of_the_end_is_lost() {
 }
 
 #[test]
+fn what_an_edit_hides_is_not_shown_where_sound_begins_before_the_pictures() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    // A packet of AC-3 begins in front of the edit, and with it the film: hidden frames would have times of the film.
+    let whole = make(directory, "whole.mp4", &format!("{PICTURE} {TONE} {H264} -c:a ac3"));
+    for from in ["1.3", "2.31", "3.05"] {
+        let path = make(directory, "edited.mp4", &format!("-ss {from} -i {} -c copy", text(&whole)));
+        check_every_frame_once(&path, 1_000);
+    }
+}
+
+#[test]
+fn the_last_packet_of_sound_is_heard_where_the_container_does_not_say_how_long_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let options = format!("{PICTURE} {TONE} {H264} -c:a alac -t 3 -output_ts_offset 0.7");
+    let facts = split(&make(directory, "late.mov", &options), &directory.join("sources"), 60).expect("a film");
+    let sound = facts.audio.expect("sound");
+    assert!((sound.end_ns - sound.start_ns).abs_diff(3_000_000_000) < 1_000_000, "{sound:?}");
+}
+
+#[test]
 fn without_an_edit_list_no_header_that_says_less_than_there_is_hides_anything() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = make(directory.path(), "short.mp4", &format!("{PICTURE} {TONE} {H264} -c:a aac -use_editlist 0"));

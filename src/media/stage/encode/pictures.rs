@@ -12,7 +12,8 @@ use super::frames::{Frames, Planned};
 use crate::media::gdp::GdpReader;
 use crate::media::libav::decoder::{Decoder, time_ns};
 use crate::media::libav::described;
-use crate::media::libav::picture::Form;
+use crate::media::libav::picture::{Form, is_known};
+use crate::media::libav::widened::widened;
 
 /// The pictures of a chunk source.
 pub struct Pictures {
@@ -94,6 +95,9 @@ impl Pictures {
                 self.send()?;
                 continue;
             };
+            // The comparison reads any format by itself: what goes wrong here is to be seen there.
+            let wide = if is_known(picture.format()) { None } else { widened(&picture) };
+            let picture = wide.unwrap_or(picture);
             let form = Form::of(&picture)?;
             let caps = match &self.form {
                 Some((known, caps)) if *known == form => caps.clone(),

@@ -15,9 +15,8 @@ use crate::process::Progress;
 const SAME_NS: i64 = 8_000_000;
 /// Mean difference of a colour in the fields of a grid, of 255, where bits are not [few](super::room): measured below 4; the matrix of BT.601 for that of BT.709 moves saturated colours by 5 and more, a wrong range by 8, another picture by 20.
 pub const MEAN: f64 = 4.5;
-/// The same for the tenth of the fields that differ most: a part of the picture that is broken. Single pictures of SVT-AV1 with its fastest
-/// preset differ there by 24, in a film of 160x96 that moves fast.
-const WORST: f64 = 30.0;
+/// The same for the tenth of the fields that differ most: a part of the picture that is broken.
+const WORST: f64 = 18.0;
 
 /// How far two pictures may be from each other that are the same: some frames where the input has times of decoding.
 fn same_ns(input: &Input) -> i64 {

@@ -58,7 +58,12 @@ impl CarryOut for VerifySpec {
         let (input, heard) = std::thread::scope(|scope| {
             let heard = scope.spawn(|| self.heard(&listings));
             let input = read(None);
-            (input, heard.join().unwrap_or_else(|_| Err(Failure::retryable("sound could not be compared"))))
+            (
+                input,
+                heard.join().unwrap_or_else(|_| {
+                    Err(Failure::retryable("the decoder of the sound of an output panicked, its log says more"))
+                }),
+            )
         });
         let (input, heard) = (input?, heard?);
         let verdict = self.compare_all(&input, &listings, &heard, &share)?;
