@@ -60,10 +60,16 @@ fn pictures_are_in_order_where_the_container_has_times_of_decoding_alone() {
 #[test]
 fn a_film_that_was_cut_at_an_open_access_point_lacks_what_nobody_can_decode_and_nothing_else() {
     let bench = Bench::new();
-    let open =
-        "-c:v libx265 -preset ultrafast -x265-params open-gop=1:keyint=12:bframes=4:log-level=none -pix_fmt yuv420p";
-    let whole = make(bench.root(), "whole.mp4", &format!("-f lavfi -i {PICTURES} {open}"));
+    let open = "-c:v libx265 -preset ultrafast -crf 5 -g 12 -x265-params open-gop=1:log-level=none -pix_fmt yuv420p";
+    let slow = PICTURES.replace("25", "12");
+    let whole = make(bench.root(), "whole.mp4", &format!("-f lavfi -i {slow} {open}"));
     let cut = make(bench.root(), "cut.mp4", &format!("-ss 0.77 -i {} -c copy", text(&whole)));
+    let (units, _) = judge(&["-i", text(&cut), "-c", "copy", "-f", "framecrc", "-"]);
+    // Of each unit the flags say whether the edit hides it.
+    let hidden = |line: &&str| ["F=0x4", "F=0x5", "F=0x14"].iter().any(|flags| line.ends_with(flags));
+    let units = String::from_utf8(units).expect("text");
+    let shown = units.lines().filter(|line| line.starts_with("0,") && !hidden(line)).count();
+    assert!(shown > frame_times(&cut).len(), "nothing stands in front of the access point: {shown}");
     let made = bench.path("made.mp4");
     bench.transcode(&[
         text(&cut),
