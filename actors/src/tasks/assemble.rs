@@ -62,7 +62,7 @@ pub(super) async fn assemble(
             jobs.endings.end_job(&checkpoint, completed, Some(&plan)).await.map(|()| Step::Done)
         }
         Ok(AssembleOutcome::PartsLost(units)) => replace_parts(jobs, &plan, units, on_cpu).await.map(|()| Step::Done),
-        Ok(AssembleOutcome::Differs(how)) => decode_from_start(resplit, task, &plan, &how, stop).await,
+        Ok(AssembleOutcome::Differs(how)) => decode_from_start(resplit, task, &plan, &how, attempt, stop).await,
         Err(failure) => Err(failure),
     };
     lease.release().await;

@@ -64,6 +64,7 @@ pub(super) async fn decode_from_start(
     task: &Task,
     plan: &PinnedPlan,
     how: &str,
+    attempt: &Attempt,
     stop: &CancellationToken,
 ) -> Result<Step, Failure> {
     if plan.from_start {
@@ -74,6 +75,8 @@ pub(super) async fn decode_from_start(
     let ResplitContext { jobs, execution, .. } = context;
     let job_id = &plan.job.job_id;
     let Some(lease) = execution.leases.hold_within(&task.key(), format!("{job_id}/split")).await? else {
+        // Somebody cuts it at the moment.
+        execution.attempts.give_back(job_id, attempt).await;
         return Ok(Step::Deferred(Deferral::Briefly));
     };
     tracing::warn!(%job_id, how, "outputs are not what the input shows, decoding it from its beginning");
